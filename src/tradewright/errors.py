@@ -1,0 +1,150 @@
+"""Every error Tradewright raises on purpose.
+
+    TradewrightError
+    ├── InvalidInput            a value from outside was refused
+    │   ├── UnknownName         a name that nothing answers to
+    │   ├── TooFewRows          not enough data for what was asked
+    │   ├── InSample            a model would be tested on rows it learned from
+    │   └── SettingsInvalid     the settings file or a variable cannot be used
+    ├── NotFound                no such thing for this caller
+    ├── Conflict                the state of things forbids it
+    │   ├── FolderInUse         another process holds the data folder
+    │   └── Cancelled           somebody asked for it to stop
+    ├── Unauthenticated         no valid key
+    ├── Forbidden               the key is valid and may not do this
+    ├── SourceFailed            a third party did not deliver
+    │   └── SourceLimited       ... because it was asked too often
+    ├── StorageFailed           the disk or the database did not take it
+    └── LibraryMissing          a system library or package is not installed
+
+Each class has a stable `code`; `api/problems.py` maps codes to HTTP answers. The first line of the docstring is the
+default message. Facts handed in as keywords become attributes.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+
+class TradewrightError(Exception):
+    """Something went wrong inside Tradewright."""
+
+    code: ClassVar[str] = "internal_error"
+
+    def __init__(self, message: str | None = None, **facts: Any) -> None:
+        self.message = message or (type(self).__doc__ or "").partition("\n")[0]
+        self.facts = facts
+        super().__init__(self.message)
+
+    def __getattr__(self, name: str) -> Any:
+        facts = self.__dict__.get("facts", {})
+        if name in facts:
+            return facts[name]
+        raise AttributeError(f"{type(self).__name__} has no fact {name!r}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.message, self.facts)
+
+
+def _rebuild(kind: type[TradewrightError], message: str, facts: dict[str, Any]) -> TradewrightError:
+    return kind(message, **facts)
+
+
+class InvalidInput(TradewrightError):
+    """A value was refused."""
+
+    code = "invalid_input"
+
+
+class UnknownName(InvalidInput):
+    """Nothing has this name."""
+
+    code = "unknown_name"
+
+    @classmethod
+    def of(cls, what: str, name: str, known: Iterable[str]) -> UnknownName:
+        """Return the error for `name`, with the closest known names as a hint."""
+        names = sorted(known)
+        close = difflib.get_close_matches(name, names, n=3)
+        hint = f"did you mean {', '.join(close)}?" if close else f"known: {', '.join(names[:20]) or 'none'}"
+        return cls(f"there is no {what} named {name!r}; {hint}", what=what, name=name, close=close)
+
+
+class TooFewRows(InvalidInput):
+    """There is not enough data for this."""
+
+    code = "too_few_rows"
+
+
+class InSample(InvalidInput):
+    """The model learned from rows it would be tested on."""
+
+    code = "in_sample"
+
+
+class SettingsInvalid(InvalidInput):
+    """The settings cannot be used."""
+
+    code = "settings_invalid"
+
+
+class NotFound(TradewrightError):
+    """There is no such thing."""
+
+    code = "not_found"
+
+
+class Conflict(TradewrightError):
+    """The present state does not allow this."""
+
+    code = "conflict"
+
+
+class FolderInUse(Conflict):
+    """Another process is using this data folder."""
+
+    code = "folder_in_use"
+
+
+class Cancelled(Conflict):
+    """It was cancelled."""
+
+    code = "cancelled"
+
+
+class Unauthenticated(TradewrightError):
+    """A valid API key is needed."""
+
+    code = "unauthenticated"
+
+
+class Forbidden(TradewrightError):
+    """This key may not do that."""
+
+    code = "forbidden"
+
+
+class SourceFailed(TradewrightError):
+    """The data source did not deliver."""
+
+    code = "source_failed"
+
+
+class SourceLimited(SourceFailed):
+    """The data source asks us to slow down."""
+
+    code = "source_limited"
+
+
+class StorageFailed(TradewrightError):
+    """The data could not be stored."""
+
+    code = "storage_failed"
+
+
+class LibraryMissing(TradewrightError):
+    """A library that this needs is not installed."""
+
+    code = "library_missing"

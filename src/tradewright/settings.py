@@ -1,0 +1,113 @@
+"""Settings: defaults, then `tradewright.toml`, then `TRADEWRIGHT_*` variables, each value with its origin."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from tradewright.errors import SettingsInvalid, UnknownName
+
+PREFIX = "TRADEWRIGHT_"
+FILE_NAME = "tradewright.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What one process was told. `origins` says where each value came from."""
+
+    data_folder: Path = Path("tradewright-data")
+    database_url: str = ""  # empty: SQLite in the data folder; else postgresql://user:password@host/name
+    host: str = "127.0.0.1"
+    port: int = 8000
+    data_set: str = "us-stocks"
+    speed: float = 0.2  # rows of the replay per second; 0 means as fast as possible
+    replay_rows: int = 500  # rows at the end of the data set that the feed replays and no training touches
+    log_level: str = "warning"
+    origins: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    @property
+    def resolved_database_url(self) -> str:
+        """The database address, with the embedded default filled in."""
+        return self.database_url or f"sqlite:///{self.data_folder / 'tradewright.db'}"
+
+
+_NAMES = {f.name: f for f in fields(Settings) if f.name != "origins"}
+SECRET = frozenset({"database_url"})
+
+
+def load(
+    environ: Mapping[str, str] | None = None, file: Path | None = None, overrides: Mapping[str, Any] | None = None
+) -> Settings:
+    """Return the settings of this process.
+
+    file: the toml file to read; default `tradewright.toml` in the working folder when it exists. overrides: values of
+    the command line, None meaning not given. Raises SettingsInvalid, naming the file or variable, the value and what
+    would be right.
+    """
+    environ = os.environ if environ is None else environ
+    values: dict[str, Any] = {}
+    origins = dict.fromkeys(_NAMES, "default")
+    path = file or Path(environ.get(PREFIX + "SETTINGS", FILE_NAME))
+    for name, value in _read(path, required=file is not None or PREFIX + "SETTINGS" in environ).items():
+        values[name], origins[name] = _convert(name, value, str(path)), str(path)
+    for name in _NAMES:
+        variable = PREFIX + name.upper()
+        if variable in environ:
+            values[name], origins[name] = _convert(name, environ[variable], variable), variable
+    for name, value in (overrides or {}).items():
+        if value is not None:
+            values[name], origins[name] = _convert(name, value, f"--{name.replace('_', '-')}"), "command line"
+    return Settings(**values, origins=origins)
+
+
+def _read(path: Path, required: bool) -> dict[str, Any]:
+    if not path.exists() and not required:
+        return {}
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsInvalid(
+            f"cannot read the settings file {path}: {error}; mend the line, or move the file away to use the defaults",
+            file=str(path),
+        ) from error
+    for name in table:
+        if name not in _NAMES:
+            hint = UnknownName.of("setting", name, _NAMES).message
+            raise SettingsInvalid(f"{path}: {hint}", file=str(path), name=name)
+    return table
+
+
+def _convert(name: str, value: Any, origin: str) -> Any:
+    kind = type(_NAMES[name].default)
+    try:
+        if isinstance(value, bool) or (isinstance(value, float) and kind is int):
+            raise ValueError
+        if name == "speed" and value == "max":
+            value = 0.0
+        result = kind(value)
+    except (TypeError, ValueError):
+        raise SettingsInvalid(f"{origin}: {name} must be a {kind.__name__}, got {value!r}", name=name) from None
+    low, high = _BOUNDS.get(name, (None, None))
+    if low is not None and not low <= result <= high:
+        raise SettingsInvalid(f"{origin}: {name} must lie between {low} and {high}, got {value!r}", name=name)
+    if name == "log_level" and result not in _LOG_LEVELS:
+        raise SettingsInvalid(f"{origin}: log_level must be one of {', '.join(_LOG_LEVELS)}, got {value!r}", name=name)
+    return result
+
+
+_BOUNDS: dict[str, tuple[float, float]] = {"port": (0, 65_535), "speed": (0.0, 1e6), "replay_rows": (1, 1_000_000)}
+_LOG_LEVELS = ("debug", "info", "warning", "error")
+
+
+def describe(settings: Settings) -> list[dict[str, str]]:
+    """Return name, value and origin of every setting, secrets masked."""
+    rows = []
+    for name in _NAMES:
+        value = getattr(settings, name)
+        shown = "********" if name in SECRET and value else str(value)
+        rows.append({"name": name, "value": shown, "origin": settings.origins.get(name, "default")})
+    return rows

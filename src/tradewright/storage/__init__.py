@@ -1,0 +1,1 @@
+"""The database and what must share a transaction with the domain: the only floor that knows SQL."""

@@ -1,0 +1,39 @@
+"""Bringing a database to the tables of this version, from whatever version it has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from tradewright.storage.database import Database, Tx
+
+
+def upgrade(database: Database) -> None:
+    """Create or migrate every table; does nothing on a current database. Runs in one transaction."""
+    if database.read(current) == head():
+        return
+    database.write(_upgrade)
+
+
+def head() -> str:
+    """Return the revision of this version of Tradewright."""
+    return max(path.stem.split("_")[0] for path in (Path(__file__).parent / "versions").glob("[0-9]*.py"))
+
+
+def current(tx: Tx) -> str | None:
+    """Return the revision of the database, None when it is empty."""
+    if not sa.inspect(tx).has_table("alembic_version"):
+        return None
+    row = tx.execute(sa.text("SELECT version_num FROM alembic_version")).first()
+    return None if row is None else str(row[0])
+
+
+def _upgrade(tx: Tx) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent))
+    config.attributes["connection"] = tx
+    command.upgrade(config, "head")

@@ -1,0 +1,531 @@
+"""Every table, one place. Migrations follow it; a test compares the two.
+
+`owner` stands on what comes from sources; `organization` and `environment` stand on all else. Times are microseconds;
+`time`, `known_at`, `observed_at` are market times of a row, the other `_at` are wall times.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, Table, Text
+
+from tradewright.storage.types import Json, Money, Time
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _text(name: str, **rest: object) -> Column[str]:
+    return Column(name, Text, nullable=bool(rest.pop("nullable", False)), **rest)  # type: ignore[arg-type]
+
+
+def _time(name: str, nullable: bool = False) -> Column[int]:
+    return Column(name, Time, nullable=nullable)
+
+
+def _tenant() -> tuple[Column[str], Column[str]]:
+    return _text("organization"), _text("environment")
+
+
+# --- accounts ---------------------------------------------------------------------------------------------------------
+
+organizations = Table("organizations", metadata, _text("id", primary_key=True), _text("name"), _time("created_at"))
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    _text("id", primary_key=True),
+    *_tenant(),
+    _text("public_id", unique=True),
+    _text("name"),
+    Column("secret_hash", LargeBinary, nullable=False),
+    Column("scopes", Json, nullable=False),
+    _time("created_at"),
+    _time("shown_at", nullable=True),
+    _time("expires_at", nullable=True),
+    _time("revoked_at", nullable=True),
+    _time("last_used_at", nullable=True),
+    Index(None, "organization", "environment", "id"),
+)
+
+# --- market -----------------------------------------------------------------------------------------------------------
+
+instruments = Table(
+    "instruments",
+    metadata,
+    _text("id", primary_key=True),
+    _text("name"),
+    _text("currency"),
+    _text("calendar"),
+    Column("tick", Money),
+    Column("lot", Money),
+    Column("minimum_notional", Money),
+    Column("multiplier", Money, nullable=False),
+    _time("listed", nullable=True),
+    _time("delisted", nullable=True),
+    _time("created_at"),
+)
+
+instrument_aliases = Table(
+    "instrument_aliases",
+    metadata,
+    _text("source", primary_key=True),
+    _text("symbol", primary_key=True),
+    Column("valid_from", Time, primary_key=True),
+    _time("valid_to", nullable=True),
+    _text("instrument"),
+)
+
+series = Table(
+    "series",
+    metadata,
+    _text("owner", primary_key=True),
+    _text("source", primary_key=True),
+    _text("instrument", primary_key=True),
+    _text("interval", primary_key=True),
+    Column("pre_adjusted", Boolean, nullable=False),
+    Column("close_only", Boolean, nullable=False),
+    Column("revised", Boolean, nullable=False),
+    Column("lag_us", BigInteger, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    _time("first_time", nullable=True),
+    _time("last_time", nullable=True),
+    _text("verdict"),
+    Column("findings", Json, nullable=False),
+    _text("data_version"),
+    _time("checked_at", nullable=True),
+    _time("created_at"),
+    Index(None, "instrument", "interval"),
+)
+
+data_sets = Table(
+    "data_sets",
+    metadata,
+    _text("owner", primary_key=True),
+    _text("name", primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("series", Json, nullable=False),
+    _text("note"),
+    _time("created_at"),
+)
+
+bar_tail = Table(
+    "bar_tail",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    _text("owner"),
+    _text("source"),
+    _text("instrument"),
+    _text("interval"),
+    _time("time"),
+    _time("known_at"),
+    _time("observed_at"),
+    Column("open", Float),
+    Column("high", Float),
+    Column("low", Float),
+    Column("close", Float),
+    Column("volume", Float),
+    _text("batch", nullable=True),
+    Index(None, "owner", "interval", "instrument", "time"),
+    Index(None, "batch"),
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    _text("id", primary_key=True),
+    _text("owner"),
+    _text("source"),
+    _text("instrument"),
+    _text("interval"),
+    _time("time", nullable=True),
+    _text("code"),
+    _text("detail"),
+    Column("row", Json, nullable=False),
+    _text("ingestion"),
+    _text("status"),
+    _time("created_at"),
+    Index(None, "owner", "source", "instrument", "interval"),
+)
+
+# --- jobs -------------------------------------------------------------------------------------------------------------
+
+jobs = Table(
+    "jobs",
+    metadata,
+    _text("id", primary_key=True),
+    *_tenant(),
+    _text("kind"),
+    Column("payload", Json, nullable=False),
+    _text("status"),
+    Column("progress", Float, nullable=False),
+    _text("message"),
+    Column("result", Json),
+    Column("error", Json),
+    Column("cancel_requested", Boolean, nullable=False),
+    _text("worker", nullable=True),
+    _time("lease_until", nullable=True),
+    _time("created_at"),
+    _time("started_at", nullable=True),
+    _time("finished_at", nullable=True),
+    Index(None, "status", "created_at"),
+    Index(None, "organization", "environment", "kind", "id"),
+)
+
+# --- research ---------------------------------------------------------------------------------------------------------
+
+models = Table(
+    "models",
+    metadata,
+    _text("organization", primary_key=True),
+    _text("environment", primary_key=True),
+    _text("id", primary_key=True),
+    _text("kind"),
+    Column("lineage", Json, nullable=False),
+    Column("artifact", LargeBinary, nullable=False),
+    _time("trained_before"),
+    _time("created_at"),
+)
+
+model_schedules = Table(
+    "model_schedules",
+    metadata,
+    _text("organization", primary_key=True),
+    _text("environment", primary_key=True),
+    _text("id", primary_key=True),
+    _text("name"),
+    Column("entries", Json, nullable=False),
+    Column("lineage", Json, nullable=False),
+    Column("evaluation", Json, nullable=False),
+    _text("evidence"),
+    Column("promoted", Boolean, nullable=False),
+    Column("promotion", Json),
+    _time("created_at"),
+    Index(None, "organization", "environment", "created_at"),
+)
+
+trials = Table(
+    "trials",
+    metadata,
+    _text("id", primary_key=True),
+    *_tenant(),
+    _text("lineage"),
+    _text("purpose"),
+    _text("status"),
+    _text("configuration"),
+    _text("returns_hash"),
+    Column("sequence", BigInteger, nullable=False),
+    _text("previous_hash"),
+    _text("hash"),
+    Column("detail", Json, nullable=False),
+    _time("first_time"),
+    _time("last_time"),
+    Column("n", BigInteger, nullable=False),
+    Column("sharpe", Float),
+    Column("skew", Float),
+    Column("kurtosis", Float),
+    _time("created_at"),
+    Index(None, "organization", "environment", "sequence", unique=True),
+    Index(None, "organization", "environment", "lineage"),
+)
+
+trial_returns = Table(
+    "trial_returns", metadata, _text("hash", primary_key=True), Column("returns", LargeBinary, nullable=False)
+)
+
+backtests = Table(
+    "backtests",
+    metadata,
+    _text("id", primary_key=True),
+    *_tenant(),
+    _text("job"),
+    Column("request", Json, nullable=False),
+    Column("summary", Json),
+    Column("arrays", LargeBinary),
+    Column("report", LargeBinary),
+    _time("created_at"),
+    _time("hidden_at", nullable=True),
+    Index(None, "organization", "environment", "id"),
+    Index(None, "job"),
+)
+
+# --- signals and trading ----------------------------------------------------------------------------------------------
+
+feed_sessions = Table(
+    "feed_sessions",
+    metadata,
+    _text("id", primary_key=True),
+    *_tenant(),
+    _text("mode"),
+    _text("data_set"),
+    _text("data_version"),
+    Column("start_row", BigInteger, nullable=False),
+    Column("rows", BigInteger),
+    Column("next_row", BigInteger, nullable=False),
+    _time("market_time", nullable=True),
+    _text("status"),
+    _time("created_at"),
+    Index(None, "organization", "environment", "id"),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    _text("id", primary_key=True),
+    *_tenant(),
+    _text("feed_session"),
+    _text("portfolio"),
+    _text("strategy"),
+    Column("params", Json, nullable=False),
+    _text("schedule", nullable=True),
+    _text("status"),
+    Column("handled", BigInteger, nullable=False),
+    Column("lineage", Json, nullable=False),
+    _time("created_at"),
+    _time("stopped_at", nullable=True),
+    Index(None, "organization", "environment", "id"),
+)
+
+journal = Table(
+    "journal",
+    metadata,
+    _text("run", primary_key=True),
+    Column("sequence", BigInteger, primary_key=True),
+    *_tenant(),
+    _text("kind"),
+    _time("time"),
+    _text("key"),
+    Column("payload", Json, nullable=False),
+    _time("created_at"),
+    Index(None, "run", "kind", "key", unique=True),
+)
+
+signals = Table(
+    "signals",
+    metadata,
+    _text("id", primary_key=True),
+    *_tenant(),
+    _text("feed_session"),
+    _text("model"),
+    _text("instrument"),
+    _time("bar_time"),
+    Column("horizon", Integer, nullable=False),
+    _text("feed"),
+    _text("status"),
+    _text("evidence"),
+    _text("direction"),
+    Column("probability", Float, nullable=False),
+    Column("expected_return", Float, nullable=False),
+    Column("decision_price", Float, nullable=False),
+    _time("valid_until"),
+    _time("created_at"),
+    Index(
+        None,
+        "organization",
+        "environment",
+        "feed_session",
+        "model",
+        "instrument",
+        "bar_time",
+        "horizon",
+        unique=True,
+    ),
+    Index(None, "organization", "environment", "bar_time", "id"),
+)
+
+signal_scores = Table(
+    "signal_scores",
+    metadata,
+    _text("signal", primary_key=True),
+    *_tenant(),
+    _time("entry_time"),
+    Column("entry_price", Float, nullable=False),
+    _time("exit_time"),
+    Column("exit_price", Float, nullable=False),
+    Column("return", Float, key="realized_return", nullable=False),
+    Column("correct", Boolean, nullable=False),
+    _time("created_at"),
+)
+
+broker_accounts = Table(
+    "broker_accounts",
+    metadata,
+    _text("id", primary_key=True),
+    *_tenant(),
+    _text("broker"),
+    _text("name"),
+    Column("credentials", LargeBinary),
+    _time("created_at"),
+)
+
+portfolios = Table(
+    "portfolios",
+    metadata,
+    _text("id", primary_key=True),
+    *_tenant(),
+    _text("broker_account"),
+    _text("name"),
+    _text("currency"),
+    Column("initial_cash", Money, nullable=False),
+    _time("created_at"),
+    Index(None, "organization", "environment", "id"),
+)
+
+orders = Table(
+    "orders",
+    metadata,
+    _text("id", primary_key=True),
+    *_tenant(),
+    _text("portfolio"),
+    _text("run", nullable=True),
+    _text("client_order_id"),
+    _text("instrument"),
+    _text("side"),
+    _text("type"),
+    Column("units", Money, nullable=False),
+    Column("filled_units", Money, nullable=False),
+    _text("status"),
+    _text("reason"),
+    _time("decided_time"),
+    _time("created_at"),
+    _time("updated_at"),
+    Index(None, "organization", "environment", "client_order_id", unique=True),
+    Index(None, "organization", "environment", "portfolio", "status"),
+)
+
+fills = Table(
+    "fills",
+    metadata,
+    _text("id", primary_key=True),
+    *_tenant(),
+    _text("portfolio"),
+    _text("order"),
+    _text("broker_fill_id"),
+    _text("instrument"),
+    _text("side"),
+    Column("units", Money, nullable=False),
+    Column("price", Money, nullable=False),
+    Column("fee", Money, nullable=False),
+    _time("time"),
+    _time("created_at"),
+    Index(None, "organization", "environment", "broker_fill_id", unique=True),
+    Index(None, "organization", "environment", "portfolio", "time"),
+)
+
+postings = Table(
+    "postings",
+    metadata,
+    _text("id", primary_key=True),
+    *_tenant(),
+    _text("portfolio"),
+    _text("transaction"),
+    Column("line", Integer, nullable=False),
+    _text("account"),
+    _text("currency"),
+    Column("amount", Money, nullable=False),
+    _text("cause"),
+    _time("time"),
+    _time("created_at"),
+    Index(None, "organization", "environment", "portfolio", "time"),
+    Index(None, "transaction", "line", unique=True),
+)
+
+positions = Table(
+    "positions",
+    metadata,
+    _text("portfolio", primary_key=True),
+    _text("instrument", primary_key=True),
+    *_tenant(),
+    Column("units", Money, nullable=False),
+    Column("cost", Money, nullable=False),
+    _time("time"),
+)
+
+paper_orders = Table(
+    "paper_orders",
+    metadata,
+    _text("broker_account", primary_key=True),
+    _text("client_order_id", primary_key=True),
+    *_tenant(),
+    _text("broker_order_id"),
+    _text("instrument"),
+    _text("side"),
+    Column("units", Money, nullable=False),
+    _time("accepted_time"),
+    _text("status"),
+    _text("reason"),
+    Column("fill_price", Money),
+    Column("fill_units", Money),
+    Column("fill_fee", Money),
+    _time("fill_time", nullable=True),
+    Column("fill_sequence", BigInteger),
+    Index(None, "broker_account", "status"),
+    Index(None, "broker_account", "fill_sequence"),
+)
+
+# --- what shares a transaction with the domain ------------------------------------------------------------------------
+
+outbox = Table(
+    "outbox",
+    metadata,
+    _text("id", primary_key=True),
+    _text("organization", nullable=True),
+    _text("environment", nullable=True),
+    Column("sequence", BigInteger),
+    _text("type"),
+    Column("version", Integer, nullable=False),
+    _text("subject"),
+    _time("bar_time", nullable=True),
+    _text("visibility"),
+    Column("data", Json, nullable=False),
+    Column("position", BigInteger().with_variant(Integer, "sqlite"), nullable=False),
+    _time("created_at"),
+    Index(None, "sequence", "position"),
+    Index(None, "organization", "environment", "sequence", unique=True),
+)
+
+outbox_heads = Table(
+    "outbox_heads",
+    metadata,
+    _text("scope", primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    _text("organization", primary_key=True),
+    _text("environment", primary_key=True),
+    _text("operation", primary_key=True),
+    _text("key", primary_key=True),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("status", Integer),
+    Column("headers", Json),
+    Column("body", LargeBinary),
+    _time("created_at"),
+    Index(None, "created_at"),
+)
+
+audit_log = Table(
+    "audit_log",
+    metadata,
+    _text("id", primary_key=True),
+    _text("organization"),
+    _text("environment"),
+    Column("sequence", BigInteger),
+    _text("actor"),
+    _text("action"),
+    _text("object"),
+    Column("detail", Json, nullable=False),
+    _text("hash", nullable=True),
+    _time("created_at"),
+    Index(None, "organization", "sequence", unique=True),
+)
+
+house = Table(
+    "house", metadata, _text("name", primary_key=True), Column("value", Json, nullable=False), _time("updated_at")
+)

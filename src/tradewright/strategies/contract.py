@@ -1,0 +1,69 @@
+"""What a strategy is: a function from a panel to targets.
+
+A *kernel strategy* also says how to go on from a state, row by row. Its batch is `advance(start(panel), panel)`, live is
+`advance(state, one row)`: the same compiled loop, so the two agree bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from tradewright.errors import InvalidInput
+from tradewright.market.panel import Floats, Panel
+
+State = dict[str, np.ndarray[Any, Any]]
+
+
+class TargetKind(str, Enum):
+    """What a target number means."""
+
+    UNITS = "units"
+    WEIGHTS = "weights"  # shares of equity
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Targets:
+    """(T, N) float64: NaN leaves the position as it is, 0 is flat, a number rebalances to it. Row t is decided at the
+    close of row t and filled at row t + 1 at the earliest."""
+
+    values: Floats
+    kind: TargetKind = TargetKind.UNITS
+
+    def __post_init__(self) -> None:
+        if self.values.ndim != 2 or self.values.dtype != np.float64:
+            raise InvalidInput(f"targets must be float64 of shape (T, N), got {self.values.dtype} {self.values.shape}")
+
+
+@runtime_checkable
+class Strategy(Protocol):
+    """Turns a panel into targets. Row t may depend on rows 0..t only; every backtest checks it."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def params(self) -> Mapping[str, Any]: ...
+
+    def targets(self, panel: Panel) -> Targets: ...
+
+
+@runtime_checkable
+class KernelStrategy(Strategy, Protocol):
+    """A strategy that can go on from a state."""
+
+    @property
+    def kind(self) -> TargetKind: ...
+
+    @property
+    def warm_up(self) -> int: ...
+
+    def start(self, panel: Panel) -> State: ...
+
+    def advance(self, state: State, rows: Panel) -> Floats:
+        """Return the targets of `rows`, (len(rows), N), and move `state` past them in place."""
+        ...

@@ -1,0 +1,52 @@
+"""The database does what its docstrings say, on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from tradewright.storage.database import Database
+from tradewright.storage.migrations import current, head, upgrade
+from tradewright.storage.tables import house, metadata, portfolios
+
+
+def _put(tx: sa.Connection, name: str) -> None:
+    tx.execute(house.insert().values(name=name, value={"a": [1, None]}, updated_at=1))
+
+
+def test_a_committed_row_is_read_back_equal(database: Database) -> None:
+    database.write(_put, "x")
+    assert database.read(lambda tx: tx.execute(sa.select(house.c.value)).scalar_one()) == {"a": [1, None]}
+
+
+def test_an_exception_keeps_nothing(database: Database) -> None:
+    def fail(tx: sa.Connection) -> None:
+        _put(tx, "x")
+        raise KeyError("stop")
+
+    with pytest.raises(KeyError):
+        database.write(fail)
+    assert database.read(lambda tx: tx.execute(sa.select(house)).all()) == []
+
+
+def test_money_keeps_every_digit(database: Database) -> None:
+    amount = Decimal("12345678901234567890.123456789012345678")
+    row = {
+        "id": "p", "organization": "o", "environment": "paper", "broker_account": "b", "name": "n", "currency": "USD",
+        "initial_cash": amount, "created_at": 1,
+    }  # fmt: skip
+    database.write(lambda tx: tx.execute(portfolios.insert().values(row)))
+    assert database.read(lambda tx: tx.execute(sa.select(portfolios.c.initial_cash)).scalar_one()) == amount
+
+
+def test_the_migrations_make_exactly_the_tables_of_the_code(database: Database) -> None:
+    def differences(tx: sa.Connection) -> list[object]:
+        return list(compare_metadata(MigrationContext.configure(tx), metadata))
+
+    assert database.read(differences) == []
+    assert database.read(current) == head()
+    upgrade(database)

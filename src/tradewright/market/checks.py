@@ -1,0 +1,321 @@
+"""Checks over the bars of one instrument: which rows can be used, and what is wrong with the rest and the whole.
+
+Rows that cannot be used are handed back with a code and a sentence; nothing disappears. Of rows that are equal in every
+value one is kept and the others are counted.
+
+| code                | row is   | severity                                        | what it says                           |
+| ------------------- | -------- | ----------------------------------------------- | ----------------------------------     |
+| missing_time        | rejected | by share of rejected rows (*)                   | no time                                |
+| missing_close       | rejected | (*)                                             | close is missing or NaN                |
+| non_positive_price  | rejected | (*)                                             | a price is zero, negative or infinite  |
+| high_below_low      | rejected | (*)                                             | high < low by more than ROUNDING       |
+| negative_volume     | rejected | (*)                                             | volume is negative or infinite         |
+| future_time         | rejected | (*)                                             | the bar ends after it was observed     |
+| known_too_early     | rejected | (*)                                             | known_at lies before the bar's end     |
+| conflicting_rows    | rejected | (*)                                             | same time and observation, other values |
+| duplicate_rows      | one kept | usable                                          | same time, equal in every value        |
+| unordered_rows      | kept     | usable                                          | times did not ascend; sorted           |
+| missing_prices      | kept     | usable, suspect above MANY of the rows          | open, high or low is missing           |
+| price_outside_range | kept     | usable within ROUNDING, else suspect            | open or close outside low..high        |
+| missing_rows        | kept     | usable, suspect above MANY of what is expected  | bars of the calendar that are absent    |
+| off_calendar        | kept     | suspect for days, usable within the day         | a bar at a time that is not expected   |
+| split_like_jump     | kept     | suspect (raw equity prices only)                | close moves by a usual split ratio     |
+| price_spike         | kept     | suspect                                         | an outlier that the next bar takes back |
+| outlier_return      | kept     | usable                                          | log return beyond OUTLIER_Z robust sds |
+| stale_run           | kept     | usable, suspect above MANY of the rows          | the same close again and again         |
+| zero_volume         | kept     | usable, suspect above MANY of the rows          | no volume while other bars have some    |
+| no_volume           | kept     | usable                                          | no bar has any volume                  |
+| close_only          | -        | usable                                          | the source has closes only             |
+| pre_adjusted        | -        | usable                                          | prices were adjusted by the source     |
+| no_rows             | -        | rejected                                        | nothing is left to use                 |
+
+(*) usable up to FEW of the rows read, suspect up to MOST, above that rejected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from tradewright.market.calendars import expected_times
+from tradewright.market.frames import VALUES, resolve
+from tradewright.market.instruments import Instrument, Interval, Kind
+from tradewright.market.panel import Flags, Floats, Times
+from tradewright.market.verdicts import DataVerdict, Finding, Verdict
+
+ROUNDING = 2e-3  # relative; published prices are rounded, adjusted ones twice
+FEW = 0.01
+MANY = 0.05
+MOST = 0.20
+OUTLIER_Z = 20.0
+SPIKE_RETURN = 0.2  # a spike is taken back to within this share of itself
+STALE_ROWS = {Interval.DAY: 10, Interval.HOUR: 24}
+STALE_ROWS_INTRADAY = 60
+SPLIT_RATIOS = (2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 15.0, 20.0, 25.0, 30.0, 50.0, 100.0)
+SPLIT_TOLERANCE = 0.06  # the market moves on the day of a split, too
+ROWS_KEPT = 20  # times named in a finding
+MAD_TO_SIGMA = 1.4826  # median absolute deviation to standard deviation, normal law
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Checked:
+    """What the checks made of a frame of bars.
+
+    accepted: canonical frame, ascending by time. rejected: the rows as they came, with `position` (row in the input),
+    `code` and `detail`. duplicates: rows left out because an equal one is accepted. len(accepted) + len(rejected) +
+    duplicates is the number of rows read.
+    """
+
+    accepted: pl.DataFrame
+    rejected: pl.DataFrame
+    duplicates: int
+    verdict: DataVerdict
+
+
+def check_bars(
+    frame: pl.DataFrame, instrument: Instrument, interval: Interval, *, close_only: bool, pre_adjusted: bool
+) -> Checked:
+    """Return what can be used of a canonical frame of one series, what cannot, and the verdict.
+
+    frame: rows of one source, instrument and interval, in any order; rows of the same time but another `observed_at`
+    are revisions and stay. close_only: open, high and low are not expected. pre_adjusted: jumps are not read as splits.
+    """
+    rows = frame.with_row_index("position")
+    rejected = rows.filter(_reason(close_only).is_not_null()).with_columns(_reason(close_only).alias("code"))
+    usable = rows.filter(_reason(close_only).is_null())
+    distinct = usable.unique(subset=["time", "observed_at", *VALUES], keep="first", maintain_order=True)
+    duplicates = usable.height - distinct.height
+    clash = pl.len().over("time", "observed_at") > 1
+    conflicting = distinct.filter(clash).with_columns(pl.lit("conflicting_rows").alias("code"))
+    kept = distinct.filter(~clash)
+    rejected = pl.concat([rejected, conflicting]).with_columns(_detail()).sort("position")
+    accepted = kept.sort("time", "observed_at").drop("position")
+    findings = [*_rejections(rejected, frame.height, instrument.id)]
+    findings += _input_findings(frame, usable, distinct, duplicates, instrument.id)
+    findings += series_findings(accepted, instrument, interval, close_only=close_only, pre_adjusted=pre_adjusted)
+    return Checked(accepted, rejected, duplicates, DataVerdict.of(findings))
+
+
+def series_findings(
+    frame: pl.DataFrame, instrument: Instrument, interval: Interval, *, close_only: bool, pre_adjusted: bool
+) -> list[Finding]:
+    """Return what the checks see in accepted rows: everything of the table above that rejects no row.
+
+    frame: usable rows of one series; of revisions the latest counts.
+    """
+    current = resolve(frame)
+    if current.height == 0:
+        return [Finding("no_rows", Verdict.REJECTED, "no row can be used", instrument.id)]
+    series = _Series(instrument, interval, current, close_only, pre_adjusted)
+    flags = []
+    if close_only:
+        flags.append(Finding("close_only", Verdict.USABLE, "only closes: fills happen at closes", instrument.id))
+    if pre_adjusted:
+        detail = "prices were adjusted by the source: traded as if raw, without actions"
+        flags.append(Finding("pre_adjusted", Verdict.USABLE, detail, instrument.id))
+    return flags + [finding for check in _CHECKS for finding in check(series)]
+
+
+def rejection_findings(counts: dict[str, int], read: int, instrument: str) -> list[Finding]:
+    """Return one finding for each code of rejected rows. read: how many rows came in, the rejected ones included."""
+    share = sum(counts.values()) / max(read, 1)
+    severity = Verdict.USABLE if share <= FEW else Verdict.SUSPECT if share <= MOST else Verdict.REJECTED
+    return [
+        Finding(code, severity, f"{count} of {read} rows rejected: {_TEXT.get(code, code)}", instrument, count)
+        for code, count in sorted(counts.items())
+    ]
+
+
+_TEXT = {
+    "missing_time": "the time is missing",
+    "missing_close": "the close is missing",
+    "non_positive_price": "a price is not positive",
+    "high_below_low": "high lies below low",
+    "negative_volume": "the volume is negative or infinite",
+    "future_time": "the bar ends after it was observed",
+    "known_too_early": "known_at lies before the end of the bar",
+    "conflicting_rows": "another row has the same time and other values",
+    "unparseable": "a value cannot be read",
+}
+
+
+def _reason(close_only: bool) -> pl.Expr:
+    prices = [pl.col("close")] if close_only else [pl.col(name) for name in VALUES[:4]]
+    bad = pl.any_horizontal(((p <= 0) | p.is_infinite()).fill_null(False) for p in prices)
+    return (
+        pl.when(pl.col("time").is_null()).then(pl.lit("missing_time"))
+        .when(pl.col("close").is_null()).then(pl.lit("missing_close"))
+        .when(bad).then(pl.lit("non_positive_price"))
+        .when(((pl.col("low") - pl.col("high")) > ROUNDING * pl.col("close")).fill_null(False) & (not close_only))
+        .then(pl.lit("high_below_low"))
+        .when(((pl.col("volume") < 0) | pl.col("volume").is_infinite()).fill_null(False))
+        .then(pl.lit("negative_volume"))
+        .when((pl.col("time") > pl.col("observed_at")).fill_null(False)).then(pl.lit("future_time"))
+        .when((pl.col("known_at") < pl.col("time")).fill_null(False)).then(pl.lit("known_too_early"))
+    )  # fmt: skip
+
+
+def _detail() -> pl.Expr:
+    seen = pl.format(
+        "open {}, high {}, low {}, close {}, volume {}",
+        *(pl.col(name).cast(pl.String).fill_null("missing") for name in VALUES),
+    )
+    return (pl.col("code").replace(_TEXT) + ": " + seen).alias("detail")
+
+
+def _rejections(rejected: pl.DataFrame, read: int, instrument: str) -> Iterator[Finding]:
+    counts = dict(rejected.group_by("code").len().iter_rows())
+    for finding in rejection_findings(counts, read, instrument):
+        times = rejected.filter(pl.col("code") == finding.code)["time"].drop_nulls().head(ROWS_KEPT).to_list()
+        yield Finding(finding.code, finding.severity, finding.detail, finding.instrument, finding.count, tuple(times))
+
+
+def _input_findings(
+    frame: pl.DataFrame, usable: pl.DataFrame, distinct: pl.DataFrame, duplicates: int, instrument: str
+) -> Iterator[Finding]:
+    if duplicates:
+        left_out = usable.join(distinct.select("position"), on="position", how="anti")
+        times = tuple(left_out["time"].head(ROWS_KEPT).to_list())
+        detail = f"{duplicates} of {frame.height} rows repeat another row in every value; one of each was kept"
+        yield Finding("duplicate_rows", Verdict.USABLE, detail, instrument, duplicates, times)
+    order = frame["time"].drop_nulls()
+    back = (order.diff() < 0).fill_null(False)
+    if back.any():
+        where = tuple(order.filter(back).head(ROWS_KEPT).to_list())
+        detail = f"{back.sum()} of {frame.height} rows come after a later one; they were sorted"
+        yield Finding("unordered_rows", Verdict.USABLE, detail, instrument, int(back.sum()), where)
+
+
+class _Series:
+    """Arrays of one resolved series, as the checks below read them."""
+
+    def __init__(
+        self, instrument: Instrument, interval: Interval, frame: pl.DataFrame, close_only: bool, pre_adjusted: bool
+    ) -> None:
+        self.instrument, self.interval = instrument, interval
+        self.close_only, self.pre_adjusted = close_only, pre_adjusted
+        self.times: Times = frame["time"].to_numpy()
+        self.open, self.high, self.low, self.close, self.volume = (
+            frame[name].fill_null(np.nan).to_numpy() for name in VALUES
+        )
+        self.returns: Floats = np.diff(np.log(self.close))
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    def finding(self, code: str, severity: Verdict, detail: str, rows: NDArray[Any]) -> Finding:
+        """rows: a mask over, or positions in, the series."""
+        at = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
+        times = tuple(int(t) for t in self.times[at[:ROWS_KEPT]])
+        return Finding(code, severity, f"{len(at)} of {len(self)} rows: {detail}", self.instrument.id, len(at), times)
+
+    def by_share(self, rows: Flags) -> Verdict:
+        return Verdict.SUSPECT if rows.mean() > MANY else Verdict.USABLE
+
+
+def _missing_prices(series: _Series) -> Iterator[Finding]:
+    missing = np.isnan(series.open) | np.isnan(series.high) | np.isnan(series.low)
+    if not series.close_only and missing.any():
+        detail = "open, high or low is missing"
+        yield series.finding("missing_prices", series.by_share(missing), detail, missing)
+
+
+def _price_outside_range(series: _Series) -> Iterator[Finding]:
+    if series.close_only:
+        return
+    top, bottom = np.fmax(series.open, series.close), np.fmin(series.open, series.close)
+    beyond = np.fmax(top - series.high, series.low - bottom)
+    rounding = ROUNDING * series.close
+    far, near = beyond > rounding, (beyond > 1e-9 * series.close) & (beyond <= rounding)
+    if far.any():
+        yield series.finding("price_outside_range", Verdict.SUSPECT, "open or close lies outside low..high", far)
+    if near.any():
+        detail = "open or close lies outside low..high by no more than rounding"
+        yield series.finding("price_outside_range", Verdict.USABLE, detail, near)
+
+
+def _gaps(series: _Series) -> Iterator[Finding]:
+    first, last = int(series.times[0]), int(series.times[-1])
+    expected = expected_times(series.instrument.calendar, series.interval, first, last)
+    absent = expected[~np.isin(expected, series.times, assume_unique=True)]
+    if len(absent):
+        severity = Verdict.SUSPECT if len(absent) / len(expected) > MANY else Verdict.USABLE
+        detail = f"{len(absent)} of {len(expected)} bars that calendar {series.instrument.calendar} expects are absent"
+        rows = tuple(int(t) for t in absent[:ROWS_KEPT])
+        yield Finding("missing_rows", severity, detail, series.instrument.id, len(absent), rows)
+    off = ~np.isin(series.times, expected)
+    if off.any():
+        severity = Verdict.SUSPECT if series.interval is Interval.DAY else Verdict.USABLE
+        detail = f"at times that calendar {series.instrument.calendar} does not expect"
+        yield series.finding("off_calendar", severity, detail, off)
+
+
+def _split_like_jumps(series: _Series) -> Iterator[Finding]:
+    if series.pre_adjusted or series.instrument.kind is not Kind.EQUITY or len(series) < 2:
+        return
+    ratio = np.exp(np.abs(series.returns))
+    nearest = np.min(np.abs(ratio[:, None] / np.asarray(SPLIT_RATIOS) - 1.0), axis=1)
+    jumps = np.flatnonzero(nearest < SPLIT_TOLERANCE) + 1
+    if len(jumps):
+        seen = series.close[jumps[0]] / series.close[jumps[0] - 1]
+        detail = f"the close moves by a usual split ratio (first: times {seen:.4g}); if it is a split, add the action"
+        yield series.finding("split_like_jump", Verdict.SUSPECT, detail, jumps)
+
+
+def _outliers(series: _Series) -> Iterator[Finding]:
+    moves = series.returns
+    if len(moves) < 30:
+        return
+    centre = np.median(moves)
+    sigma = MAD_TO_SIGMA * float(np.median(np.abs(moves - centre)))
+    if sigma <= 0.0:
+        sigma = float(np.std(moves))
+    if sigma <= 0.0:
+        return
+    far = np.abs(moves - centre) > OUTLIER_Z * sigma
+    following = np.append(moves[1:], 0.0)
+    spikes = far & (np.abs(moves + following) < SPIKE_RETURN * np.abs(moves))
+    others = far & ~spikes & ~np.append(False, spikes[:-1])
+    for code, severity, which, text in (
+        ("price_spike", Verdict.SUSPECT, spikes, "an outlier that the next bar takes back"),
+        ("outlier_return", Verdict.USABLE, others, f"a log return beyond {OUTLIER_Z:g} robust standard deviations"),
+    ):
+        if which.any():
+            yield series.finding(code, severity, text, np.flatnonzero(which) + 1)
+
+
+def _stale_runs(series: _Series) -> Iterator[Finding]:
+    least = STALE_ROWS.get(series.interval, STALE_ROWS_INTRADAY)
+    starts = np.flatnonzero(np.append(True, np.diff(series.close) != 0))
+    lengths = np.diff(np.append(starts, len(series)))
+    stale = np.repeat(lengths >= least, lengths)
+    if stale.any():
+        detail = f"the same close {least} times in a row or more (longest: {lengths.max()})"
+        yield series.finding("stale_run", series.by_share(stale), detail, stale)
+
+
+def _volumes(series: _Series) -> Iterator[Finding]:
+    if series.close_only:
+        return
+    if not np.any(series.volume > 0):
+        yield Finding("no_volume", Verdict.USABLE, "no bar has any volume", series.instrument.id, len(series))
+        return
+    zero = series.volume == 0
+    if zero.any():
+        yield series.finding("zero_volume", series.by_share(zero), "the volume is zero", zero)
+
+
+_CHECKS: tuple[Callable[[_Series], Iterator[Finding]], ...] = (
+    _missing_prices,
+    _price_outside_range,
+    _gaps,
+    _split_like_jumps,
+    _outliers,
+    _stale_runs,
+    _volumes,
+)

@@ -1,0 +1,291 @@
+"""What the database knows about market data: instruments, series and their verdicts, quarantine, the tail of live bars.
+
+Every function takes the transaction first. Rows are dictionaries with the column names of storage/tables.py. Readers of
+an owner also see what belongs to `system`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from tradewright.ids import SYSTEM, Owner
+from tradewright.storage.database import Tx
+from tradewright.storage.tables import bar_tail, data_sets, instrument_aliases, instruments, quarantine, series
+
+Row = dict[str, Any]
+
+_CHUNK = 1_000  # rows of one INSERT
+_TAIL = [column for column in bar_tail.c if column.name not in ("id", "owner", "batch")]
+
+
+def _insert(tx: Tx, table: sa.Table, rows: Sequence[Mapping[str, Any]], update: Sequence[str]) -> None:
+    if not rows:
+        return
+    keys = [column.name for column in table.primary_key]
+    dialect: Any = postgresql if tx.dialect.name == "postgresql" else sqlite
+    for start in range(0, len(rows), _CHUNK):
+        statement = dialect.insert(table)
+        if update:
+            changed = {name: statement.excluded[name] for name in update}
+            statement = statement.on_conflict_do_update(index_elements=keys, set_=changed)
+        else:
+            statement = statement.on_conflict_do_nothing(index_elements=keys)
+        tx.execute(statement, [dict(row) for row in rows[start : start + _CHUNK]])
+
+
+def _rows(result: sa.CursorResult[Any] | sa.Result[Any]) -> list[Row]:
+    return [dict(row) for row in result.mappings()]
+
+
+def _visible(column: sa.Column[Any], owner: Owner) -> sa.ColumnElement[bool]:
+    return column.in_({owner, SYSTEM})
+
+
+# --- instruments ------------------------------------------------------------------------------------------------------
+
+
+def upsert_instruments(tx: Tx, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Store instruments; those that exist get the new values but keep their `created_at`."""
+    update = [column.name for column in instruments.c if column.name not in ("id", "created_at")]
+    _insert(tx, instruments, list(rows), update)
+
+
+def add_instruments(tx: Tx, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Store instruments; those that exist stay as they are."""
+    _insert(tx, instruments, list(rows), [])
+
+
+def get_instrument(tx: Tx, instrument: str) -> Row | None:
+    """Return one instrument, None when there is none."""
+    row = tx.execute(sa.select(instruments).where(instruments.c.id == instrument)).mappings().first()
+    return None if row is None else dict(row)
+
+
+def get_instruments(tx: Tx, ids: Sequence[str]) -> list[Row]:
+    """Return those of `ids` that exist, ascending by id."""
+    return _rows(tx.execute(sa.select(instruments).where(instruments.c.id.in_(ids)).order_by(instruments.c.id)))
+
+
+def list_instruments(tx: Tx, after_id: str | None = None, limit: int = 50, descending: bool = False) -> list[Row]:
+    """Return up to `limit` instruments after `after_id` in the order of their ids."""
+    column = instruments.c.id
+    query = sa.select(instruments).order_by(column.desc() if descending else column).limit(limit)
+    if after_id is not None:
+        query = query.where(column < after_id if descending else column > after_id)
+    return _rows(tx.execute(query))
+
+
+def add_aliases(tx: Tx, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Store what sources call an instrument: source, symbol, valid_from, valid_to, instrument. Known ones stay."""
+    _insert(tx, instrument_aliases, list(rows), [])
+
+
+def resolve_alias(tx: Tx, source: str, symbol: str, at_us: int) -> str | None:
+    """Return the instrument id that `source` called `symbol` at that moment, None when unknown."""
+    a = instrument_aliases.c
+    query = (
+        sa.select(a.instrument)
+        .where(a.source == source, a.symbol == symbol, a.valid_from <= at_us)
+        .where(sa.or_(a.valid_to.is_(None), a.valid_to > at_us))
+        .order_by(a.valid_from.desc())
+    )
+    return tx.execute(query).scalars().first()
+
+
+# --- series, data sets ------------------------------------------------------------------------------------------------
+
+
+def save_series(tx: Tx, row: Mapping[str, Any]) -> None:
+    """Store what is known of a series, its verdict included; `created_at` stays that of the first time."""
+    update = [column.name for column in series.c if not column.primary_key and column.name != "created_at"]
+    _insert(tx, series, [row], update)
+
+
+def get_series(tx: Tx, owner: Owner, source: str, instrument: str, interval: str) -> Row | None:
+    """Return one series of exactly this owner, None when there is none."""
+    s = series.c
+    query = sa.select(series).where(
+        s.owner == owner, s.source == source, s.instrument == instrument, s.interval == interval
+    )
+    row = tx.execute(query).mappings().first()
+    return None if row is None else dict(row)
+
+
+def list_series(
+    tx: Tx,
+    owner: Owner,
+    *,
+    instruments: Sequence[str] | None = None,
+    interval: str | None = None,
+    source: str | None = None,
+    after: tuple[str, str, str, str] | None = None,
+    limit: int | None = None,
+) -> list[Row]:
+    """Return the series that `owner` sees, ascending by (instrument, interval, source, owner).
+
+    after: that key of the last row seen, to go on from.
+    """
+    s = series.c
+    key = (s.instrument, s.interval, s.source, s.owner)
+    query = sa.select(series).where(_visible(s.owner, owner)).order_by(*key)
+    if instruments is not None:
+        query = query.where(s.instrument.in_(instruments))
+    if interval is not None:
+        query = query.where(s.interval == interval)
+    if source is not None:
+        query = query.where(s.source == source)
+    if after is not None:
+        query = query.where(sa.tuple_(*key) > sa.tuple_(*after))
+    return _rows(tx.execute(query if limit is None else query.limit(limit)))
+
+
+def save_data_set(tx: Tx, owner: Owner, name: str, members: list[Row], note: str, created_at: int) -> int:
+    """Store a new version of a data set when its list or note differ from the latest; return the version in force.
+
+    members: {"source", "instrument", "interval"} of each series, in the order of the panel's columns.
+    """
+    latest = _latest_data_set(tx, owner, name)
+    if latest is not None and latest["series"] == members and latest["note"] == note:
+        return int(latest["version"])
+    version = 1 if latest is None else int(latest["version"]) + 1
+    row = {"owner": owner, "name": name, "version": version, "series": members, "note": note, "created_at": created_at}
+    _insert(tx, data_sets, [row], [])
+    return version
+
+
+def get_data_set(tx: Tx, owner: Owner, name: str) -> Row | None:
+    """Return the latest version of the owner's data set of this name, else that of `system`, else None."""
+    return _latest_data_set(tx, owner, name) or _latest_data_set(tx, SYSTEM, name)
+
+
+def list_data_sets(tx: Tx, owner: Owner) -> list[Row]:
+    """Return every version of every data set that `owner` sees, ascending by name and version."""
+    d = data_sets.c
+    return _rows(tx.execute(sa.select(data_sets).where(_visible(d.owner, owner)).order_by(d.name, d.version, d.owner)))
+
+
+def _latest_data_set(tx: Tx, owner: Owner, name: str) -> Row | None:
+    d = data_sets.c
+    query = sa.select(data_sets).where(d.owner == owner, d.name == name).order_by(d.version.desc()).limit(1)
+    row = tx.execute(query).mappings().first()
+    return None if row is None else dict(row)
+
+
+# --- quarantine -------------------------------------------------------------------------------------------------------
+
+
+def quarantine_rows(tx: Tx, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Keep rejected rows aside. An id that is there already stays as it is, so that a repeated ingestion adds none."""
+    _insert(tx, quarantine, list(rows), [])
+
+
+def list_quarantine(
+    tx: Tx,
+    owner: Owner,
+    *,
+    source: str | None = None,
+    instrument: str | None = None,
+    interval: str | None = None,
+    status: str | None = None,
+    after_id: str | None = None,
+    limit: int = 50,
+) -> list[Row]:
+    """Return rejected rows of exactly this owner, ascending by id, after `after_id`."""
+    q = quarantine.c
+    query = sa.select(quarantine).where(q.owner == owner).order_by(q.id).limit(limit)
+    wanted = {"source": source, "instrument": instrument, "interval": interval, "status": status}
+    for name, value in wanted.items():
+        if value is not None:
+            query = query.where(q[name] == value)
+    if after_id is not None:
+        query = query.where(q.id > after_id)
+    return _rows(tx.execute(query))
+
+
+def count_quarantine(tx: Tx, owner: Owner, source: str, instrument: str, interval: str) -> dict[str, int]:
+    """Return how many rows of a series are held, by code."""
+    q = quarantine.c
+    query = (
+        sa.select(q.code, sa.func.count())
+        .where(q.owner == owner, q.source == source, q.instrument == instrument, q.interval == interval)
+        .where(q.status == "held")
+        .group_by(q.code)
+    )
+    return {code: int(count) for code, count in tx.execute(query)}
+
+
+# --- the tail of live bars --------------------------------------------------------------------------------------------
+
+
+def insert_tail(tx: Tx, owner: Owner, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Add live bars: the columns of the canonical frame."""
+    listed = [{**row, "owner": owner, "batch": None} for row in rows]
+    for start in range(0, len(listed), _CHUNK):
+        tx.execute(bar_tail.insert(), listed[start : start + _CHUNK])
+
+
+def read_tail(
+    tx: Tx,
+    owners: Sequence[Owner],
+    source: str,
+    instruments: Sequence[str] | None,
+    interval: str,
+    bounds: Mapping[str, int | None],
+) -> list[Row]:
+    """Return live bars that are not yet in the long-term store, `owner` included.
+
+    bounds: `start`, `end` (of time, both included), `as_of` (known_at at most), `recorded_before` (observed_at below).
+    """
+    t = bar_tail.c
+    query = sa.select(t.owner, *_TAIL).where(t.owner.in_(owners), t.interval == interval, t.source == source)
+    if instruments is not None:
+        query = query.where(t.instrument.in_(instruments))
+    for name, condition in (
+        ("start", t.time >= bounds.get("start")),
+        ("end", t.time <= bounds.get("end")),
+        ("as_of", t.known_at <= bounds.get("as_of")),
+        ("recorded_before", t.observed_at < bounds.get("recorded_before")),
+    ):
+        if bounds.get(name) is not None:
+            query = query.where(condition)
+    return _rows(tx.execute(query.order_by(t.id)))
+
+
+def mark_tail(tx: Tx, owner: Owner, interval: str, batch: str, limit: int) -> int:
+    """Give the oldest unmarked rows of an owner and interval a batch id; return how many."""
+    t = bar_tail.c
+    oldest = (
+        sa.select(t.id).where(t.owner == owner, t.interval == interval, t.batch.is_(None)).order_by(t.id).limit(limit)
+    )
+    done = tx.execute(sa.update(bar_tail).where(t.id.in_(oldest), t.batch.is_(None)).values(batch=batch))
+    return done.rowcount
+
+
+def tail_groups(tx: Tx, owner: Owner | None) -> list[tuple[str, str]]:
+    """Return (owner, interval) of everything unmarked in the tail. owner: only this one."""
+    t = bar_tail.c
+    query = sa.select(t.owner, t.interval).where(t.batch.is_(None)).distinct().order_by(t.owner, t.interval)
+    query = query if owner is None else query.where(t.owner == owner)
+    return [(row.owner, row.interval) for row in tx.execute(query)]
+
+
+def tail_batches(tx: Tx, owner: Owner | None) -> list[tuple[str, str, str]]:
+    """Return (batch, owner, interval) of batches that were marked and not yet removed. owner: only this one."""
+    t = bar_tail.c
+    query = sa.select(t.batch, t.owner, t.interval).where(t.batch.is_not(None)).distinct().order_by(t.batch)
+    query = query if owner is None else query.where(t.owner == owner)
+    return [(row.batch, row.owner, row.interval) for row in tx.execute(query)]
+
+
+def batch_rows(tx: Tx, batch: str) -> list[Row]:
+    """Return the rows of a batch, in the order they came."""
+    return _rows(tx.execute(sa.select(*_TAIL).where(bar_tail.c.batch == batch).order_by(bar_tail.c.id)))
+
+
+def remove_batch(tx: Tx, batch: str) -> int:
+    """Delete the rows of a batch, which are in the long-term store now; return how many."""
+    return tx.execute(sa.delete(bar_tail).where(bar_tail.c.batch == batch)).rowcount

@@ -1,14 +1,14 @@
 """What a strategy is: a function from a panel to targets.
 
-A *kernel strategy* also says how to go on from a state, row by row. Its batch is `advance(start(panel), panel)`, live is
-`advance(state, one row)`: the same compiled loop, so the two agree bit for bit.
+A *kernel strategy* also says how to go on from a state, row by row. Its batch is `advance(start(panel), panel)`, live
+is `advance(state, one row)`: the same compiled loop, so the two agree bit for bit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -19,7 +19,7 @@ from tradewright.market.panel import Floats, Panel
 State = dict[str, np.ndarray[Any, Any]]
 
 
-class TargetKind(str, Enum):
+class TargetKind(StrEnum):
     """What a target number means."""
 
     UNITS = "units"

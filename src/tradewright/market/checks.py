@@ -3,31 +3,31 @@
 Rows that cannot be used are handed back with a code and a sentence; nothing disappears. Of rows that are equal in every
 value one is kept and the others are counted.
 
-| code                | row is   | severity                                        | what it says                           |
-| ------------------- | -------- | ----------------------------------------------- | ----------------------------------     |
-| missing_time        | rejected | by share of rejected rows (*)                   | no time                                |
-| missing_close       | rejected | (*)                                             | close is missing or NaN                |
-| non_positive_price  | rejected | (*)                                             | a price is zero, negative or infinite  |
-| high_below_low      | rejected | (*)                                             | high < low by more than ROUNDING       |
-| negative_volume     | rejected | (*)                                             | volume is negative or infinite         |
-| future_time         | rejected | (*)                                             | the bar ends after it was observed     |
-| known_too_early     | rejected | (*)                                             | known_at lies before the bar's end     |
-| conflicting_rows    | rejected | (*)                                             | same time and observation, other values |
-| duplicate_rows      | one kept | usable                                          | same time, equal in every value        |
-| unordered_rows      | kept     | usable                                          | times did not ascend; sorted           |
-| missing_prices      | kept     | usable, suspect above MANY of the rows          | open, high or low is missing           |
-| price_outside_range | kept     | usable within ROUNDING, else suspect            | open or close outside low..high        |
-| missing_rows        | kept     | usable, suspect above MANY of what is expected  | bars of the calendar that are absent    |
-| off_calendar        | kept     | suspect for days, usable within the day         | a bar at a time that is not expected   |
-| split_like_jump     | kept     | suspect (raw equity prices only)                | close moves by a usual split ratio     |
-| price_spike         | kept     | suspect                                         | an outlier that the next bar takes back |
-| outlier_return      | kept     | usable                                          | log return beyond OUTLIER_Z robust sds |
-| stale_run           | kept     | usable, suspect above MANY of the rows          | the same close again and again         |
-| zero_volume         | kept     | usable, suspect above MANY of the rows          | no volume while other bars have some    |
-| no_volume           | kept     | usable                                          | no bar has any volume                  |
-| close_only          | -        | usable                                          | the source has closes only             |
-| pre_adjusted        | -        | usable                                          | prices were adjusted by the source     |
-| no_rows             | -        | rejected                                        | nothing is left to use                 |
+| code                | row is   | severity                                  | what it says                            |
+| ------------------- | -------- | ----------------------------------------- | --------------------------------------- |
+| missing_time        | rejected | by share of rejected rows (*)             | no time                                 |
+| missing_close       | rejected | (*)                                       | close is missing or NaN                 |
+| non_positive_price  | rejected | (*)                                       | a price is zero, negative or infinite   |
+| high_below_low      | rejected | (*)                                       | high < low by more than ROUNDING        |
+| negative_volume     | rejected | (*)                                       | volume is negative or infinite          |
+| future_time         | rejected | (*)                                       | the bar ends after it was observed      |
+| known_too_early     | rejected | (*)                                       | known_at lies before the bar's end      |
+| conflicting_rows    | rejected | (*)                                       | same time and arrival, different values |
+| duplicate_rows      | one kept | usable                                    | same time, equal in every value         |
+| unordered_rows      | kept     | usable                                    | times did not ascend; sorted            |
+| missing_prices      | kept     | usable, suspect above MANY of the rows    | open, high or low is missing            |
+| price_outside_range | kept     | usable within ROUNDING, else suspect      | open or close outside low..high         |
+| missing_rows        | kept     | usable, suspect above MANY of expected    | bars of the calendar that are absent    |
+| off_calendar        | kept     | suspect for days, usable within the day   | a bar at a time that is not expected    |
+| split_like_jump     | kept     | suspect (raw equity prices only)          | close moves by a usual split ratio      |
+| price_spike         | kept     | suspect                                   | an outlier that the next bar takes back |
+| outlier_return      | kept     | usable                                    | log return beyond OUTLIER_Z robust sds  |
+| stale_run           | kept     | usable, suspect above MANY of the rows    | the same close again and again          |
+| zero_volume         | kept     | usable, suspect above MANY of the rows    | no volume while other bars have some    |
+| no_volume           | kept     | usable                                    | no bar has any volume                   |
+| close_only          | -        | usable                                    | the source has closes only              |
+| pre_adjusted        | -        | usable                                    | prices were adjusted by the source      |
+| no_rows             | -        | rejected                                  | nothing is left to use                  |
 
 (*) usable up to FEW of the rows read, suspect up to MOST, above that rejected.
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tradewright.market.instruments import Instrument
@@ -66,7 +66,7 @@ def finding_from_json(stored: Mapping[str, Any]) -> Finding:
     )
 
 
-def verdict_of_series(rows: list[Mapping[str, Any]]) -> DataVerdict:
+def verdict_of_series(rows: Sequence[Mapping[str, Any]]) -> DataVerdict:
     """Return the verdict of several series together, from their rows of table `series`.
 
     A finding that says the same of more than one series (close-only data, for example) stands once, its `count` being

@@ -244,14 +244,16 @@ def read_tail(
     query = sa.select(t.owner, *_TAIL).where(t.owner.in_(owners), t.interval == interval, t.source == source)
     if instruments is not None:
         query = query.where(t.instrument.in_(instruments))
-    for name, condition in (
-        ("start", t.time >= bounds.get("start")),
-        ("end", t.time <= bounds.get("end")),
-        ("as_of", t.known_at <= bounds.get("as_of")),
-        ("recorded_before", t.observed_at < bounds.get("recorded_before")),
-    ):
-        if bounds.get(name) is not None:
-            query = query.where(condition)
+    start, end = bounds.get("start"), bounds.get("end")
+    as_of, recorded_before = bounds.get("as_of"), bounds.get("recorded_before")
+    if start is not None:
+        query = query.where(t.time >= start)
+    if end is not None:
+        query = query.where(t.time <= end)
+    if as_of is not None:
+        query = query.where(t.known_at <= as_of)
+    if recorded_before is not None:
+        query = query.where(t.observed_at < recorded_before)
     return _rows(tx.execute(query.order_by(t.id)))
 
 
@@ -289,3 +291,15 @@ def batch_rows(tx: Tx, batch: str) -> list[Row]:
 def remove_batch(tx: Tx, batch: str) -> int:
     """Delete the rows of a batch, which are in the long-term store now; return how many."""
     return tx.execute(sa.delete(bar_tail).where(bar_tail.c.batch == batch)).rowcount
+
+
+def version(tx: Tx, owner: Owner, source: str, instrument: str, interval: str) -> tuple[Any, ...]:
+    """Return a value that changes whenever bars of this series were added, in the tail or in the tables."""
+    s, t = series.c, bar_tail.c
+    known = sa.select(s.checked_at, s.data_version, s.rows).where(
+        s.owner == owner, s.source == source, s.instrument == instrument, s.interval == interval
+    )
+    tail = sa.select(sa.func.max(t.id), sa.func.count(t.id)).where(
+        t.owner == owner, t.source == source, t.instrument == instrument, t.interval == interval
+    )
+    return (*(tx.execute(known).first() or ()), *tx.execute(tail).one())

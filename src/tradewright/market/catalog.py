@@ -1,0 +1,241 @@
+"""The catalog: every bar of every series, as it was known at any moment.
+
+Delta tables, one for each interval, hold the past; table `bar_tail` of the database holds what came in live until it is
+flushed. Rows are only added. A read joins both and resolves them: of several rows of one key the latest wins that was
+known by `as_of` and received before `recorded_before`. An owner reads own rows and those of `system`; for an instrument
+of which the owner has rows, only those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from tradewright import ids
+from tradewright.clock import from_us
+from tradewright.errors import InvalidInput, UnknownName
+from tradewright.ids import SYSTEM, Owner
+from tradewright.market.delta import DeltaStore
+from tradewright.market.frames import SCHEMA, canonical, empty, resolve
+from tradewright.market.instruments import Interval
+from tradewright.market.panel import Panel
+from tradewright.market.panels import to_panel
+from tradewright.market.records import instrument_from_row, verdict_of_series
+from tradewright.storage import series as store
+from tradewright.storage.database import Database, Tx
+
+FLUSH_ROWS = 200_000  # rows of the tail that move in one batch
+_STORED = [name for name in SCHEMA if name != "interval"]
+
+
+class Catalog:
+    """The store of all series in one folder and one database. Safe to use from several threads and processes."""
+
+    def __init__(self, folder: Path, database: Database) -> None:
+        self.folder = folder
+        self.database = database
+        self._stores = {i: DeltaStore(folder / "bars" / i.value) for i in Interval}
+
+    # --- writing ------------------------------------------------------------------------------------------------------
+
+    def append(self, owner: Owner, frame: pl.DataFrame, batch_id: str) -> int:
+        """Add the rows of a canonical frame; return how many were added, 0 when this batch id is stored already.
+
+        A frame may hold several sources, instruments and intervals; each interval is added as a whole or not at all.
+        Raises InvalidInput for rows without `observed_at`, StorageFailed when the disk refuses (nothing half-written).
+        """
+        rows = canonical(frame)
+        if rows["observed_at"].null_count() or rows["time"].null_count():
+            raise InvalidInput("every bar needs a time and an observed_at before it can be stored; hand in both")
+        added = 0
+        for (name,), part in rows.partition_by("interval", as_dict=True).items():
+            stored = part.with_columns(pl.lit(str(owner)).alias("owner"), _month().alias("month"))
+            stored = stored.select("owner", "month", *_STORED).sort("source", "month", "instrument", "time")
+            if self._stores[Interval.parse(name)].append(stored, f"{owner}/{batch_id}"):
+                added += part.height
+        return added
+
+    def tail_append(self, tx: Tx, owner: Owner, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Add live bars inside the caller's transaction. rows: the columns of the canonical frame."""
+        store.insert_tail(tx, owner, rows)
+
+    def flush(self, owner: Owner | None = None) -> int:
+        """Move the tail into the Delta tables; return how many rows moved. owner: only the rows of this one.
+
+        Three steps: mark rows with a batch id, append them under that id, delete them. After a stop between any two the
+        next flush goes on with the marked batches, and a batch that was appended is not appended again.
+        """
+        for waiting, interval in self.database.read(store.tail_groups, owner):
+            self.database.write(store.mark_tail, Owner(waiting), interval, ids.new("bat"), FLUSH_ROWS)
+        moved = 0
+        for batch, waiting, _ in self.database.read(store.tail_batches, owner):
+            rows = self.database.read(store.batch_rows, batch)
+            self.append(Owner(waiting), pl.DataFrame(rows, schema=SCHEMA, orient="row"), batch)
+            moved += self.database.write(store.remove_batch, batch)
+        return moved
+
+    def compact(self, interval: Interval | str) -> int:
+        """Merge the small files of one interval; return how many were merged. Readers are not disturbed."""
+        return self._stores[Interval.parse(interval)].compact()
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    def read(
+        self,
+        owner: Owner,
+        source: str,
+        instruments: Sequence[str] | None,
+        interval: Interval | str,
+        start_us: int | None = None,
+        end_us: int | None = None,
+        as_of_us: int | None = None,
+        recorded_before_us: int | None = None,
+    ) -> pl.DataFrame:
+        """Return the bars of one source as a canonical frame, ascending by instrument and time, one row per bar.
+
+        instruments: ids, None for all. start_us, end_us: bounds of `time`, both included. as_of_us: only what could be
+        known at that moment (`known_at` at most). recorded_before_us: only what had come in (`observed_at` below).
+        """
+        frame = self._history(owner, source, instruments, interval, start_us, end_us, as_of_us, recorded_before_us)
+        return resolve(frame)
+
+    def revisions(
+        self, owner: Owner, source: str, instrument: str, interval: Interval | str, time_us: int
+    ) -> pl.DataFrame:
+        """Return every row ever stored of one bar, ascending by `observed_at`."""
+        frame = self._history(owner, source, [instrument], interval, time_us, time_us, None, None)
+        return frame.sort("observed_at", "known_at")
+
+    def panel(
+        self,
+        name: str | None = None,
+        *,
+        instruments: Sequence[str] | None = None,
+        interval: Interval | str = Interval.DAY,
+        source: str | None = None,
+        owner: Owner = SYSTEM,
+        start_us: int | None = None,
+        end_us: int | None = None,
+        as_of_us: int | None = None,
+        recorded_before_us: int | None = None,
+    ) -> Panel:
+        """Return the panel of a data set by name, or of instruments at an interval.
+
+        source: needed only when several sources have an instrument; they are never spliced. The bounds are those of
+        `read`. Raises UnknownName for a data set or instrument that is not there, InvalidInput when the source is
+        ambiguous, TooFewRows when no bar is left.
+        """
+        if (name is None) == (instruments is None):
+            raise InvalidInput("name a data set or instruments, one of the two")
+        if name is not None:
+            rows = self.database.read(_series_of_data_set, owner, name)
+        else:
+            step = Interval.parse(interval)
+            rows = self.database.read(_series_of_instruments, owner, list(instruments or ()), step.value, source)
+        wanted = [row["instrument"] for row in rows]
+        found = self.database.read(store.get_instruments, wanted)
+        by_id = {row["id"]: instrument_from_row(row) for row in found}
+        parts = []
+        for origin in dict.fromkeys((row["owner"], row["source"], row["interval"]) for row in rows):
+            mine = [row["instrument"] for row in rows if (row["owner"], row["source"], row["interval"]) == origin]
+            bounds = (start_us, end_us, as_of_us, recorded_before_us)
+            parts.append(resolve(self._history(Owner(origin[0]), origin[1], mine, origin[2], *bounds)))
+        return to_panel(
+            pl.concat(parts),
+            [by_id[i] for i in wanted],
+            Interval.parse(rows[0]["interval"]),
+            close_only=any(row["close_only"] for row in rows),
+            pre_adjusted=any(row["pre_adjusted"] for row in rows),
+            verdict=verdict_of_series(rows),
+            sources=[row["source"] for row in rows],
+        )
+
+    def _history(
+        self,
+        owner: Owner,
+        source: str,
+        instruments: Sequence[str] | None,
+        interval: Interval | str,
+        start_us: int | None,
+        end_us: int | None,
+        as_of_us: int | None,
+        recorded_before_us: int | None,
+    ) -> pl.DataFrame:
+        step = Interval.parse(interval)
+        owners = list({owner, SYSTEM})
+        bounds = {"start": start_us, "end": end_us, "as_of": as_of_us, "recorded_before": recorded_before_us}
+        # The tail first: a row that is flushed in between is then seen twice, which resolving mends, and never missed.
+        tail = self.database.read(store.read_tail, owners, source, instruments, step.value, bounds)
+        filters = [pl.col("owner").is_in(owners), pl.col("source") == source, *_filters(instruments, bounds)]
+        lazy = self._stores[step].read(filters)
+        frames = [] if lazy is None else [lazy.select("owner", *_STORED).collect()]
+        if tail:
+            frames.append(pl.DataFrame(tail, schema={"owner": pl.String(), **SCHEMA}).select("owner", *_STORED))
+        if not frames:
+            return empty()
+        rows = pl.concat(frames)
+        if owner != SYSTEM:
+            own = set(rows.filter(pl.col("owner") == owner)["instrument"].unique())
+            known = self.database.read(store.list_series, owner, interval=step.value, source=source)
+            own |= {row["instrument"] for row in known if row["owner"] == owner}
+            rows = rows.filter((pl.col("owner") == owner) | ~pl.col("instrument").is_in(list(own)))
+        return rows.with_columns(pl.lit(step.value).alias("interval")).select(list(SCHEMA))
+
+
+def _month() -> pl.Expr:
+    return pl.from_epoch("time", time_unit="us").dt.strftime("%Y-%m")
+
+
+def _filters(instruments: Sequence[str] | None, bounds: Mapping[str, int | None]) -> list[pl.Expr]:
+    filters: list[pl.Expr] = []
+    if instruments is not None:
+        filters.append(pl.col("instrument").is_in(list(instruments)))
+    start, end, as_of, recorded_before = (bounds[n] for n in ("start", "end", "as_of", "recorded_before"))
+    if start is not None:
+        filters += [pl.col("month") >= f"{from_us(start):%Y-%m}", pl.col("time") >= start]
+    if end is not None:
+        filters += [pl.col("month") <= f"{from_us(end):%Y-%m}", pl.col("time") <= end]
+    if as_of is not None:
+        filters.append(pl.col("known_at") <= as_of)
+    if recorded_before is not None:
+        filters.append(pl.col("observed_at") < recorded_before)
+    return filters
+
+
+def _series_of_data_set(tx: Tx, owner: Owner, name: str) -> list[dict[str, Any]]:
+    members = store.get_data_set(tx, owner, name)
+    if members is None:
+        raise UnknownName.of("data set", name, {row["name"] for row in store.list_data_sets(tx, owner)})
+    rows = []
+    for member in members["series"]:
+        key = (member["source"], member["instrument"], member["interval"])
+        row = store.get_series(tx, owner, *key) or store.get_series(tx, SYSTEM, *key)
+        if row is None:
+            raise UnknownName(f"data set {name!r} names the series {'/'.join(key)}, which is not there; ingest it")
+        rows.append(row)
+    return rows
+
+
+def _series_of_instruments(
+    tx: Tx, owner: Owner, instruments: list[str], interval: str, source: str | None
+) -> list[dict[str, Any]]:
+    if not instruments:
+        raise InvalidInput("name at least one instrument")
+    if len(set(instruments)) < len(instruments):
+        raise InvalidInput(f"an instrument is named twice in {', '.join(instruments)}; name each once")
+    found = store.list_series(tx, owner, instruments=instruments, interval=interval, source=source)
+    rows = []
+    for instrument in instruments:
+        mine = [row for row in found if row["instrument"] == instrument]
+        own = [row for row in mine if row["owner"] == owner] or mine
+        sources = sorted({row["source"] for row in own})
+        if not own:
+            known = {row["instrument"] for row in store.list_series(tx, owner, interval=interval)}
+            raise UnknownName.of(f"series at {interval} of an instrument", instrument, known)
+        if len(sources) > 1:
+            raise InvalidInput(f"{instrument} comes from {', '.join(sources)}; choose one with source=")
+        rows.append(own[0])
+    return rows

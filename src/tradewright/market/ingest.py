@@ -1,0 +1,330 @@
+"""From a frame of bars to the catalog: check, keep aside what cannot be used, store the rest, write down the verdict.
+
+An ingestion can be repeated. Rows kept aside have ids that derive from the ingestion and their position, bars are
+stored under a batch id that derives from the ingestion and their content, rows that are stored already with the same
+values are not stored again, and the verdict is computed from what is stored. So a run that was stopped anywhere ends,
+when run again, in the state of one that was not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import polars as pl
+
+from tradewright import ids
+from tradewright.errors import UnknownName
+from tradewright.ids import SYSTEM, Owner
+from tradewright.market.catalog import Catalog
+from tradewright.market.checks import Checked, check_bars, rejection_findings, series_findings
+from tradewright.market.datasets import DataSetSpec, data_set, load_bars
+from tradewright.market.frames import VALUES, canonical, resolve, same_values
+from tradewright.market.instruments import Instrument, Interval
+from tradewright.market.records import finding_from_json, finding_to_json, instrument_to_row
+from tradewright.market.verdicts import DataVerdict, Finding
+from tradewright.storage import series as store
+from tradewright.storage.database import Database, Tx
+
+Progress = Callable[[float, str], None]
+
+_QUARANTINE_CHUNK = 5_000
+_INPUT_CODES = frozenset({"duplicate_rows", "unordered_rows"})
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesReport:
+    """What an ingestion did to one series. rows: how many bars the series has now."""
+
+    source: str
+    instrument: str
+    interval: str
+    rows: int
+    verdict: DataVerdict
+
+
+@dataclass(frozen=True, slots=True)
+class IngestReport:
+    """What an ingestion did. rows_read = accepted + rejected + duplicates.
+
+    accepted: rows that can be used. stored: those of them that were new (the rest was there with the same values).
+    """
+
+    ingestion: str
+    rows_read: int
+    accepted: int
+    rejected: int
+    duplicates: int
+    stored: int
+    series: tuple[SeriesReport, ...]
+
+    @property
+    def verdict(self) -> DataVerdict:
+        """The verdict over all series."""
+        return DataVerdict.of(finding for series in self.series for finding in series.verdict.findings)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    catalog: Catalog
+    database: Database
+    owner: Owner
+    source: str
+    interval: Interval
+    ingestion: str
+    now_us: int
+    close_only: bool
+    pre_adjusted: bool
+    lag_us: int
+    revised: bool
+    known: tuple[Finding, ...]
+
+
+def ingest_frame(
+    catalog: Catalog,
+    database: Database,
+    owner: Owner,
+    frame: pl.DataFrame,
+    instruments: Sequence[Instrument],
+    *,
+    interval: Interval | str,
+    source: str,
+    now_us: int,
+    ingestion_id: str,
+    close_only: bool = False,
+    pre_adjusted: bool = False,
+    lag_us: int = 0,
+    revised: bool = False,
+    findings: Sequence[Finding] = (),
+    unreadable: pl.DataFrame | None = None,
+    progress: Progress | None = None,
+) -> IngestReport:
+    """Check and store bars of one source and interval; return what became of every row.
+
+    frame: canonical or canonical but for source, interval, known_at (then time + lag_us) and observed_at (then now_us).
+    instruments: those the frame may hold; new ones are stored. lag_us: the declared publication lag. revised: history
+    is back-filled without vintages. findings: what is known beforehand, added to the verdict of every series.
+    unreadable: rows that could not even be read: position, instrument, detail, row (JSON text). progress: called
+    with (fraction, message). Raises UnknownName for an instrument that is not in `instruments`, StorageFailed when the
+    disk or the database refuses; run it again with the same id to go on.
+    """
+    step = Interval.parse(interval)
+    run = _Run(
+        catalog, database, owner, source, step, ingestion_id, now_us, close_only, pre_adjusted, lag_us, revised,
+        tuple(findings),
+    )  # fmt: skip
+    rows = canonical(frame, source=source, interval=step.value, observed_at_us=now_us, lag_us=lag_us)
+    parts = {str(key[0]): part for key, part in rows.partition_by("instrument", as_dict=True).items()}
+    known = {i.id: i for i in instruments}
+    for name in parts:
+        if name not in known:
+            raise UnknownName.of("instrument in this ingestion", name, known)
+    database.write(store.add_instruments, [instrument_to_row(i, now_us) for i in instruments])
+    if unreadable is not None and unreadable.height:
+        _keep_unreadable(run, unreadable)
+    checked = {
+        name: check_bars(part, known[name], step, close_only=close_only, pre_adjusted=pre_adjusted)
+        for name, part in sorted(parts.items())
+    }
+    _tell(progress, 0.4, f"checked {rows.height} rows of {len(parts)} series")
+    for result in checked.values():
+        _keep_rejected(run, result.rejected)
+    _tell(progress, 0.5, "kept rejected rows aside")
+    visible = database.read(store.list_series, owner, interval=step.value, source=source)
+    before = {row["instrument"] for row in visible if row["owner"] == owner}
+    stored = _store(run, checked, before)
+    _tell(progress, 0.8, f"stored {stored} rows")
+    reports = [_conclude(run, known[name], result, name in before) for name, result in checked.items()]
+    _tell(progress, 1.0, "wrote the verdicts")
+    lost = 0 if unreadable is None else unreadable.height
+    return IngestReport(
+        ingestion_id,
+        rows_read=rows.height + lost,
+        accepted=sum(result.accepted.height for result in checked.values()),
+        rejected=sum(result.rejected.height for result in checked.values()) + lost,
+        duplicates=sum(result.duplicates for result in checked.values()),
+        stored=stored,
+        series=tuple(reports),
+    )
+
+
+def ingest_data_set(
+    catalog: Catalog, database: Database, name: str, now_us: int, progress: Progress | None = None
+) -> IngestReport:
+    """Bring a packaged data set into the catalog for everyone; return the report.
+
+    When this version of the package is in already nothing is read, and the report says so with 0 rows read. Raises
+    UnknownName for a data set that does not exist, StorageFailed; run it again to go on.
+    """
+    spec = data_set(name)
+    note = f"{spec.note} ({spec.origin})"
+    present = database.read(store.get_data_set, SYSTEM, name)
+    if present is not None and present["note"] == note:
+        return _standing_report(database, spec)
+    _tell(progress, 0.0, f"reading {spec.origin}")
+    report = ingest_frame(
+        catalog,
+        database,
+        SYSTEM,
+        load_bars(name, now_us),
+        spec.instruments,
+        interval=spec.interval,
+        source=spec.source,
+        now_us=now_us,
+        ingestion_id=_ingestion_id(spec),
+        close_only=spec.close_only,
+        pre_adjusted=spec.pre_adjusted,
+        revised=spec.revised,
+        findings=spec.findings,
+        progress=progress,
+    )
+    database.write(_finish_data_set, spec, note, now_us)
+    return report
+
+
+def _standing_report(database: Database, spec: DataSetSpec) -> IngestReport:
+    rows = database.read(store.list_series, SYSTEM, interval=spec.interval.value, source=spec.source)
+    reports = [
+        SeriesReport(
+            row["source"],
+            row["instrument"],
+            row["interval"],
+            row["rows"],
+            DataVerdict.of(finding_from_json(stored) for stored in row["findings"]),
+        )
+        for row in rows
+    ]
+    return IngestReport(_ingestion_id(spec), 0, 0, 0, 0, 0, tuple(reports))
+
+
+def _ingestion_id(spec: DataSetSpec) -> str:
+    return ids.derive("ing", SYSTEM, spec.name, spec.origin)
+
+
+def _finish_data_set(tx: Tx, spec: DataSetSpec, note: str, now_us: int) -> None:
+    aliases = [
+        {"source": spec.source, "symbol": symbol, "valid_from": 0, "valid_to": None, "instrument": instrument}
+        for instrument, symbol in spec.aliases.items()
+    ]
+    store.add_aliases(tx, aliases)
+    members = [{"source": spec.source, "instrument": i.id, "interval": spec.interval.value} for i in spec.instruments]
+    store.save_data_set(tx, SYSTEM, spec.name, members, note, now_us)
+
+
+def _tell(progress: Progress | None, fraction: float, message: str) -> None:
+    if progress is not None:
+        progress(fraction, message)
+
+
+def _keep_rejected(run: _Run, rejected: pl.DataFrame) -> None:
+    for start in range(0, rejected.height, _QUARANTINE_CHUNK):
+        rows = [
+            _quarantine_row(run, row["instrument"], row["position"], row["time"], row["code"], row["detail"], values)
+            for row in rejected.slice(start, _QUARANTINE_CHUNK).iter_rows(named=True)
+            for values in [{name: _plain(row[name]) for name in ("known_at", "observed_at", *VALUES)}]
+        ]
+        run.database.write(store.quarantine_rows, rows)
+
+
+def _keep_unreadable(run: _Run, unreadable: pl.DataFrame) -> None:
+    for start in range(0, unreadable.height, _QUARANTINE_CHUNK):
+        rows = [
+            _quarantine_row(
+                run, row["instrument"], f"line {row['position']}", None, "unparseable", row["detail"], row["row"]
+            )
+            for row in unreadable.slice(start, _QUARANTINE_CHUNK).iter_rows(named=True)
+        ]
+        run.database.write(store.quarantine_rows, rows)
+
+
+def _quarantine_row(
+    run: _Run, instrument: str, position: object, time_us: int | None, code: str, detail: str, values: object
+) -> dict[str, Any]:
+    key = (run.owner, run.source, instrument, run.interval.value)
+    return {
+        "id": ids.derive("qua", run.ingestion, *key, position),
+        "owner": run.owner,
+        "source": run.source,
+        "instrument": instrument,
+        "interval": run.interval.value,
+        "time": time_us,
+        "code": code,
+        "detail": detail,
+        "row": values,
+        "ingestion": run.ingestion,
+        "status": "held",
+        "created_at": run.now_us,
+    }
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, float) and value in (float("inf"), float("-inf")) else value
+
+
+def _store(run: _Run, checked: Mapping[str, Checked], present: set[str]) -> int:
+    accepted = [result.accepted for result in checked.values() if result.accepted.height]
+    if not accepted:
+        return 0
+    rows = pl.concat(accepted)
+    if present:
+        rows = _without_stored(run, rows, present)
+    if not rows.height:
+        return 0
+    content = rows.drop("observed_at").hash_rows(seed=0).to_numpy().tobytes()
+    batch = ids.derive("bat", run.ingestion, run.source, run.interval.value, hashlib.sha256(content).hexdigest())
+    run.catalog.append(run.owner, rows, batch)
+    return rows.height
+
+
+def _without_stored(run: _Run, rows: pl.DataFrame, present: set[str]) -> pl.DataFrame:
+    first, last = rows.select(pl.col("time").min().alias("first"), pl.col("time").max().alias("last")).row(0)
+    stored = run.catalog.read(run.owner, run.source, sorted(present), run.interval, first, last)
+    if not stored.height:
+        return rows
+    latest = rows.with_columns((pl.len().over("instrument", "time") > 1).alias("revised_here"))
+    joined = latest.join(
+        stored.select("instrument", "time", *VALUES), on=["instrument", "time"], how="left", suffix="_stored"
+    )
+    known = pl.struct("instrument", "time").is_in(stored.select(pl.struct("instrument", "time")).to_series().implode())
+    return joined.filter(~(known & same_values() & ~pl.col("revised_here"))).select(rows.columns)
+
+
+def _conclude(run: _Run, instrument: Instrument, result: Checked, grew: bool) -> SeriesReport:
+    key = (run.source, instrument.id, run.interval.value)
+    whole = resolve(result.accepted)
+    found = [f for f in result.verdict.findings if f.code in _INPUT_CODES]
+    rejected = run.database.read(store.count_quarantine, run.owner, *key)
+    if grew:
+        whole = run.catalog.read(run.owner, run.source, [instrument.id], run.interval)
+    found += rejection_findings(rejected, whole.height + sum(rejected.values()), instrument.id)
+    found += series_findings(whole, instrument, run.interval, close_only=run.close_only, pre_adjusted=run.pre_adjusted)
+    found += [replace(finding, instrument=instrument.id) for finding in run.known]
+    verdict = DataVerdict.of(found)
+    run.database.write(store.save_series, _series_row(run, instrument.id, whole, verdict))
+    return SeriesReport(*key, rows=whole.height, verdict=verdict)
+
+
+def _series_row(run: _Run, instrument: str, whole: pl.DataFrame, verdict: DataVerdict) -> dict[str, Any]:
+    content = hashlib.sha256(instrument.encode())
+    for name in ("time", *VALUES):
+        content.update(whole[name].fill_null(0 if name == "time" else float("nan")).to_numpy().tobytes())
+    return {
+        "owner": run.owner,
+        "source": run.source,
+        "instrument": instrument,
+        "interval": run.interval.value,
+        "pre_adjusted": run.pre_adjusted,
+        "close_only": run.close_only,
+        "revised": run.revised,
+        "lag_us": run.lag_us,
+        "rows": whole.height,
+        "first_time": whole["time"].min() if whole.height else None,
+        "last_time": whole["time"].max() if whole.height else None,
+        "verdict": verdict.verdict.label,
+        "findings": [finding_to_json(finding) for finding in verdict.findings],
+        "data_version": content.hexdigest()[:32],
+        "checked_at": run.now_us,
+        "created_at": run.now_us,
+    }

@@ -70,7 +70,7 @@ class Panel:
     fx: Floats | None = None
     close_only: bool = False
     pre_adjusted: bool = False
-    verdict: DataVerdict = DataVerdict()
+    verdict: DataVerdict = field(default_factory=DataVerdict)
     data_version: str = ""
 
     def __post_init__(self) -> None:
@@ -111,8 +111,20 @@ class Panel:
         given["close_only"] = open is None
         given.update(rest)
         columns = {"open": open, "high": high, "low": low, "volume": volume}
-        filled = {name: nothing if array is None else array for name, array in columns.items()}
+        filled: dict[str, Any] = {name: nothing if array is None else array for name, array in columns.items()}
         return cls(times=times, instruments=instruments, interval=interval, close=close, **filled, **given)
+
+    @classmethod
+    def from_frame(cls, frame: Any, *, instrument: Instrument | str | None = None, interval: Interval | str) -> Panel:
+        """Return the panel of a polars or pandas frame, checked like any other data.
+
+        frame: column `time` (end of the bar) or `timestamp` (its start), open, high, low, close, volume; without open,
+        high and low the panel is close_only. instrument: an id or an Instrument; left out, column `instrument` says it.
+        The rest is described at `tradewright.market.load.panel_from_frame`. Raises InvalidInput, TooFewRows.
+        """
+        from tradewright.market.load import panel_from_frame  # the panel itself needs no data frame library
+
+        return panel_from_frame(frame, instrument=instrument, interval=interval)
 
     def __len__(self) -> int:
         return len(self.times)
@@ -139,7 +151,9 @@ class Panel:
         """
         part = slice(max(start, 0), max(min(stop, len(self)), 0))
         last = int(self.times[part][-1]) if len(self.times[part]) else -1
-        arrays = {n: getattr(self, n)[part] for n in ("times", *COLUMNS, "present", "tradable", "member")}
+        arrays: dict[str, Any] = {
+            n: getattr(self, n)[part] for n in ("times", *COLUMNS, "present", "tradable", "member")
+        }
         return replace(
             self,
             **arrays,
@@ -149,10 +163,23 @@ class Panel:
             data_version=f"{self.data_version}[{part.start}:{part.stop}]",
         )
 
+    def followed_by(self, later: Panel) -> Panel:
+        """Return this panel with the rows of `later`, a panel of the same instruments, after its own."""
+        names = ("times", *COLUMNS, "present", "tradable", "member")
+        arrays: dict[str, Any] = {n: np.concatenate([getattr(self, n), getattr(later, n)]) for n in names}
+        return replace(
+            self,
+            **arrays,
+            fields=MappingProxyType({n: np.concatenate([a, later.fields[n]]) for n, a in self.fields.items()}),
+            actions=tuple(dict.fromkeys((*self.actions, *later.actions))),
+            fx=None if self.fx is None or later.fx is None else np.concatenate([self.fx, later.fx]),
+            data_version=f"{self.data_version}+{later.data_version}"[-96:],
+        )
+
     def columns(self, which: list[int]) -> Panel:
         """Return a panel of only these columns, in this order."""
         place = {column: position for position, column in enumerate(which)}
-        arrays = {
+        arrays: dict[str, Any] = {
             n: np.ascontiguousarray(getattr(self, n)[:, which]) for n in (*COLUMNS, "present", "tradable", "member")
         }
         return replace(

@@ -9,8 +9,10 @@ when run again, in the state of one that was not.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -20,6 +22,7 @@ from tradewright.errors import UnknownName
 from tradewright.ids import SYSTEM, Owner
 from tradewright.market.catalog import Catalog
 from tradewright.market.checks import Checked, check_bars, rejection_findings, series_findings
+from tradewright.market.csvfile import read_csv
 from tradewright.market.datasets import DataSetSpec, data_set, load_bars
 from tradewright.market.frames import VALUES, canonical, resolve, same_values
 from tradewright.market.instruments import Instrument, Interval
@@ -232,7 +235,13 @@ def _keep_unreadable(run: _Run, unreadable: pl.DataFrame) -> None:
     for start in range(0, unreadable.height, _QUARANTINE_CHUNK):
         rows = [
             _quarantine_row(
-                run, row["instrument"], f"line {row['position']}", None, "unparseable", row["detail"], row["row"]
+                run,
+                row["instrument"],
+                f"line {row['position']}",
+                None,
+                "unparseable",
+                f"line {row['position']}: {row['detail']}",
+                json.loads(row["row"]),
             )
             for row in unreadable.slice(start, _QUARANTINE_CHUNK).iter_rows(named=True)
         ]
@@ -328,3 +337,43 @@ def _series_row(run: _Run, instrument: str, whole: pl.DataFrame, verdict: DataVe
         "checked_at": run.now_us,
         "created_at": run.now_us,
     }
+
+
+def ingest_csv(
+    path: Path | str,
+    catalog: Catalog,
+    database: Database,
+    owner: Owner,
+    instrument: Instrument,
+    *,
+    interval: Interval | str,
+    now_us: int,
+    ingestion_id: str,
+    source: str = "file",
+    pre_adjusted: bool = False,
+    lag_us: int = 0,
+    progress: Progress | None = None,
+) -> IngestReport:
+    """Check and store the bars of a CSV file; return what became of every line.
+
+    See `csvfile.read_csv` for the columns and times that are understood. Lines that cannot be read go to quarantine
+    with their text. Raises InvalidInput for a file without the needed columns, StorageFailed.
+    """
+    step = Interval.parse(interval)
+    read = read_csv(path, instrument.id, step, instrument.calendar)
+    return ingest_frame(
+        catalog,
+        database,
+        owner,
+        read.bars.with_columns(pl.lit(instrument.id).alias("instrument")),
+        [instrument],
+        interval=step,
+        source=source,
+        now_us=now_us,
+        ingestion_id=ingestion_id,
+        close_only=read.close_only,
+        pre_adjusted=pre_adjusted,
+        lag_us=lag_us,
+        unreadable=read.unreadable,
+        progress=progress,
+    )

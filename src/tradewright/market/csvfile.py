@@ -1,0 +1,148 @@
+"""Bars from a CSV file: rows that can be read, and those that cannot, with line and reason."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from tradewright.errors import InvalidInput
+from tradewright.market.frames import VALUES
+from tradewright.market.instruments import Interval
+from tradewright.market.load import bar_times
+
+MISSING = ("", "nan", "null", "none", "na", "n/a", "-")
+TIME_NAMES = {"date": "timestamp", "datetime": "timestamp", "time": "time", "timestamp": "timestamp"}
+_TIME_FORMATS = ("%Y-%m-%dT%H:%M:%S%.f%:z", "%Y-%m-%d %H:%M:%S%.f%:z")
+_NAIVE_FORMATS = ("%Y-%m-%dT%H:%M:%S%.fZ", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M")
+_DAY_FORMAT = "%Y-%m-%d"
+_UNREADABLE = {"position": pl.Int64(), "instrument": pl.String(), "detail": pl.String(), "row": pl.String()}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CsvBars:
+    """What a file holds. bars: time (microseconds) and the values. unreadable: position (line), instrument, detail,
+    row (JSON text of the line).
+
+    bars.height + unreadable.height is the number of lines with content below the header.
+    """
+
+    bars: pl.DataFrame
+    unreadable: pl.DataFrame
+    close_only: bool
+
+
+def read_csv(path: Path | str, instrument: str, interval: Interval, calendar: str) -> CsvBars:
+    """Return the bars of a CSV file with a header: time (ends) or timestamp (starts; also date), open .. volume.
+
+    Times: RFC 3339, `2024-03-28 14:30:00` (UTC), bare dates, or integers (seconds, milliseconds or microseconds, told
+    by their size). A file with a close and no open, high and low is close-only. Raises InvalidInput for a file that
+    cannot be opened, has no header, or lacks a column.
+    """
+    table = _table(Path(path))
+    names = {_plain_name(name): name for name in table.columns if name != "line" and name[:1] != "@"}
+    time_name = next((name for name in ("time", "timestamp", "date", "datetime") if name in names), None)
+    close_only = "close" in names and not any(name in names for name in VALUES[:3])
+    missing = [name for name in VALUES[:4] if name not in names and not (close_only and name != "close")]
+    if time_name is None:
+        missing = ["time (or timestamp)", *missing]
+    if missing:
+        raise InvalidInput(
+            f"{path}: the file has no column {', '.join(missing)}; its columns are {', '.join(names) or 'none'}. The "
+            "first line must name them: time or timestamp, open, high, low, close, volume",
+            file=str(path),
+            missing=missing,
+        )
+    assert time_name is not None
+    columns = {"time": names[time_name], **{name: names[name] for name in VALUES if name in names}}
+    read = table.with_columns(
+        _time(pl.col(columns["time"])).alias("@time"),
+        *(_number(pl.col(column)).alias(f"@{name}") for name, column in columns.items() if name != "time"),
+    )
+    problem = pl.coalesce(_problem(name, column) for name, column in columns.items())
+    ragged = pl.when(pl.col("@extra").is_not_null()).then(pl.col("@extra")) if "@extra" in read.columns else None
+    read = read.with_columns((problem if ragged is None else pl.coalesce(ragged, problem)).alias("@problem"))
+    good, bad = read.filter(pl.col("@problem").is_null()), read.filter(pl.col("@problem").is_not_null())
+    given = {TIME_NAMES[time_name]: good["@time"]}
+    bars = pl.DataFrame({"time": bar_times(given, interval, calendar)}).with_columns(
+        good[f"@{name}"].alias(name) for name in columns if name != "time"
+    )
+    return CsvBars(bars, _unreadable(bad, instrument), close_only)
+
+
+def _table(path: Path) -> pl.DataFrame:
+    try:
+        frame = pl.read_csv(path, infer_schema=False, glob=False, encoding="utf8-lossy")
+        numbered = frame.with_columns(pl.int_range(2, frame.height + 2, dtype=pl.Int64).alias("line"))
+        return numbered.filter(~pl.all_horizontal(pl.col(name).is_null() for name in frame.columns))
+    except pl.exceptions.NoDataError:
+        raise InvalidInput(f"{path}: the file is empty; the first line must name the columns", file=str(path)) from None
+    except pl.exceptions.PolarsError:
+        return _ragged_table(path)
+    except OSError as error:
+        raise InvalidInput(f"cannot open {path}: {error.strerror or error}", file=str(path)) from error
+
+
+def _ragged_table(path: Path) -> pl.DataFrame:
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+        reader = csv.reader(file)
+        header = next(reader, [])
+        rows: list[list[str | int | None]] = []
+        for cells in reader:
+            if not cells:
+                continue
+            extra = None
+            if len(cells) != len(header):
+                extra = f"{len(cells)} values for {len(header)} columns: {','.join(cells)}"
+            padded = [*cells[: len(header)], *[""] * (len(header) - len(cells))]
+            rows.append([*padded, reader.line_num, extra])
+    schema = {**dict.fromkeys(header, pl.String()), "line": pl.Int64(), "@extra": pl.String()}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _plain_name(name: str) -> str:
+    return name.strip().strip("\ufeff").lower()
+
+
+def _is_missing(column: pl.Expr) -> pl.Expr:
+    return column.is_null() | column.str.strip_chars().str.to_lowercase().is_in(MISSING)
+
+
+def _number(column: pl.Expr) -> pl.Expr:
+    return pl.when(_is_missing(column)).then(None).otherwise(column.str.strip_chars().cast(pl.Float64, strict=False))
+
+
+def _time(column: pl.Expr) -> pl.Expr:
+    text = column.str.strip_chars()
+    number = text.cast(pl.Int64, strict=False)
+    scale = (
+        pl.when(number.abs() < 10**11).then(1_000_000)
+        .when(number.abs() < 10**14).then(1_000)
+        .otherwise(1)
+    )  # fmt: skip
+    zoned = [text.str.to_datetime(f, time_unit="us", strict=False).dt.epoch("us") for f in _TIME_FORMATS]
+    naive = [text.str.to_datetime(f, time_unit="us", strict=False).dt.epoch("us") for f in _NAIVE_FORMATS]
+    days = text.str.to_date(_DAY_FORMAT, strict=False).cast(pl.Datetime("us")).dt.epoch("us")
+    return pl.coalesce(number * scale, days, *naive, *zoned)
+
+
+def _problem(name: str, column: str) -> pl.Expr:
+    given = ~_is_missing(pl.col(column))
+    lost = pl.col(f"@{name}").is_null() & (given if name != "time" else pl.lit(True))
+    what = "time" if name == "time" else "number"
+    return pl.when(lost).then(
+        pl.format("{} is no " + what + ": {}", pl.lit(column.strip()), pl.col(column).fill_null("missing"))
+    )
+
+
+def _unreadable(bad: pl.DataFrame, instrument: str) -> pl.DataFrame:
+    shown = [name for name in bad.columns if not name.startswith("@") and name != "line"]
+    rows: Iterable[tuple[int, str, str, str]] = (
+        (row["line"], instrument, row["@problem"], json.dumps({name: row[name] for name in shown}))
+        for row in bad.iter_rows(named=True)
+    )
+    return pl.DataFrame(list(rows), schema=_UNREADABLE, orient="row")

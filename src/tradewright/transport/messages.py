@@ -1,0 +1,66 @@
+"""What goes out and what comes back, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit, urlunsplit
+
+from tradewright.errors import SettingsInvalid
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request. url: absolute, without a query. query, headers: pairs in the order they are sent."""
+
+    url: str
+    method: str = "GET"
+    query: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+
+    def at(self, base_url: str | None) -> Request:
+        """Return this request sent to another server: scheme, host and a leading path from `base_url`.
+
+        None leaves it as it is. Raises SettingsInvalid when `base_url` is no http or https address.
+        """
+        if base_url is None:
+            return self
+        base, own = urlsplit(base_url), urlsplit(self.url)
+        if base.scheme not in ("http", "https") or not base.netloc:
+            raise SettingsInvalid(f"the address of a source must begin with http:// or https://, got {base_url!r}")
+        return replace(self, url=urlunsplit((base.scheme, base.netloc, base.path.rstrip("/") + own.path, "", "")))
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One HTTP answer. headers: names in lower case. received_at_us: wall time at which the last byte was in."""
+
+    status: int
+    body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
+    received_at_us: int = 0
+    url: str = ""
+
+    def header(self, name: str) -> str | None:
+        """Return the first header of that name, None when there is none."""
+        return next((value for key, value in self.headers if key == name.lower()), None)
+
+    @property
+    def start_of_body(self) -> str:
+        """The first 120 characters on one line, for error messages."""
+        return " ".join(self.body[:400].decode("utf-8", "replace").split())[:120]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How hard to try. deadline_s: for all attempts together. attempts: at most so many. cap_bytes: largest body.
+
+    backoff_s: longest wait before the second attempt; it doubles each time, the wait is drawn between half and all of
+    it. A server's Retry-After is honoured where it is longer, as far as the deadline lets it.
+    """
+
+    deadline_s: float = 60.0
+    attempts: int = 5
+    cap_bytes: int = 64_000_000
+    backoff_s: float = 0.5
+    connect_s: float = 10.0

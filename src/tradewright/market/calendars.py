@@ -5,6 +5,7 @@ Sessions come from `exchange_calendars`, imported on first use because it brings
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -88,19 +89,20 @@ def sessions(calendar: str) -> Sessions:
     import exchange_calendars
     import pandas
 
-    try:
-        earliest = type(exchange_calendars.get_calendar(calendar)).bound_min()
-    except exchange_calendars.errors.InvalidCalendarName:
-        names = [*exchange_calendars.get_calendar_names(), ALWAYS]
-        raise UnknownName.of("calendar", calendar, names) from None
-    wanted = pandas.Timestamp(FIRST_SESSION)
-    start = wanted if earliest is None else max(wanted, earliest)
-    schedule = exchange_calendars.get_calendar(calendar, start=start).schedule
-    opens, closes = (_us(schedule[name], pandas) for name in ("open", "close"))
-    return Sessions(_us(schedule.index, pandas) // DAY_US, opens, closes)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # the library still reads Series.values
+        try:
+            earliest = type(exchange_calendars.get_calendar(calendar)).bound_min()
+        except exchange_calendars.errors.InvalidCalendarName:
+            names = [*exchange_calendars.get_calendar_names(), ALWAYS]
+            raise UnknownName.of("calendar", calendar, names) from None
+        wanted = pandas.Timestamp(FIRST_SESSION)
+        start = wanted if earliest is None else max(wanted, earliest)
+        schedule = exchange_calendars.get_calendar(calendar, start=start).schedule
+    days = schedule.index.to_numpy().astype("datetime64[D]").astype(np.int64)
+    return Sessions(days, _us(schedule["open"]), _us(schedule["close"]))
 
 
-def _us(values: Any, pandas: Any) -> Times:
-    index = pandas.DatetimeIndex(values)
-    plain = index.tz_convert(None) if index.tz is not None else index
-    return np.asarray(plain.to_numpy().astype("datetime64[us]").astype(np.int64), dtype=np.int64)
+def _us(column: Any) -> Times:
+    plain = column.dt.tz_convert(None).to_numpy()
+    return np.asarray(plain.astype("datetime64[us]").astype(np.int64), dtype=np.int64)

@@ -1,0 +1,67 @@
+"""Session closes and expected bar times."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+import pytest
+
+from tradewright.clock import format_us, parse_us
+from tradewright.errors import InvalidInput, UnknownName
+from tradewright.market.calendars import calendar_of, close_of, expected_times
+from tradewright.market.instruments import Interval
+
+
+def test_a_daily_bar_is_complete_at_the_close_in_summer_winter_and_on_half_days() -> None:
+    days = [date(1990, 1, 2), date(2019, 7, 2), date(2019, 7, 3), date(2018, 12, 24)]
+    closes = [format_us(int(t)) for t in close_of("XNYS", days)]
+    # 16:00 New York is 21:00Z in winter and 20:00Z in summer; 3 July and 24 December close at 13:00 New York.
+    assert closes == ["1990-01-02T21:00:00Z", "2019-07-02T20:00:00Z", "2019-07-03T17:00:00Z", "2018-12-24T18:00:00Z"]
+
+
+def test_a_day_without_a_session_is_put_at_a_time_the_calendar_does_not_expect() -> None:
+    holiday = close_of("XNYS", [date(2019, 7, 4)])
+    around = expected_times("XNYS", Interval.DAY, parse_us("2019-07-01"), parse_us("2019-07-08"))
+    assert holiday[0] not in around
+    assert len(around) == 4
+
+
+def test_around_the_clock_days_end_at_midnight() -> None:
+    assert format_us(int(close_of("24/7", [date(2024, 2, 29)])[0])) == "2024-03-01T00:00:00Z"
+
+
+def test_expected_minutes_around_the_clock_are_the_multiples_within_both_bounds() -> None:
+    start, end = parse_us("2024-01-01T00:00:30Z"), parse_us("2024-01-01T00:03:00Z")
+    times = expected_times("24/7", Interval.MINUTE, start, end)
+    assert [format_us(int(t)) for t in times] == [f"2024-01-01T00:0{m}:00Z" for m in (1, 2, 3)]
+
+
+def test_the_last_hour_of_a_session_ends_with_the_session() -> None:
+    times = expected_times("XNYS", Interval.HOUR, parse_us("2019-07-03"), parse_us("2019-07-04"))
+    assert [format_us(int(t))[11:16] for t in times] == ["14:30", "15:30", "16:30", "17:00"]
+
+
+def test_a_year_has_its_known_number_of_sessions() -> None:
+    sessions = expected_times("XNYS", Interval.DAY, parse_us("2001-01-01"), parse_us("2002-01-01"))
+    assert len(sessions) == 248  # four days were lost in September 2001
+    assert np.all(np.diff(sessions) > 0)
+
+
+def test_an_unknown_calendar_is_named_with_the_closest_ones() -> None:
+    with pytest.raises(UnknownName, match="did you mean XNYS"):
+        close_of("XNYSE", [date(2024, 1, 2)])
+
+
+def test_a_day_before_the_calendar_begins_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="begins on 1970"):
+        close_of("XNYS", [date(1969, 1, 2)])
+
+
+@pytest.mark.parametrize(
+    ("instrument", "calendar"),
+    [("equity:AAPL", "XNYS"), ("equity:BP.XLON", "XLON"), ("equity:BRK.B", "XNYS"), ("index:SPX", "XNYS"),
+     ("crypto:BTC-USD", "24/7"), ("fx:EUR-USD", "24/5")],
+)  # fmt: skip
+def test_an_instrument_id_implies_its_calendar(instrument: str, calendar: str) -> None:
+    assert calendar_of(instrument) == calendar

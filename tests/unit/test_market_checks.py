@@ -1,0 +1,211 @@
+"""Each check finds what it is for, says so by code, and leaves clean data alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from tradewright.clock import DAY_US, parse_us
+from tradewright.market.checks import Checked, check_bars
+from tradewright.market.csvfile import read_csv
+from tradewright.market.frames import canonical
+from tradewright.market.instruments import Instrument, Interval
+from tradewright.market.verdicts import Verdict
+
+COIN = Instrument("crypto:BTC-USD")
+SHARE = Instrument("equity:XYZ", calendar="24/7")  # around the clock, so that only the prices differ
+START = parse_us("2024-01-01")
+
+
+def _bars(n: int = 200, **changes: dict[int, float]) -> pl.DataFrame:
+    close = 100.0 * np.exp(np.cumsum(np.random.default_rng(3).standard_normal(n) * 0.01))
+    opened = np.append(100.0, close[:-1])
+    columns: dict[str, Any] = {
+        "time": START + DAY_US * np.arange(n),
+        "open": opened,
+        "high": np.maximum(opened, close) * 1.001,
+        "low": np.minimum(opened, close) * 0.999,
+        "close": close,
+        "volume": np.full(n, 10.0),
+    }
+    columns["known_at"] = columns["time"].copy()
+    for name, cells in changes.items():
+        for row, value in cells.items():
+            columns[name][row] = value
+    frame = pl.DataFrame(columns).with_columns(pl.when(pl.col("time") >= 0).then("time").alias("time"))
+    return canonical(frame, source="s", instrument=COIN.id, interval="1d", observed_at_us=START + 10_000 * DAY_US)
+
+
+def _check(frame: pl.DataFrame, instrument: Instrument = COIN, **flags: bool) -> Checked:
+    given = {"close_only": False, "pre_adjusted": False, **flags}
+    return check_bars(frame, instrument, Interval.DAY, **given)
+
+
+def _codes(checked: Checked) -> dict[str, Verdict]:
+    return {finding.code: finding.severity for finding in checked.verdict.findings}
+
+
+def test_good_bars_are_clean_and_all_accepted() -> None:
+    checked = _check(_bars())
+    assert checked.verdict.verdict is Verdict.CLEAN
+    assert (checked.accepted.height, checked.rejected.height, checked.duplicates) == (200, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("code", "changes"),
+    [
+        ("missing_close", {"close": {5: np.nan}}),
+        ("non_positive_price", {"close": {5: 0.0}}),
+        ("non_positive_price", {"low": {5: -1.0}}),
+        ("non_positive_price", {"high": {5: np.inf}}),
+        ("high_below_low", {"high": {5: 50.0}}),
+        ("negative_volume", {"volume": {5: -1.0}}),
+        ("negative_volume", {"volume": {5: np.inf}}),
+        ("future_time", {"time": {199: START + 20_000 * DAY_US}}),
+        ("missing_time", {"time": {199: -1}}),
+        ("known_too_early", {"known_at": {199: 0}}),
+    ],
+)
+def test_a_row_that_cannot_be_used_is_rejected_by_name(code: str, changes: dict[str, dict[int, float]]) -> None:
+    frame = _bars(**changes)
+    checked = _check(frame)
+    assert checked.rejected["code"].to_list() == [code]
+    assert checked.rejected["position"].to_list() == [next(iter(next(iter(changes.values()))))]
+    assert checked.accepted.height == 199
+    assert _codes(checked)[code] is Verdict.USABLE  # one of 200 rows
+
+
+def test_the_share_of_rejected_rows_decides_how_bad_it_is() -> None:
+    shares = {1: Verdict.USABLE, 10: Verdict.SUSPECT, 60: Verdict.REJECTED}
+    for count, severity in shares.items():
+        assert _codes(_check(_bars(close=dict.fromkeys(range(count), np.nan))))["missing_close"] is severity
+
+
+def test_equal_rows_are_counted_and_conflicting_ones_are_all_rejected() -> None:
+    frame = _bars()
+    other = frame[7:8].with_columns(close=pl.lit(101.0), high=pl.lit(200.0), low=pl.lit(50.0))
+    checked = _check(pl.concat([frame, frame[3:5], other]))
+    assert checked.duplicates == 2
+    assert checked.rejected["code"].to_list() == ["conflicting_rows"] * 2
+    assert checked.accepted.height + checked.rejected.height + checked.duplicates == 203
+    assert {"duplicate_rows", "conflicting_rows"} <= set(_codes(checked))
+
+
+def test_rows_of_another_observation_are_revisions_and_stay() -> None:
+    frame = _bars()
+    later = frame[7:8].with_columns(close=pl.col("close") * 1.001, observed_at=pl.col("observed_at") + 1)
+    checked = _check(pl.concat([frame, later]))
+    assert checked.accepted.height == 201
+    assert checked.rejected.height == 0
+
+
+def test_unordered_rows_are_sorted_and_reported() -> None:
+    frame = _bars()
+    checked = _check(pl.concat([frame[50:], frame[:50]]))
+    assert _codes(checked)["unordered_rows"] is Verdict.USABLE
+    assert checked.accepted["time"].is_sorted()
+
+
+def test_gaps_against_the_calendar_are_named_with_their_times() -> None:
+    frame = _bars()
+    finding = _check(pl.concat([frame[:50], frame[53:]])).verdict.findings[0]
+    assert (finding.code, finding.count, finding.severity) == ("missing_rows", 3, Verdict.USABLE)
+    assert finding.rows == tuple(START + DAY_US * d for d in (50, 51, 52))
+    assert _codes(_check(pl.concat([frame[:50], frame[100:]])))["missing_rows"] is Verdict.SUSPECT
+
+
+def test_a_daily_bar_at_a_time_without_a_session_is_suspect() -> None:
+    frame = _bars().with_columns(time=pl.col("time") - (pl.col("time") == START + DAY_US).cast(pl.Int64))
+    assert _codes(_check(frame))["off_calendar"] is Verdict.SUSPECT
+
+
+def test_prices_outside_the_range_are_rounding_or_suspect() -> None:
+    rounding = _bars()
+    rounding = rounding.with_columns(high=pl.when(pl.col("time") == START).then(pl.max_horizontal("open", "close") * 0.9995).otherwise("high"))  # fmt: skip # noqa: E501
+    assert _codes(_check(rounding))["price_outside_range"] is Verdict.USABLE
+    far = rounding.with_columns(high=pl.when(pl.col("time") == START).then(pl.col("low") * 1.0001).otherwise("high"))
+    far = far.with_columns(close=pl.when(pl.col("time") == START).then(pl.col("high") * 1.05).otherwise("close"))
+    assert _codes(_check(far))["price_outside_range"] is Verdict.SUSPECT
+
+
+def test_a_jump_like_a_split_is_suspect_in_raw_share_prices_only() -> None:
+    frame = _bars()
+    after = pl.col("time") >= START + 100 * DAY_US
+    split = frame.with_columns(
+        pl.when(after).then(pl.col(name) / 4).otherwise(name).alias(name) for name in ("open", "high", "low", "close")
+    )
+    assert _codes(_check(split, SHARE))["split_like_jump"] is Verdict.SUSPECT
+    assert "split_like_jump" not in _codes(_check(split, SHARE, pre_adjusted=True))
+    assert "split_like_jump" not in _codes(_check(split, COIN))
+    assert "split_like_jump" not in _codes(_check(frame, SHARE))
+
+
+def test_an_outlier_that_is_taken_back_is_a_spike_and_one_that_stays_is_not() -> None:
+    spike = _codes(_check(_bars(close={100: 300.0}, high={100: 301.0}, open={101: 100.0})))
+    assert spike["price_spike"] is Verdict.SUSPECT
+    assert "outlier_return" not in spike
+    frame = _bars()
+    up = [pl.when(pl.col("time") >= START + 100 * DAY_US).then(pl.col(n) * 1.9).otherwise(n).alias(n) for n in ("open", "high", "low", "close")]  # fmt: skip # noqa: E501
+    assert _codes(_check(frame.with_columns(up)))["outlier_return"] is Verdict.USABLE
+
+
+def test_a_stale_run_needs_enough_equal_closes() -> None:
+    def stale(n: int) -> pl.DataFrame:
+        cells = dict.fromkeys(range(50, 50 + n), 100.0)
+        return _bars(open=cells, high=cells, low=cells, close=cells)
+
+    assert "stale_run" not in _codes(_check(stale(9)))
+    assert _codes(_check(stale(10)))["stale_run"] is Verdict.USABLE
+    assert _codes(_check(stale(40)))["stale_run"] is Verdict.SUSPECT
+
+
+def test_zero_volume_is_reported_and_no_volume_at_all_is_another_thing() -> None:
+    assert _codes(_check(_bars(volume={3: 0.0})))["zero_volume"] is Verdict.USABLE
+    assert set(_codes(_check(_bars(volume=dict.fromkeys(range(200), 0.0))))) == {"no_volume"}
+
+
+def test_flags_of_the_source_are_findings_and_close_only_rows_need_no_other_price() -> None:
+    frame = _bars().with_columns(pl.lit(None, pl.Float64).alias(n) for n in ("open", "high", "low", "volume"))
+    assert _codes(_check(frame, close_only=True, pre_adjusted=True)) == {
+        "close_only": Verdict.USABLE,
+        "pre_adjusted": Verdict.USABLE,
+    }
+    assert _codes(_check(frame))["missing_prices"] is Verdict.SUSPECT
+
+
+def test_nothing_to_use_is_a_rejected_series() -> None:
+    checked = _check(_bars(n=3, close=dict.fromkeys(range(3), np.nan)))
+    assert checked.verdict.verdict is Verdict.REJECTED
+    assert "no_rows" in _codes(checked)
+
+
+def _recorded(shared: Path, name: str, instrument: Instrument, interval: Interval) -> Checked:
+    read = read_csv(shared / "data" / "nasty" / name, instrument.id, interval, instrument.calendar)
+    frame = canonical(read.bars, source="file", instrument=instrument.id, interval=interval.value)
+    return check_bars(frame, instrument, interval, close_only=False, pre_adjusted=False)
+
+
+def test_the_real_seven_for_one_split_is_found_on_its_day(shared: Path) -> None:
+    apple = Instrument("equity:AAPL", calendar="XNYS")
+    checked = _recorded(shared, "AAPL_unadjusted_7_for_1_split_1d.csv", apple, Interval.DAY)
+    found = next(f for f in checked.verdict.findings if f.code == "split_like_jump")
+    assert found.rows == (parse_us("2014-06-09T20:00:00Z"),)
+
+
+def test_the_real_bar_without_open_high_and_low_is_kept_and_reported(shared: Path) -> None:
+    checked = _recorded(shared, "DIS_missing_prices_1d.csv", Instrument("equity:DIS", calendar="XNYS"), Interval.DAY)
+    assert checked.accepted.height == 44
+    found = {f.code: f.rows for f in checked.verdict.findings}
+    assert found["missing_prices"] == (parse_us("2012-08-01T20:00:00Z"),)
+    assert found["zero_volume"] == found["missing_prices"]
+
+
+def test_the_real_minutes_with_holes_are_gaps(shared: Path) -> None:
+    name = "binance_ADABTC-2021-11-27_1m.csv"
+    checked = _recorded(shared, name, Instrument("crypto:ADA-BTC"), Interval.MINUTE)
+    assert checked.accepted.height == 10
+    assert all(f.code in ("missing_rows",) for f in checked.verdict.findings)

@@ -117,6 +117,9 @@ def _fill(tree: dict[str, NDArray[Any]], node: int, place: int, nodes: Ints, val
         nan_right = (threshold < 0.0) if missing == 0 else not default_left
         nodes[place] = int(tree["feature"][node]) | (_NAN_RIGHT if nan_right else 0)
         nodes[place] |= _ZERO_MISSING if missing == 1 else 0
+        # LightGBM reads what is as small as its zero as 0, so no threshold may part two such values
+        if abs(threshold) <= _ZERO:
+            threshold = _ZERO if threshold >= 0.0 else math.nextafter(-_ZERO, -math.inf)
         values[place] = threshold
     _fill(tree, left, 2 * place + 1, nodes, values)
     _fill(tree, right, 2 * place + 2, nodes, values)

@@ -139,7 +139,7 @@ def _sharpe_figures(moments: Moments, per_year: float) -> dict[str, Figure]:
     if sharpe is None:
         reason = "the returns have no variance" if n > 1 else f"there are only {n} returns"
         return {name: Figure(None, n, reason=reason) for name in (*names, "minimum_track_record_length")}
-    shape = {"skew": moments.skew, "kurtosis": moments.kurtosis}
+    shape: dict[str, Any] = {"skew": moments.skew, "kurtosis": moments.kurtosis}
     rho = significant_autocorrelation(moments)
     error = sharpe_ratio_standard_error(sharpe=sharpe, n=n, autocorrelation=rho, **shape)
     margin = math.inf if error is None else normal_quantile(0.5 + _CONFIDENCE / 2) * error

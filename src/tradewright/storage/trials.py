@@ -1,0 +1,108 @@
+"""The trial ledger's rows: a hash chain for each organization and environment, returns by content hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from tradewright.storage.database import Tx
+from tradewright.storage.tables import trial_returns, trials
+
+FIRST_HASH = "0" * 64
+_CHAINED = [c.name for c in trials.columns if c.name not in ("sequence", "hash")]
+
+
+def row_hash(row: Mapping[str, Any]) -> str:
+    """Return the hash of a row's content, its sequence and the hash of the row before."""
+    content = {name: row[name] for name in (*_CHAINED, "sequence")}
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def append(
+    tx: Tx, organization: str, environment: str, rows: Sequence[dict[str, Any]], returns: Mapping[str, bytes]
+) -> list[int]:
+    """Chain `rows` to the ledger and store `returns` by hash; return the sequence numbers.
+
+    rows: every column but organization, environment, sequence, previous_hash and hash. One writer at a time: SQLite's
+    write lock, on PostgreSQL a lock for this chain that the transaction holds.
+    """
+    if tx.dialect.name == "postgresql":
+        key = f"trials/{organization}/{environment}"
+        tx.execute(sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": key})
+    mine = (trials.c.organization == organization, trials.c.environment == environment)
+    last = tx.execute(
+        sa.select(trials.c.sequence, trials.c.hash).where(*mine).order_by(trials.c.sequence.desc()).limit(1)
+    ).first()
+    sequence, previous = (0, FIRST_HASH) if last is None else (int(last[0]), str(last[1]))
+    chained = []
+    for row in rows:
+        sequence += 1
+        full = {**row, "organization": organization, "environment": environment}
+        full |= {"sequence": sequence, "previous_hash": previous}
+        previous = full["hash"] = row_hash(full)
+        chained.append(full)
+    _keep(tx, returns)
+    if chained:
+        tx.execute(trials.insert(), chained)
+    return [row["sequence"] for row in chained]
+
+
+def _keep(tx: Tx, returns: Mapping[str, bytes]) -> None:
+    known = set(tx.execute(sa.select(trial_returns.c.hash).where(trial_returns.c.hash.in_(list(returns)))).scalars())
+    fresh = [{"hash": name, "returns": content} for name, content in returns.items() if name not in known]
+    if fresh:
+        if tx.dialect.name == "postgresql":
+            from sqlalchemy.dialects.postgresql import insert
+        else:
+            from sqlalchemy.dialects.sqlite import insert  # type: ignore[assignment]
+        tx.execute(insert(trial_returns).on_conflict_do_nothing(), fresh)
+
+
+def counted(
+    tx: Tx, organization: str, environment: str, lineage: str, first_time: int, last_time: int
+) -> list[tuple[str, str, float | None]]:
+    """Return (returns hash, configuration, Sharpe ratio) of each trial that counts.
+
+    Of this lineage, with a tested span that overlaps first_time..last_time, and not for audit.
+    """
+    query = sa.select(trials.c.returns_hash, trials.c.configuration, trials.c.sharpe).where(
+        trials.c.organization == organization,
+        trials.c.environment == environment,
+        trials.c.lineage == lineage,
+        trials.c.purpose != "audit",
+        trials.c.first_time <= last_time,
+        trials.c.last_time >= first_time,
+    )
+    return [(str(a), str(b), None if c is None else float(c)) for a, b, c in tx.execute(query)]
+
+
+def listed(
+    tx: Tx, organization: str, environment: str, *, after: int | None, limit: int, descending: bool = True
+) -> list[dict[str, Any]]:
+    """Return up to `limit` trials beyond the sequence number `after`, newest first unless `descending` is False."""
+    query = sa.select(trials).where(trials.c.organization == organization, trials.c.environment == environment)
+    if after is not None:
+        query = query.where(trials.c.sequence < after if descending else trials.c.sequence > after)
+    query = query.order_by(trials.c.sequence.desc() if descending else trials.c.sequence).limit(limit)
+    return [dict(row) for row in tx.execute(query).mappings()]
+
+
+def returns_of(tx: Tx, organization: str, environment: str, name: str) -> bytes | None:
+    """Return the stored returns with this hash, if a trial of this organization and environment has them."""
+    query = (
+        sa.select(trial_returns.c.returns)
+        .join(trials, trials.c.returns_hash == trial_returns.c.hash)
+        .where(
+            trials.c.organization == organization,
+            trials.c.environment == environment,
+            trial_returns.c.hash == name,
+        )
+        .limit(1)
+    )
+    found = tx.execute(query).scalar()
+    return None if found is None else bytes(found)

@@ -30,7 +30,8 @@ CONFIGURATION = {
 }
 KEEP_REPLACED_HOURS = 24  # files that compaction replaced stay this long for readers of the version before
 LOCK_SECONDS = 60.0
-MANY_FILES = 64
+MANY_FILES = 64  # beyond this one sync of the whole machine is quicker
+LEFTOVER_ROUNDS = 50
 
 
 class DeltaStore:
@@ -69,14 +70,18 @@ class DeltaStore:
         return pl.scan_delta(table).filter(*filters) if filters else pl.scan_delta(table)
 
     def compact(self) -> int:
-        """Merge the small files of each partition, delete replaced ones after a day; return how many files went in."""
+        """Merge the small files of each partition; return how many went in.
+
+        Files that were replaced, and those of a writer that was killed, are deleted once they are a day old.
+        """
         with self._writing():
             table = self.table()
             if table is None:
                 return 0
             try:
                 merged = table.optimize.compact()
-                table.vacuum(retention_hours=KEEP_REPLACED_HOURS, dry_run=False, enforce_retention_duration=False)
+                keep = KEEP_REPLACED_HOURS
+                table.vacuum(retention_hours=keep, dry_run=False, enforce_retention_duration=False, full=True)
             except (OSError, DeltaError) as error:
                 raise _storage_failed(self.folder, error) from error
             finally:
@@ -125,18 +130,27 @@ class DeltaStore:
             _sync(path)
 
     def _remove_leftovers(self, began_ns: int) -> None:
-        try:
-            live = self._live_files(self.table())
-        except (OSError, DeltaError):
-            return
+        # The library's own threads may still be writing when its error arrives: look until nothing new turns up.
+        quiet = 0
+        for _ in range(LEFTOVER_ROUNDS):
+            quiet = 0 if self._remove_unreferenced(began_ns) else quiet + 1
+            if quiet == 3:
+                return
+            time.sleep(0.02)
+
+    def _remove_unreferenced(self, began_ns: int) -> bool:
+        live = self._live_files(self.table())
+        removed = False
         for path in list(self.folder.rglob("*")):
             in_log = path.parent.name == "_delta_log"
-            keep = path.suffix in (".json", ".parquet", ".crc") or path.name == "_last_checkpoint" if in_log else False
+            keep = in_log and (path.suffix in (".json", ".parquet", ".crc") or path.name == "_last_checkpoint")
             try:
                 if path.is_file() and not keep and str(path) not in live and path.stat().st_mtime_ns >= began_ns:
                     path.unlink()
+                    removed = True
             except FileNotFoundError:
                 continue
+        return removed
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

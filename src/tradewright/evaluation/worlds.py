@@ -47,12 +47,12 @@ def planted_sign_world(
     moves = np.empty((rows, instruments))
     moves[0] = 0.0
     moves[1:] = x[:-1] * right[1:] * np.minimum(volatility * size[1:], 0.5)
-    close: Floats = 100.0 * np.cumprod(1.0 + moves, axis=0)
+    close: Floats = (100.0 * np.cumprod(1.0 + moves, axis=0)).astype(np.float64)
     opened = np.vstack([np.full((1, instruments), 100.0), close[:-1]]).astype(np.float64)
     long, short = (_LONG_WICK, _SHORT_WICK) if visible else (1.0, 1.0)
     jitter = volatility * draw.uniform(0.75, 1.25, (2, rows, instruments))
     low: Floats = np.minimum(opened, close) * (1.0 - np.minimum(jitter[0] * np.where(x > 0, long, short), 0.9))
-    high: Floats = np.maximum(opened, close) * (1.0 + jitter[1] * np.where(x > 0, short, long))
+    high: Floats = (np.maximum(opened, close) * (1.0 + jitter[1] * np.where(x > 0, short, long))).astype(np.float64)
     return Panel.of(
         _FIRST_US + DAY_US * np.arange(rows, dtype=np.int64),
         tuple(Instrument(f"equity:W{i}") for i in range(instruments)),

@@ -34,16 +34,38 @@ class Calibration:
         return _apply(margins, self.knots)
 
 
-def calibrate(margins: Floats, rising: Flags, horizon: int) -> Calibration:
+def calibrate(margins: Floats, rising: Flags, horizon: int, base_rate: float | None = None) -> Calibration:
     """Return the calibration fitted to (n,) margins and outcomes.
+
+    base_rate: share of rising labels among all training rows, 0 to 1 exclusive. The slice is short and says little
+    about it, so the curve is then shifted in log odds until its mean over the slice is the base rate.
 
     Labels of `horizon` bars overlap, so n / horizon points count: below 1,000 a sigmoid (Platt 1999, with his smoothed
     targets), else isotonic regression over bins of at least 100 labels. A falling relation becomes a flat one at the
     base rate: a score that points the wrong way on later rows says nothing.
     """
-    if len(margins) / horizon < ISOTONIC_FROM:
-        return _sigmoid(margins, rising)
-    return _isotonic(margins, rising)
+    few = len(margins) / horizon < ISOTONIC_FROM
+    fitted = _sigmoid(margins, rising) if few else _isotonic(margins, rising)
+    return fitted if base_rate is None else _shifted(fitted, margins, base_rate)
+
+
+def _shifted(fitted: Calibration, margins: Floats, base_rate: float) -> Calibration:
+    p = np.clip(fitted.apply(margins), 1e-6, 1.0 - 1e-6)
+    odds = np.log(p / (1.0 - p))
+    low, high = -10.0, 10.0
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        if float(np.mean(1.0 / (1.0 + np.exp(-(odds + middle))))) < base_rate:
+            low = middle
+        else:
+            high = middle
+    knots = fitted.knots.copy()
+    if fitted.kind == "sigmoid":
+        knots[1, 0] += high
+    else:
+        inside = np.clip(knots[1], 1e-6, 1.0 - 1e-6)
+        knots[1] = 1.0 / (1.0 + np.exp(-(np.log(inside / (1.0 - inside)) + high)))
+    return Calibration(knots)
 
 
 def _sigmoid(margins: Floats, rising: Flags) -> Calibration:

@@ -64,8 +64,8 @@ def train(learner: Learner, data: TrainingData, usable: Flags, seed: int, **line
             f"enough; at least {MINIMUM_SAMPLES} with both directions are needed"
         )
     scorer = learner.learn(samples, seed)
-    calibration = calibrate(scorer.margins(held.x), held.y > 0, labels.horizon)
     y = labels.y[marked]
+    calibration = calibrate(scorer.margins(held.x), held.y > 0, labels.horizon, float((y > 0).mean()))
     made_from = _lineage(learner, data, marked, cut, seed)
     return Model(
         kind=learner.name,

@@ -1,6 +1,7 @@
 """Identifiers: a type prefix and 26 characters, random or derived from what the thing is.
 
-A derived id makes doing something twice visible: the same inputs give the same id, and a unique index refuses the second.
+A derived id makes doing something twice visible: the same inputs give the same id, and a unique index refuses the
+second.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ def _read(path: Path, required: bool) -> dict[str, Any]:
 
 
 def _convert(name: str, value: Any, origin: str) -> Any:
-    kind = type(_NAMES[name].default)
+    kind: Any = type(_NAMES[name].default)
     try:
         if isinstance(value, bool) or (isinstance(value, float) and kind is int):
             raise ValueError

@@ -262,13 +262,16 @@ feed_sessions = Table(
     *_tenant(),
     _text("mode"),
     _text("data_set"),
+    _text("interval"),
     _text("data_version"),
+    _time("start_time"),
     Column("start_row", BigInteger, nullable=False),
     Column("rows", BigInteger),
     Column("next_row", BigInteger, nullable=False),
     _time("market_time", nullable=True),
     _text("status"),
     _time("created_at"),
+    _time("updated_at"),
     Index(None, "organization", "environment", "id"),
 )
 

@@ -119,13 +119,16 @@ def upgrade() -> None:
         sa.Column("environment", sa.Text(), nullable=False),
         sa.Column("mode", sa.Text(), nullable=False),
         sa.Column("data_set", sa.Text(), nullable=False),
+        sa.Column("interval", sa.Text(), nullable=False),
         sa.Column("data_version", sa.Text(), nullable=False),
+        sa.Column("start_time", sa.BigInteger(), nullable=False),
         sa.Column("start_row", sa.BigInteger(), nullable=False),
         sa.Column("rows", sa.BigInteger(), nullable=True),
         sa.Column("next_row", sa.BigInteger(), nullable=False),
         sa.Column("market_time", sa.BigInteger(), nullable=True),
         sa.Column("status", sa.Text(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_feed_sessions")),
     )
     op.create_index(

@@ -1,0 +1,73 @@
+"""From the text of a key to the one who holds it, remembered for two seconds."""
+
+from __future__ import annotations
+
+import hmac
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from tradewright.accounts import keys
+from tradewright.accounts.keys import Principal
+from tradewright.clock import Clock
+from tradewright.errors import Unauthenticated
+from tradewright.storage import accounts
+from tradewright.storage.database import Database
+
+_FRESH_US = 2_000_000
+_KEPT = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    loaded_at: int
+    secret_hash: bytes
+    principal: Principal
+    environment: str
+    ends_at: int | None
+
+
+class Authenticator:
+    """Checks keys. A revocation acts within two seconds, at once in the process that calls `forget`."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._known: OrderedDict[str, _Known] = OrderedDict()
+
+    async def principal(self, text: str) -> Principal:
+        """Return who holds the key. Raises Unauthenticated, saying no more than that the key is not valid."""
+        parts = keys.parse(text)
+        if parts is None:
+            raise Unauthenticated(
+                "this is not an API key (its form or checksum is wrong); copy it again, whole, from where it was shown"
+            )
+        now_us = self._clock.now_us()
+        known = self._known.get(parts.public_id)
+        if known is None or now_us - known.loaded_at > _FRESH_US:
+            known = await self._load(parts.public_id, now_us)
+        if (
+            known is None
+            or not hmac.compare_digest(known.secret_hash, keys.digest(parts.secret))
+            or known.environment != parts.environment
+            or (known.ends_at is not None and known.ends_at <= now_us)
+        ):
+            raise Unauthenticated("this API key is not valid; make a new one with `tradewright keys create`")
+        return known.principal
+
+    def forget(self) -> None:
+        """Drop everything remembered."""
+        self._known.clear()
+
+    async def _load(self, public_id: str, now_us: int) -> _Known | None:
+        row = await self._database.read_async(accounts.api_key_by_public_id, public_id)
+        if row is None:
+            self._known.pop(public_id, None)
+            return None
+        ends = [moment for moment in (row["revoked_at"], row["expires_at"]) if moment is not None]
+        principal = Principal(row["organization"], row["environment"], row["id"], frozenset(row["scopes"]))
+        known = _Known(now_us, bytes(row["secret_hash"]), principal, row["environment"], min(ends, default=None))
+        self._known[public_id] = known
+        self._known.move_to_end(public_id)
+        while len(self._known) > _KEPT:
+            self._known.popitem(last=False)
+        return known

@@ -1,0 +1,138 @@
+"""Bars for answers: whole series held in memory as arrays, pages cut from them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tradewright.errors import InvalidInput, NotFound
+from tradewright.ids import Owner
+from tradewright.market.catalog import Catalog
+from tradewright.market.panel import COLUMNS
+from tradewright.storage import series
+from tradewright.storage.database import Database
+
+_KEPT_SERIES = 512
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesKey:
+    """One series."""
+
+    owner: str
+    source: str
+    instrument: str
+    interval: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    version: tuple[Any, ...]
+    times: NDArray[np.int64]
+    columns: dict[str, NDArray[np.float64]]
+
+
+@dataclass(frozen=True, slots=True)
+class BarRow:
+    """One bar; missing values are NaN."""
+
+    key: SeriesKey
+    time: int
+    values: tuple[float, float, float, float, float]  # open, high, low, close, volume
+
+
+class MarketData:
+    """Answers questions about bars. Series in memory are dropped when anything was added to them."""
+
+    def __init__(self, catalog: Catalog, database: Database) -> None:
+        self._catalog = catalog
+        self._database = database
+        self._held: OrderedDict[SeriesKey, _Held] = OrderedDict()
+
+    async def series_of(
+        self, owner: str, instruments: Sequence[str], interval: str, source: str | None
+    ) -> list[SeriesKey]:
+        """Return the series for these instruments, in that order.
+
+        Raises NotFound where there is none, InvalidInput where several sources have it and none was named.
+        """
+        rows = await self._database.read_async(
+            series.list_series, Owner(owner), instruments=list(instruments), interval=interval, source=source
+        )
+        found: dict[str, list[SeriesKey]] = {}
+        for row in rows:
+            key = SeriesKey(row["owner"], row["source"], row["instrument"], row["interval"])
+            found.setdefault(row["instrument"], []).append(key)
+        result = []
+        for instrument in instruments:
+            keys = found.get(instrument, [])
+            if not keys:
+                at = f" from {source}" if source else ""
+                raise NotFound(
+                    f"there are no {interval} bars of {instrument}{at}; GET /v1/verdicts lists what there is"
+                )
+            sources = sorted({key.source for key in keys})
+            if len(sources) > 1:
+                raise InvalidInput(f"{instrument} has {interval} bars from {', '.join(sources)}; name one with source=")
+            result.append(next((key for key in keys if key.owner == owner), keys[0]))
+        return result
+
+    async def page(
+        self,
+        keys: Sequence[SeriesKey],
+        start_us: int | None,
+        end_us: int | None,
+        as_of_us: int | None,
+        after: tuple[int, str] | None,
+        limit: int,
+    ) -> list[BarRow]:
+        """Return up to `limit` bars by (time, instrument), start included, end excluded, after the pair `after`."""
+        rows: list[BarRow] = []
+        for key in keys:
+            held = await self._series(key, as_of_us)
+            low = 0 if start_us is None else int(np.searchsorted(held.times, start_us, "left"))
+            if after is not None:
+                first = after[0] if key.instrument > after[1] else after[0] + 1
+                low = max(low, int(np.searchsorted(held.times, first, "left")))
+            high = len(held.times) if end_us is None else int(np.searchsorted(held.times, end_us, "left"))
+            high = min(high, low + limit)
+            times = held.times[low:high].tolist()
+            columns = [held.columns[name][low:high].tolist() for name in COLUMNS]
+            rows.extend(BarRow(key, *pair) for pair in zip(times, zip(*columns, strict=True), strict=True))
+        if len(keys) > 1:
+            rows.sort(key=lambda row: (row.time, row.key.instrument))
+        return rows[:limit]
+
+    async def last_close(self, key: SeriesKey, until_us: int | None) -> float | None:
+        """Return the last close at or before `until_us` (None: the last one), None when there is none."""
+        held = await self._series(key, None)
+        high = len(held.times) if until_us is None else int(np.searchsorted(held.times, until_us, "right"))
+        closes = held.columns["close"][:high]
+        known = closes[np.isfinite(closes)]
+        return float(known[-1]) if len(known) else None
+
+    async def _series(self, key: SeriesKey, as_of_us: int | None) -> _Held:
+        if as_of_us is not None:
+            return await asyncio.to_thread(self._load, key, (), as_of_us)
+        version = await self._database.read_async(
+            series.version, Owner(key.owner), key.source, key.instrument, key.interval
+        )
+        held = self._held.get(key)
+        if held is None or held.version != version:
+            held = await asyncio.to_thread(self._load, key, version, None)
+            self._held[key] = held
+            while len(self._held) > _KEPT_SERIES:
+                self._held.popitem(last=False)
+        self._held.move_to_end(key)
+        return held
+
+    def _load(self, key: SeriesKey, version: tuple[Any, ...], as_of_us: int | None) -> _Held:
+        frame = self._catalog.read(Owner(key.owner), key.source, [key.instrument], key.interval, as_of_us=as_of_us)
+        columns = {name: frame[name].cast(float).fill_null(float("nan")).to_numpy() for name in COLUMNS}
+        return _Held(version, frame["time"].to_numpy(), columns)

@@ -1,0 +1,67 @@
+"""Cursor pages: opaque, bound to the filters they were made with, stable while rows arrive."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+import msgspec
+
+from tradewright.api.problems import FieldError, Refused
+
+T = TypeVar("T")
+Limit = Annotated[int, msgspec.Meta(ge=1, le=500, description="Rows on a page.")]
+Order = Literal["asc", "desc"]
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True):
+    """One page of a list. `next_cursor` gives the next one; under `order=asc` it is always set, for polling."""
+
+    data: list[T]
+    has_more: bool
+    next_cursor: str | None
+
+
+class PageQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """What every list takes."""
+
+    limit: Limit = 50
+    cursor: Annotated[str, msgspec.Meta(max_length=512)] | None = None
+    order: Order = "desc"
+
+
+def decode_cursor(query: PageQuery, kind: Any) -> Any:
+    """Return the key of the last row seen, None without a cursor. Raises Refused for one of another list."""
+    if query.cursor is None:
+        return None
+    try:
+        mark, key = msgspec.json.decode(base64.urlsafe_b64decode(query.cursor.encode()), type=tuple[str, kind])
+    except (ValueError, msgspec.DecodeError):
+        raise _refused("it is not one of ours; copy `next_cursor` whole") from None
+    if mark != _mark(query):
+        raise _refused("it was made for other filters; keep the filters the same, or leave the cursor out")
+    return key
+
+
+def page(query: PageQuery, rows: list[Any], keys: list[Any], convert: Any) -> Page[Any]:
+    """Return the page of `rows`, of which one more than the limit was read; `keys` are their cursor keys."""
+    kept = rows[: query.limit]
+    more = len(rows) > query.limit
+    last = keys[len(kept) - 1] if kept else None
+    cursor = None
+    if last is not None and (more or query.order == "asc"):
+        cursor = base64.urlsafe_b64encode(msgspec.json.encode((_mark(query), last))).decode()
+    elif query.order == "asc":
+        cursor = query.cursor
+    return Page([convert(row) for row in kept], more, cursor)
+
+
+def _mark(query: PageQuery) -> str:
+    filters = {f: getattr(query, f) for f in query.__struct_fields__ if f not in ("cursor", "limit")}
+    text = type(query).__name__.encode() + msgspec.json.encode(filters, order="deterministic")
+    return hashlib.sha256(text).hexdigest()[:12]
+
+
+def _refused(why: str) -> Refused:
+    return Refused("invalid_input", f"the cursor was refused: {why}", [FieldError("query:cursor", why)])

@@ -1,0 +1,128 @@
+"""Errors as RFC 9457 problem+json: one table from error code to status and title."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from tradewright.errors import TradewrightError
+
+MEDIA_TYPE = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a code means to a caller."""
+
+    status: int
+    title: str
+    advice: str
+
+
+CATALOGUE: dict[str, Kind] = {
+    "invalid_input": Kind(422, "A value was refused", "Mend the values named in `errors` and send the request again."),
+    "unknown_name": Kind(422, "Unknown name", "Use one of the names suggested in `detail`."),
+    "too_few_rows": Kind(422, "Not enough data", "Ask for a longer span or another data set."),
+    "in_sample": Kind(422, "Tested on training rows", "Test on rows the model did not learn from."),
+    "settings_invalid": Kind(500, "The server is misconfigured", "An operator must mend the settings."),
+    "malformed_json": Kind(400, "The body is not JSON", "Send one JSON object, UTF-8 encoded."),
+    "malformed_header": Kind(400, "A header cannot be read", "Mend the header named in `detail`."),
+    "unauthenticated": Kind(401, "A valid API key is needed", "Send `Authorization: Bearer <key>`."),
+    "forbidden": Kind(403, "The key may not do this", "Use a key that holds the scope named in `detail`."),
+    "not_found": Kind(404, "There is no such thing", "Check the id and the environment of your key."),
+    "no_such_path": Kind(404, "There is no such path", "See /docs for the paths that exist."),
+    "method_not_allowed": Kind(405, "This path has other methods", "Use one of the methods in the Allow header."),
+    "conflict": Kind(409, "The present state forbids it", "Look at the resource again before you retry."),
+    "folder_in_use": Kind(409, "The data folder is in use", "Stop the other process first."),
+    "cancelled": Kind(409, "It was cancelled", "Start it again if you still want it."),
+    "idempotency_running": Kind(409, "The first request is still running", "Wait, then send the same request again."),
+    "idempotency_mismatch": Kind(422, "The key was used for another request", "Use a new Idempotency-Key."),
+    "too_large": Kind(413, "The body is too large", "Send less than the limit named in `detail`."),
+    "unsupported_media_type": Kind(415, "Wrong media type", "Send `Content-Type: application/json`."),
+    "not_ready": Kind(503, "Still being prepared", "Try again after the seconds in Retry-After; see GET /v1/status."),
+    "source_failed": Kind(502, "A data source failed", "Try again later."),
+    "source_limited": Kind(503, "A data source limits us", "Try again later."),
+    "storage_failed": Kind(503, "Nothing could be stored", "Try again later; an operator should look at the disk."),
+    "library_missing": Kind(500, "The server lacks a library", "An operator must install what `detail` names."),
+    "internal_error": Kind(500, "An error on our side", "Try again; report the request_id if it stays."),
+}
+
+
+class FieldError(msgspec.Struct, frozen=True):
+    """What is wrong with one value: a JSON pointer into the body, or `query:<name>`, and why."""
+
+    pointer: str
+    detail: str
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """RFC 9457. `code` is stable; `type` resolves to the page about it."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str
+    request_id: str
+    errors: list[FieldError] = []
+
+
+class Refused(Exception):
+    """A request that ends here with a problem."""
+
+    def __init__(
+        self, code: str, detail: str, errors: list[FieldError] | None = None, headers: dict[str, str] | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.errors = errors or []
+        self.headers = headers or {}
+
+
+def of(error: Exception) -> Refused:
+    """Return the refusal for an error; one we did not raise on purpose says nothing about its inside."""
+    if isinstance(error, Refused):
+        return error
+    if isinstance(error, TradewrightError):
+        headers = {"Retry-After": "5"} if CATALOGUE[error.code].status == 503 else {}
+        return Refused(error.code, error.message, headers=headers)
+    return Refused("internal_error", "something failed on our side; it was logged under this request id")
+
+
+def render(refused: Refused, instance: str, request_id: str) -> tuple[int, dict[str, str], bytes]:
+    """Return status, headers and body of a refusal."""
+    kind = CATALOGUE[refused.code]
+    detail = refused.detail if refused.detail.endswith((".", "!", "?")) else f"{refused.detail}. {kind.advice}"
+    problem = Problem(
+        type=f"/docs/errors#{refused.code}",
+        title=kind.title,
+        status=kind.status,
+        detail=detail,
+        instance=instance,
+        code=refused.code,
+        request_id=request_id,
+        errors=refused.errors,
+    )
+    headers = {"content-type": MEDIA_TYPE, "cache-control": "no-store", **refused.headers}
+    if kind.status == 401:
+        headers["www-authenticate"] = 'Bearer realm="tradewright"'
+    return kind.status, headers, msgspec.json.encode(problem)
+
+
+def example(code: str) -> dict[str, Any]:
+    """Return a problem of this code as it stands in the document."""
+    kind = CATALOGUE[code]
+    return {
+        "type": f"/docs/errors#{code}",
+        "title": kind.title,
+        "status": kind.status,
+        "detail": kind.advice,
+        "instance": "/v1/...",
+        "code": code,
+        "request_id": "req_...",
+        "errors": [],
+    }

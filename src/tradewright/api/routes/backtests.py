@@ -1,0 +1,287 @@
+"""Backtests: asked for, followed, cancelled, read."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from tradewright import ids
+from tradewright.api.dispatch import Effect
+from tradewright.api.operations import Call, Operation, Raw
+from tradewright.api.pagination import Page, PageQuery, decode_cursor, page
+from tradewright.api.problems import FieldError, Refused
+from tradewright.api.wire import Amount, InstrumentId, IntervalName, Moment, found, micros, moment
+from tradewright.errors import InvalidInput
+from tradewright.ids import Owner
+from tradewright.storage import backtests, jobs, series
+from tradewright.storage.database import Tx
+from tradewright.strategies import registry
+
+_Rate = Annotated[float, msgspec.Meta(ge=0, lt=1)]
+_Fee = Annotated[float, msgspec.Meta(ge=0)]
+
+
+class CostsRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What trading costs; a field left out is 0. Shares of the notional or price, fees in the account currency."""
+
+    fee_rate: _Rate = 0.0
+    fee_per_unit: _Fee = 0.0
+    minimum_fee: _Fee = 0.0
+    half_spread: _Rate = 0.0
+    slippage: _Rate = 0.0
+
+
+class BacktestRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Name a data set, or instruments. Without `costs` the defaults of the instruments' class apply, not zero."""
+
+    strategy: Annotated[str, msgspec.Meta(min_length=1, max_length=64, examples=["moving_average_cross"])]
+    params: dict[str, Any] = {}
+    data_set: Annotated[str, msgspec.Meta(max_length=64, examples=["us-stocks"])] | None = None
+    instruments: Annotated[list[InstrumentId], msgspec.Meta(min_length=1, max_length=500)] | None = None
+    interval: IntervalName = "1d"
+    start: Moment | None = None
+    end: Moment | None = None
+    cash: Amount = "1000000"
+    costs: CostsRequest | None = None
+    checks: Literal["sampled", "full"] = "sampled"
+
+
+class JobError(msgspec.Struct, frozen=True):
+    """Why it failed."""
+
+    code: str
+    message: str
+
+
+class Backtest(msgspec.Struct, frozen=True):
+    """A backtest and how far it is. result: null until it succeeded."""
+
+    id: str
+    status: Literal["queued", "running", "succeeded", "failed", "cancelled"]
+    progress: float
+    message: str
+    error: JobError | None
+    request: dict[str, Any]
+    result: dict[str, Any] | None
+    created_at: str
+    started_at: str | None
+    finished_at: str | None
+
+
+class BacktestFill(msgspec.Struct, frozen=True):
+    """One simulated fill: decided at the close of one row, executed at a later one."""
+
+    instrument: str
+    decided_time: str
+    time: str
+    units: float
+    price: float
+    fee: float
+
+
+class EquityPoint(msgspec.Struct, frozen=True):
+    """Equity at the close of a row."""
+
+    time: str
+    equity: float
+
+
+class SeriesQuery(PageQuery, frozen=True, kw_only=True):
+    """A page of a long list, ascending."""
+
+    limit: Annotated[int, msgspec.Meta(ge=1, le=10_000, description="Rows on a page.")] = 500
+    order: Literal["asc"] = "asc"
+
+
+async def _create(call: Call) -> Effect:
+    request: BacktestRequest = call.body
+    stored = await _checked(call, request)
+    now_us = call.services.clock.now_us()
+
+    def effect(tx: Tx) -> Backtest:
+        backtest = ids.new("bkt")
+        job = jobs.enqueue(tx, *call.tenant, "backtest", {"backtest": backtest, "request": stored}, now_us)
+        backtests.add(tx, *call.tenant, backtest, job, stored, now_us)
+        return _backtest(found(backtests.get(tx, *call.tenant, backtest), "backtest", backtest))
+
+    return effect
+
+
+async def _checked(call: Call, request: BacktestRequest) -> dict[str, Any]:
+    faults = []
+    if (request.data_set is None) == (request.instruments is None):
+        faults.append(FieldError("/data_set", "name either a data_set or instruments, one of the two"))
+    start, end = micros(request.start), micros(request.end)
+    if start is not None and end is not None and start >= end:
+        faults.append(FieldError("/start", "must lie before end"))
+    if float(request.cash) <= 0:
+        faults.append(FieldError("/cash", f"must be above 0; got {request.cash}"))
+    try:
+        registry.make(request.strategy, request.params)
+    except InvalidInput as error:
+        known = request.strategy in registry.STRATEGIES
+        faults.append(FieldError("/params" if known else "/strategy", error.message))
+    faults.extend(await _unknown_data(call, request))
+    if faults:
+        raise Refused(
+            "invalid_input", f"{len(faults)} value(s) were refused: {', '.join(f.pointer for f in faults)}", faults
+        )
+    return {
+        "strategy": request.strategy,
+        "params": dict(request.params),
+        "data_set": request.data_set,
+        "instruments": request.instruments,
+        "interval": request.interval,
+        "start_us": start,
+        "end_us": end,
+        "cash": request.cash,
+        "costs": None if request.costs is None else msgspec.to_builtins(request.costs),
+        "checks": request.checks,
+    }
+
+
+async def _unknown_data(call: Call, request: BacktestRequest) -> list[FieldError]:
+    owner = Owner(call.principal.organization)
+    database = call.services.database
+    if request.data_set is not None:
+        known = await database.read_async(series.list_data_sets, owner)
+        names = sorted({row["name"] for row in known})
+        if request.data_set not in names:
+            text = f"there is no data set {request.data_set!r} here; there are: {', '.join(names) or 'none yet'}"
+            return [FieldError("/data_set", text)]
+    wanted = request.instruments or []
+    rows = await database.read_async(series.list_series, owner, instruments=wanted, interval=request.interval)
+    have = {row["instrument"] for row in rows}
+    return [
+        FieldError(f"/instruments/{place}", f"there are no {request.interval} bars of {name!r}; see GET /v1/verdicts")
+        for place, name in enumerate(wanted)
+        if name not in have
+    ]
+
+
+async def _list(call: Call) -> Page[Backtest]:
+    query: PageQuery = call.query
+    after = decode_cursor(query, str)
+    rows = await call.services.database.read_async(
+        backtests.list_page, *call.tenant, query.limit + 1, query.order == "desc", after
+    )
+    return page(query, rows, [row["id"] for row in rows], _backtest)
+
+
+async def _get(call: Call) -> Backtest:
+    return _backtest(await _row(call))
+
+
+async def _cancel(call: Call) -> Effect:
+    row = await _row(call)
+    now_us = call.services.clock.now_us()
+
+    def effect(tx: Tx) -> Backtest:
+        if row["status"] in jobs.ENDED:
+            raise Refused("conflict", f"the backtest has {row['status']} already; there is nothing to cancel")
+        jobs.request_cancel(tx, *call.tenant, row["job"], now_us)
+        return _backtest(found(backtests.get(tx, *call.tenant, row["id"]), "backtest", row["id"]))
+
+    return effect
+
+
+async def _delete(call: Call) -> Raw:
+    row = await _row(call)
+    if row["status"] not in jobs.ENDED:
+        raise Refused("conflict", f"the backtest is {row['status']}; cancel it before you delete it")
+    await call.services.database.write_async(backtests.hide, *call.tenant, row["id"], call.services.clock.now_us())
+    return Raw(b"", "application/json", 204)
+
+
+async def _report(call: Call) -> Raw:
+    return Raw(await _blob(call, "report"), "text/html; charset=utf-8", headers=_REPORT_HEADERS)
+
+
+async def _fills(call: Call) -> Page[BacktestFill]:
+    rows = msgspec.json.decode(await _blob(call, "arrays"))["fills"]
+    return _slice(call.query, rows, lambda row: BacktestFill(**row))
+
+
+async def _equity(call: Call) -> Page[EquityPoint]:
+    arrays = msgspec.json.decode(await _blob(call, "arrays"))
+    rows = list(zip(arrays["times"], arrays["equity"], strict=True))
+    return _slice(call.query, rows, lambda row: EquityPoint(moment(row[0]) or "", row[1]))
+
+
+def _slice(query: SeriesQuery, rows: list[Any], convert: Any) -> Page[Any]:
+    start = decode_cursor(query, int) or 0
+    part = rows[start : start + query.limit + 1]
+    return page(query, part, [start + place + 1 for place in range(len(part))], convert)
+
+
+async def _row(call: Call) -> dict[str, Any]:
+    key = call.path["id"]
+    return found(await call.services.database.read_async(backtests.get, *call.tenant, key), "backtest", key)
+
+
+async def _blob(call: Call, name: str) -> bytes:
+    row = await _row(call)
+    blob = await call.services.database.read_async(backtests.get_blob, *call.tenant, row["id"], name)
+    if blob is None:
+        raise Refused("conflict", f"the backtest is {row['status']} and has no {name} yet; read its status first")
+    return blob
+
+
+def _backtest(row: dict[str, Any]) -> Backtest:
+    request = {name: value for name, value in row["request"].items() if not name.endswith("_us")}
+    request |= {"start": moment(row["request"].get("start_us")), "end": moment(row["request"].get("end_us"))}
+    return Backtest(
+        id=row["id"],
+        status=row["status"],
+        progress=row["progress"],
+        message=row["message"],
+        error=None if row["error"] is None else JobError(**row["error"]),
+        request=request,
+        result=row["summary"],
+        created_at=moment(row["created_at"]) or "",
+        started_at=moment(row["started_at"]),
+        finished_at=moment(row["finished_at"]),
+    )
+
+
+_REPORT_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'"
+}
+_GONE = ("not_found",)
+_LATER = ("not_found", "conflict")
+OPERATIONS = [
+    Operation(
+        "POST", "/v1/backtests", "create_backtest", "Ask for a backtest", "backtests", "research:write",
+        _create, Backtest, body=BacktestRequest, status=202, idempotent=True,
+        errors=("malformed_json", "malformed_header", "unsupported_media_type", "too_large", "idempotency_mismatch"),
+    ),
+    Operation(
+        "GET", "/v1/backtests", "list_backtests", "Backtests", "backtests", "research:read",
+        _list, Page[Backtest], PageQuery,
+    ),
+    Operation(
+        "GET", "/v1/backtests/{id}", "get_backtest", "One backtest", "backtests", "research:read",
+        _get, Backtest, errors=_GONE,
+    ),
+    Operation(
+        "DELETE", "/v1/backtests/{id}", "delete_backtest", "Hide a backtest; its trials stay counted", "backtests",
+        "research:write", _delete, status=204, errors=_LATER,
+    ),
+    Operation(
+        "POST", "/v1/backtests/{id}/cancel", "cancel_backtest", "Ask it to stop", "backtests", "research:write",
+        _cancel, Backtest, status=202, idempotent=True, errors=(*_LATER, "malformed_header", "idempotency_mismatch"),
+    ),
+    Operation(
+        "GET", "/v1/backtests/{id}/report", "get_backtest_report", "Its report, one HTML file", "backtests",
+        "research:read", _report, media_type="text/html", errors=_LATER,
+    ),
+    Operation(
+        "GET", "/v1/backtests/{id}/fills", "list_backtest_fills", "Its fills", "backtests", "research:read",
+        _fills, Page[BacktestFill], SeriesQuery, errors=_LATER,
+    ),
+    Operation(
+        "GET", "/v1/backtests/{id}/equity", "list_backtest_equity", "Its equity", "backtests", "research:read",
+        _equity, Page[EquityPoint], SeriesQuery, errors=_LATER,
+    ),
+]  # fmt: skip

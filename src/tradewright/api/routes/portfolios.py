@@ -1,0 +1,273 @@
+"""Portfolios, their positions and ledger, orders and fills: reads."""
+
+from __future__ import annotations
+
+from decimal import Decimal, localcontext
+from typing import Any
+
+import msgspec
+
+from tradewright.api.operations import Call, Operation
+from tradewright.api.pagination import Page, PageQuery, decode_cursor, page
+from tradewright.api.wire import Amount, Feed, amount, feed_of, found, market_time_of, moment
+from tradewright.market.orders import to_price
+from tradewright.storage import trading
+from tradewright.trading import ledger
+
+
+class Portfolio(msgspec.Struct, frozen=True):
+    """A portfolio and what it is worth now. equity is null while a position has no price."""
+
+    id: str
+    name: str
+    currency: str
+    broker_account: str
+    initial_cash: Amount
+    cash: Amount
+    equity: Amount | None
+    realized: Amount
+    fees: Amount
+    created_at: str
+    feed: Feed | None
+
+
+class Position(msgspec.Struct, frozen=True):
+    """Units held (negative: sold short), what they cost, and what they are worth at the last close seen."""
+
+    instrument: str
+    units: Amount
+    cost: Amount
+    price: Amount | None
+    value: Amount | None
+    unrealized: Amount | None
+    time: str
+
+
+class Positions(msgspec.Struct, frozen=True):
+    """The open positions of a portfolio."""
+
+    data: list[Position]
+    feed: Feed | None
+
+
+class Posting(msgspec.Struct, frozen=True):
+    """One line of the double-entry ledger; the lines of a transaction sum to zero in each currency."""
+
+    id: str
+    transaction: str
+    account: str
+    currency: str
+    amount: Amount
+    cause: str
+    time: str
+
+
+class Order(msgspec.Struct, frozen=True):
+    """A market order. decided_time: market time of the row it was decided on."""
+
+    id: str
+    client_order_id: str
+    portfolio: str
+    run: str | None
+    instrument: str
+    side: str
+    type: str
+    units: Amount
+    filled_units: Amount
+    status: str
+    reason: str
+    decided_time: str
+    created_at: str
+
+
+class Fill(msgspec.Struct, frozen=True):
+    """What was executed of an order."""
+
+    id: str
+    order: str
+    portfolio: str
+    instrument: str
+    side: str
+    units: Amount
+    price: Amount
+    fee: Amount
+    time: str
+
+
+class OrderQuery(PageQuery, frozen=True, kw_only=True):
+    """Which orders or fills."""
+
+    portfolio: str | None = None
+
+
+async def _list_portfolios(call: Call) -> Page[Portfolio]:
+    query: PageQuery = call.query
+    rows = await call.services.database.read_async(
+        trading.list_portfolios, *call.tenant, query.limit + 1, query.order == "desc", decode_cursor(query, str)
+    )
+    full = [await _portfolio(call, row) for row in rows[: query.limit]] + rows[query.limit :]
+    return page(query, full, [row["id"] for row in rows], lambda item: item)
+
+
+async def _get_portfolio(call: Call) -> Portfolio:
+    return await _portfolio(call, await _row(call))
+
+
+async def _list_positions(call: Call) -> Positions:
+    row = await _row(call)
+    rows = await call.services.database.read_async(trading.list_positions, *call.tenant, row["id"])
+    held = [position for position in rows if position["units"]]
+    prices = await _prices(call, [position["instrument"] for position in held])
+    return Positions([_position(p, prices.get(p["instrument"])) for p in held], await feed_of(call))
+
+
+async def _list_ledger(call: Call) -> Page[Posting]:
+    row = await _row(call)
+    query: PageQuery = call.query
+    rows = await call.services.database.read_async(
+        trading.list_postings,
+        *call.tenant,
+        row["id"],
+        query.limit + 1,
+        query.order == "desc",
+        decode_cursor(query, tuple[int, str]),
+    )
+    return page(query, rows, [(r["time"], r["id"]) for r in rows], _posting)
+
+
+async def _list_orders(call: Call) -> Page[Order]:
+    query: OrderQuery = call.query
+    after = decode_cursor(query, tuple[int, str])
+    rows = await call.services.database.read_async(
+        trading.list_orders, *call.tenant, query.limit + 1, query.order == "desc", after, query.portfolio
+    )
+    return page(query, rows, [(r["decided_time"], r["id"]) for r in rows], _order)
+
+
+async def _get_order(call: Call) -> Order:
+    key = call.path["id"]
+    row = await call.services.database.read_async(trading.get_order, *call.tenant, key)
+    return _order(found(row, "order", key))
+
+
+async def _list_fills(call: Call) -> Page[Fill]:
+    query: OrderQuery = call.query
+    after = decode_cursor(query, tuple[int, str])
+    rows = await call.services.database.read_async(
+        trading.list_fills, *call.tenant, query.limit + 1, query.order == "desc", after, query.portfolio
+    )
+    return page(query, rows, [(r["time"], r["id"]) for r in rows], _fill)
+
+
+async def _row(call: Call) -> dict[str, Any]:
+    key = call.path["id"]
+    return found(await call.services.database.read_async(trading.get_portfolio, *call.tenant, key), "portfolio", key)
+
+
+async def _portfolio(call: Call, row: dict[str, Any]) -> Portfolio:
+    lines = await call.services.database.read_async(trading.list_postings, *call.tenant, row["id"])
+    postings = [ledger.Posting(line["account"], line["currency"], line["amount"]) for line in lines]
+    balances = ledger.fold(postings, row["currency"])
+    prices = await _prices(call, list(balances.units))
+    equity: Decimal | None = balances.cash
+    with localcontext() as context:
+        context.prec = 60
+        for instrument, units in balances.units.items():
+            price = prices.get(instrument)
+            equity = None if equity is None or price is None else equity + units * price
+    return Portfolio(
+        id=row["id"],
+        name=row["name"],
+        currency=row["currency"],
+        broker_account=row["broker_account"],
+        initial_cash=amount(row["initial_cash"]),
+        cash=amount(balances.cash),
+        equity=None if equity is None else amount(equity),
+        realized=amount(balances.realized),
+        fees=amount(balances.fees),
+        created_at=moment(row["created_at"]) or "",
+        feed=await feed_of(call),
+    )
+
+
+async def _prices(call: Call, instruments: list[str]) -> dict[str, Decimal]:
+    """The last close of each instrument that this environment has seen."""
+    if not instruments:
+        return {}
+    seen_until = await market_time_of(call)
+    row = await call.services.database.read_async(trading.latest_feed_session, *call.tenant)
+    data = call.services.market_data
+    closes: dict[str, Decimal] = {}
+    for key in await data.series_of(call.principal.organization, instruments, row["interval"] if row else "1d", None):
+        close = await data.last_close(key, seen_until)
+        if close is not None:
+            closes[key.instrument] = to_price(close)
+    return closes
+
+
+def _position(row: dict[str, Any], price: Decimal | None) -> Position:
+    with localcontext() as context:
+        context.prec = 60
+        value = None if price is None else row["units"] * price
+        gain = None if value is None else value - row["cost"]
+    return Position(
+        instrument=row["instrument"],
+        units=amount(row["units"]),
+        cost=amount(row["cost"]),
+        price=None if price is None else amount(price),
+        value=None if value is None else amount(value),
+        unrealized=None if gain is None else amount(gain),
+        time=moment(row["time"]) or "",
+    )
+
+
+def _posting(row: dict[str, Any]) -> Posting:
+    names = ("id", "transaction", "account", "currency", "cause")
+    return Posting(**{name: row[name] for name in names}, amount=amount(row["amount"]), time=moment(row["time"]) or "")
+
+
+def _order(row: dict[str, Any]) -> Order:
+    names = ("id", "client_order_id", "portfolio", "run", "instrument", "side", "type", "status", "reason")
+    return Order(
+        **{name: row[name] for name in names},
+        units=amount(row["units"]),
+        filled_units=amount(row["filled_units"]),
+        decided_time=moment(row["decided_time"]) or "",
+        created_at=moment(row["created_at"]) or "",
+    )
+
+
+def _fill(row: dict[str, Any]) -> Fill:
+    names = ("id", "order", "portfolio", "instrument", "side")
+    money = {name: amount(row[name]) for name in ("units", "price", "fee")}
+    return Fill(**{name: row[name] for name in names}, **money, time=moment(row["time"]) or "")
+
+
+OPERATIONS = [
+    Operation(
+        "GET", "/v1/portfolios", "list_portfolios", "Portfolios", "portfolios", "portfolios:read",
+        _list_portfolios, Page[Portfolio], PageQuery,
+    ),
+    Operation(
+        "GET", "/v1/portfolios/{id}", "get_portfolio", "One portfolio and its worth", "portfolios", "portfolios:read",
+        _get_portfolio, Portfolio, errors=("not_found",),
+    ),
+    Operation(
+        "GET", "/v1/portfolios/{id}/positions", "list_positions", "What it holds", "portfolios", "portfolios:read",
+        _list_positions, Positions, errors=("not_found",),
+    ),
+    Operation(
+        "GET", "/v1/portfolios/{id}/ledger", "list_ledger", "Its double-entry ledger", "portfolios", "portfolios:read",
+        _list_ledger, Page[Posting], PageQuery, errors=("not_found",),
+    ),
+    Operation(
+        "GET", "/v1/orders", "list_orders", "Orders", "orders", "orders:read", _list_orders, Page[Order], OrderQuery
+    ),
+    Operation(
+        "GET", "/v1/orders/{id}", "get_order", "One order", "orders", "orders:read", _get_order, Order,
+        errors=("not_found",),
+    ),
+    Operation(
+        "GET", "/v1/fills", "list_fills", "Fills", "orders", "orders:read", _list_fills, Page[Fill], OrderQuery
+    ),
+]  # fmt: skip

@@ -1,0 +1,187 @@
+"""Signals and the scoreboard."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from tradewright.api.operations import Call, Operation
+from tradewright.api.pagination import PageQuery, decode_cursor, page
+from tradewright.api.wire import Feed, InstrumentId, Moment, feed_of, found, micros, moment
+from tradewright.storage import signals
+
+
+class SignalModel(msgspec.Struct, frozen=True):
+    """The model behind a signal. evidence: what its evaluation showed: none, weak, supported, leaking."""
+
+    id: str
+    promoted: bool
+    evidence: str
+
+
+class Score(msgspec.Struct, frozen=True, rename={"realized_return": "return"}):
+    """What became of a signal: entry at the first executable price after it, exit by the same rule `horizon` later."""
+
+    entry_time: str
+    entry_price: float
+    exit_time: str
+    exit_price: float
+    realized_return: float
+    correct: bool
+
+
+class Signal(msgspec.Struct, frozen=True):
+    """A model's statement about an instrument. probability: calibrated P(return > 0) over `horizon` bars."""
+
+    id: str
+    instrument: str
+    bar_time: str
+    horizon: int
+    direction: str
+    probability: float
+    expected_return: float
+    decision_price: float
+    valid_until: str
+    status: Literal["candidate", "promoted"]
+    feed: str
+    feed_session: str
+    model: SignalModel
+    score: Score | None
+    created_at: str
+
+
+class SignalPage(msgspec.Struct, frozen=True):
+    """Signals by bar time."""
+
+    data: list[Signal]
+    has_more: bool
+    next_cursor: str | None
+    feed: Feed | None
+
+
+class SignalQuery(PageQuery, frozen=True, kw_only=True):
+    """Which signals. start (included) and end (excluded) are bar times."""
+
+    instrument: InstrumentId | None = None
+    status: Literal["candidate", "promoted"] | None = None
+    start: Moment | None = None
+    end: Moment | None = None
+
+
+class ScoreboardRow(msgspec.Struct, frozen=True):
+    """The record of one model, never mixing feeds or statuses. Rates are null until something was scored.
+
+    base_rate: share of scored signals whose return was positive. brier: mean squared error of the probability;
+    brier_of_base_rate: the same for somebody who always says the base rate.
+    """
+
+    feed: str
+    status: str
+    model: str
+    horizon: int
+    issued: int
+    scored: int
+    hit_rate: float | None
+    base_rate: float | None
+    brier: float | None
+    brier_of_base_rate: float | None
+    mean_return: float | None
+    first_time: str
+    last_time: str
+
+
+class Scoreboard(msgspec.Struct, frozen=True):
+    """All models of this environment."""
+
+    data: list[ScoreboardRow]
+    feed: Feed | None
+
+
+async def _list_signals(call: Call) -> SignalPage:
+    query: SignalQuery = call.query
+    rows = await call.services.database.read_async(
+        signals.list_page,
+        *call.tenant,
+        query.limit + 1,
+        query.order == "desc",
+        decode_cursor(query, tuple[int, str]),
+        instrument=query.instrument,
+        status=query.status,
+        start_us=micros(query.start),
+        end_us=micros(query.end),
+    )
+    listed = page(query, rows, [(row["bar_time"], row["id"]) for row in rows], _signal)
+    return SignalPage(listed.data, listed.has_more, listed.next_cursor, await feed_of(call))
+
+
+async def _get_signal(call: Call) -> Signal:
+    key = call.path["id"]
+    row = await call.services.database.read_async(signals.get, *call.tenant, key)
+    return _signal(found(row, "signal", key))
+
+
+async def _scoreboard(call: Call) -> Scoreboard:
+    rows = await call.services.database.read_async(signals.scoreboard, *call.tenant)
+    return Scoreboard([_scoreboard_row(row) for row in rows], await feed_of(call))
+
+
+def _signal(row: dict[str, Any]) -> Signal:
+    score = None
+    if row["entry_time"] is not None:
+        score = Score(
+            moment(row["entry_time"]) or "",
+            row["entry_price"],
+            moment(row["exit_time"]) or "",
+            row["exit_price"],
+            row["realized_return"],
+            bool(row["correct"]),
+        )
+    names = ("id", "instrument", "horizon", "direction", "probability", "expected_return", "decision_price")
+    return Signal(
+        **{name: row[name] for name in names},
+        bar_time=moment(row["bar_time"]) or "",
+        valid_until=moment(row["valid_until"]) or "",
+        status=row["status"],
+        feed=row["feed"],
+        feed_session=row["feed_session"],
+        model=SignalModel(row["model"], row["status"] == "promoted", row["evidence"]),
+        score=score,
+        created_at=moment(row["created_at"]) or "",
+    )
+
+
+def _scoreboard_row(row: dict[str, Any]) -> ScoreboardRow:
+    n = row["scored"]
+    base = row["rising"] / n if n else None
+    return ScoreboardRow(
+        feed=row["feed"],
+        status=row["status"],
+        model=row["model"],
+        horizon=row["horizon"],
+        issued=row["issued"],
+        scored=n,
+        hit_rate=row["correct"] / n if n else None,
+        base_rate=base,
+        brier=row["sum_brier"] / n if n else None,
+        brier_of_base_rate=None if base is None else base * (1 - base),
+        mean_return=row["sum_return"] / n if n else None,
+        first_time=moment(row["first_time"]) or "",
+        last_time=moment(row["last_time"]) or "",
+    )
+
+
+OPERATIONS = [
+    Operation(
+        "GET", "/v1/signals", "list_signals", "Signals, newest first", "signals", "signals:read",
+        _list_signals, SignalPage, SignalQuery,
+    ),
+    Operation(
+        "GET", "/v1/signals/scoreboard", "get_scoreboard", "How the signals did", "signals", "signals:read",
+        _scoreboard, Scoreboard,
+    ),
+    Operation(
+        "GET", "/v1/signals/{id}", "get_signal", "One signal", "signals", "signals:read",
+        _get_signal, Signal, errors=("not_found",),
+    ),
+]  # fmt: skip

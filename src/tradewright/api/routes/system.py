@@ -1,0 +1,100 @@
+"""Health, status, the document and its page."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import msgspec
+
+from tradewright.api import openapi, reference
+from tradewright.api.operations import PUBLIC, Call, Operation, Raw
+from tradewright.api.wire import Feed, feed_of
+
+
+class Health(msgspec.Struct, frozen=True):
+    """Whether the process is there."""
+
+    status: str
+
+
+class Status(msgspec.Struct, frozen=True):
+    """How far this installation is. phase: starting, preparing, running, failed. progress: 0..1 of the phase."""
+
+    ready: bool
+    phase: str
+    progress: float
+    message: str
+    error: str
+    version: str
+    environment: str
+    feed: Feed | None
+
+
+async def _livez(call: Call) -> Health:
+    return Health("ok")
+
+
+async def _readyz(call: Call) -> Raw:
+    now = call.services.progress.now()
+    body = msgspec.json.encode(Health("ok" if now.ready else now.phase))
+    headers = {} if now.ready else {"Retry-After": "2"}
+    return Raw(body, "application/json", 200 if now.ready else 503, headers)
+
+
+async def _status(call: Call) -> Status:
+    now = call.services.progress.now()
+    return Status(
+        ready=now.ready,
+        phase=now.phase,
+        progress=round(now.progress, 4),
+        message=now.message,
+        error=now.error,
+        version=call.services.version,
+        environment=call.principal.environment,
+        feed=await feed_of(call),
+    )
+
+
+async def _openapi(call: Call) -> Raw:
+    return Raw(document_bytes(call.services.version), "application/json")
+
+
+async def _docs(call: Call) -> Raw:
+    return Raw(_page(call.services.version), "text/html; charset=utf-8", headers=_PAGE_HEADERS)
+
+
+async def _errors(call: Call) -> Raw:
+    return Raw(reference.errors_page().encode(), "text/html; charset=utf-8", headers=_PAGE_HEADERS)
+
+
+_PAGE_HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"}
+
+
+@cache
+def document_bytes(version: str) -> bytes:
+    """Return the OpenAPI document."""
+    from tradewright.api.routes import all_operations
+
+    return msgspec.json.encode(openapi.document(all_operations(), version), order="deterministic")
+
+
+@cache
+def _page(version: str) -> bytes:
+    return reference.page(msgspec.json.decode(document_bytes(version)), "http://127.0.0.1:8000").encode()
+
+
+OPERATIONS = [
+    Operation("GET", "/livez", "get_liveness", "Is the process there", "system", PUBLIC, _livez, Health),
+    Operation(
+        "GET", "/readyz", "get_readiness", "Can it answer everything", "system", PUBLIC, _readyz, Health,
+        errors=("not_ready",),
+    ),
+    Operation("GET", "/openapi.json", "get_openapi", "This API as OpenAPI 3.1", "system", PUBLIC, _openapi, dict),
+    Operation("GET", "/docs", "get_reference", "This page", "system", PUBLIC, _docs, media_type="text/html"),
+    Operation(
+        "GET", "/docs/errors", "get_error_codes", "Error codes", "system", PUBLIC, _errors, media_type="text/html"
+    ),
+    Operation(
+        "GET", "/v1/status", "get_status", "Preparation, feed and version", "system", "market:read", _status, Status
+    ),
+]  # fmt: skip

@@ -1,0 +1,42 @@
+"""What routes are handed: the things one process made once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from tradewright.accounts.authentication import Authenticator
+from tradewright.api.market_data import MarketData
+from tradewright.clock import Clock
+from tradewright.storage.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """How far this process is. ready: everything answers. phase: one word. progress: 0..1. message: for a person."""
+
+    ready: bool
+    phase: str
+    progress: float
+    message: str
+    error: str = ""
+
+
+class Progress(Protocol):
+    """Where the present readiness can be read."""
+
+    def now(self) -> Readiness: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts behind the routes."""
+
+    database: Database
+    clock: Clock
+    authenticator: Authenticator
+    market_data: MarketData
+    progress: Progress
+    wake_worker: Callable[[], None]
+    version: str

@@ -1,0 +1,74 @@
+"""Types that several resources answer with, and the crossings to them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from tradewright.api.operations import Call
+from tradewright.api.problems import Refused
+from tradewright.clock import format_us, to_us
+from tradewright.storage import trading
+from tradewright.storage.types import plain
+
+Amount = Annotated[str, msgspec.Meta(pattern=r"^-?\d{1,20}(\.\d{1,18})?$", examples=["1000000"])]
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+InstrumentId = Annotated[str, msgspec.Meta(min_length=3, max_length=48, examples=["equity:AAPL"])]
+IntervalName = Literal["1m", "5m", "15m", "1h", "1d"]
+
+
+class Feed(msgspec.Struct, frozen=True):
+    """Where the rows of this environment come from. age_s: seconds since the last one; null before the first."""
+
+    mode: Literal["live", "replay"]
+    status: str
+    time: str | None
+    age_s: float | None
+
+
+async def feed_of(call: Call) -> Feed | None:
+    """Return the state of the feed of the caller's environment, None when there never was one."""
+    row = await call.services.database.read_async(trading.latest_feed_session, *call.tenant)
+    if row is None:
+        return None
+    started = row["market_time"] is not None
+    age = max(0.0, (call.services.clock.now_us() - row["updated_at"]) / 1e6)
+    return Feed(
+        mode=row["mode"],
+        status=row["status"],
+        time=format_us(row["market_time"]) if started else None,
+        age_s=round(age, 3) if started else None,
+    )
+
+
+async def market_time_of(call: Call) -> int | None:
+    """Return the market time of a replay in the caller's environment: nothing later may be shown or learned from."""
+    row = await call.services.database.read_async(trading.latest_feed_session, *call.tenant)
+    if row is None or row["mode"] != "replay":
+        return None
+    return int(row["market_time"] if row["market_time"] is not None else row["start_time"])
+
+
+def moment(us: int | None) -> str | None:
+    """Return a time as it is written, None for None."""
+    return None if us is None else format_us(us)
+
+
+def micros(value: datetime | None) -> int | None:
+    """Return microseconds, None for None."""
+    return None if value is None else to_us(value)
+
+
+def amount(value: Decimal) -> str:
+    """Return a decimal as it is written."""
+    return plain(value)
+
+
+def found(row: dict[str, Any] | None, what: str, key: str) -> dict[str, Any]:
+    """Return the row. Raises Refused when there is none for this caller."""
+    if row is None:
+        raise Refused("not_found", f"there is no {what} {key!r} in this environment")
+    return row

@@ -1,0 +1,346 @@
+"""What the commands of the command line do, as values in and values out."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tradewright.accounts import keys
+from tradewright.accounts.scopes import SCOPES
+from tradewright.app import house
+from tradewright.clock import WallClock, format_us, parse_us
+from tradewright.errors import InvalidInput, NotFound, UnknownName
+from tradewright.ids import SYSTEM, Owner, derive
+from tradewright.settings import Settings
+from tradewright.storage import accounts, backtests, series
+from tradewright.storage import signals as signal_rows
+from tradewright.storage.database import Database
+
+Progress = Callable[[float, str], None]
+ENVIRONMENT = "paper"
+
+
+def ingest(
+    settings: Settings,
+    source: str,
+    instruments: list[str],
+    interval: str,
+    start: str | None,
+    end: str | None,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Bring bars of a data set, a CSV file or a source into the catalog; return the report."""
+    from tradewright.market.datasets import DATA_SETS
+    from tradewright.sources.registry import SOURCES
+
+    is_file = source.endswith(".csv") or Path(source).is_file()
+    if not is_file and source not in DATA_SETS and source not in SOURCES:
+        raise UnknownName.of("data set, source or file", source, [*DATA_SETS, *SOURCES])
+    with house.open_database(settings) as database:
+        if source in DATA_SETS:
+            from tradewright.market.ingest import ingest_data_set
+
+            catalog = house.open_catalog(settings, database)
+            return _report(ingest_data_set(catalog, database, source, WallClock().now_us(), progress))
+        if not instruments:
+            raise InvalidInput("name at least one instrument after the source, for example crypto:BTC-USDT")
+        if is_file:
+            return _ingest_file(settings, database, Path(source), instruments, interval, progress)
+        return _ingest_source(settings, database, source, instruments, interval, start, end, progress)
+
+
+def _ingest_file(
+    settings: Settings, database: Database, path: Path, instruments: list[str], interval: str, progress: Progress
+) -> dict[str, Any]:
+    from tradewright.market.ingest import ingest_csv
+    from tradewright.market.instruments import Instrument, Kind
+
+    if len(instruments) != 1:
+        raise InvalidInput(f"a file holds the bars of one instrument; got {len(instruments)} names")
+    if not path.is_file():
+        raise NotFound(f"there is no file {path}")
+    bare = Instrument(instruments[0])
+    instrument = Instrument(bare.id, calendar="XNYS") if bare.kind in (Kind.EQUITY, Kind.INDEX) else bare
+    stat = path.stat()
+    return _report(
+        ingest_csv(
+            path,
+            house.open_catalog(settings, database),
+            database,
+            _organization(database),
+            instrument,
+            interval=interval,
+            now_us=WallClock().now_us(),
+            ingestion_id=derive("ing", path.resolve(), stat.st_mtime_ns, stat.st_size, instrument.id, interval),
+            progress=progress,
+        )
+    )
+
+
+def _ingest_source(
+    settings: Settings,
+    database: Database,
+    name: str,
+    instruments: list[str],
+    interval: str,
+    start: str | None,
+    end: str | None,
+    progress: Progress,
+) -> dict[str, Any]:
+    from tradewright.market.ingest import ingest_frame
+    from tradewright.sources.fetch import fetch_bars
+    from tradewright.sources.registry import source as find
+    from tradewright.transport.http import HttpTransport
+
+    clock = WallClock()
+    chosen = find(name)
+    known = [chosen.instrument_of(instrument) for instrument in instruments]
+    end_us = clock.now_us() if end is None else parse_us(end)
+    start_us = end_us - 500 * 86_400_000_000 if start is None else parse_us(start)
+    base_url = os.environ.get(chosen.base_url_variable)
+
+    async def fetch() -> list[Any]:
+        async with HttpTransport() as transport:
+            return [
+                await fetch_bars(chosen, one, interval, start_us, end_us, transport, base_url, progress)
+                for one in known
+            ]
+
+    import polars as pl
+
+    frame = pl.concat(asyncio.run(fetch()))
+    now_us = clock.now_us()
+    return _report(
+        ingest_frame(
+            house.open_catalog(settings, database),
+            database,
+            SYSTEM,
+            frame,
+            known,
+            interval=interval,
+            source=name,
+            now_us=now_us,
+            ingestion_id=derive("ing", name, *instruments, interval, start_us, end_us, now_us),
+            close_only=False,
+            pre_adjusted=chosen.adjusted,
+            lag_us=chosen.lag_us,
+            revised=chosen.revised,
+            progress=progress,
+        )
+    )
+
+
+def _report(report: Any) -> dict[str, Any]:
+    findings = [
+        {
+            "severity": finding.severity.label,
+            "instrument": finding.instrument,
+            "code": finding.code,
+            "detail": finding.detail,
+            "count": finding.count,
+        }
+        for finding in report.verdict.findings
+    ]
+    return {
+        "rows_read": report.rows_read,
+        "accepted": report.accepted,
+        "rejected": report.rejected,
+        "duplicates": report.duplicates,
+        "verdict": report.verdict.verdict.label,
+        "findings": findings,
+    }
+
+
+def catalog(settings: Settings) -> list[dict[str, Any]]:
+    """Return every series that this installation sees."""
+    with house.open_database(settings) as database:
+        rows = database.read(series.list_series, _organization(database))
+    return [
+        {
+            "instrument": row["instrument"],
+            "interval": row["interval"],
+            "source": row["source"],
+            "owner": row["owner"],
+            "rows": row["rows"],
+            "first": "" if row["first_time"] is None else format_us(row["first_time"]),
+            "last": "" if row["last_time"] is None else format_us(row["last_time"]),
+            "verdict": row["verdict"],
+            "findings": [{"code": f["code"], "detail": f["detail"], "count": f["count"]} for f in row["findings"]],
+        }
+        for row in rows
+    ]
+
+
+def train(settings: Settings, data: str, horizon: int, splits: int, progress: Progress) -> dict[str, Any]:
+    """Train, evaluate and store a model schedule; return its id and evidence."""
+    from tradewright.learning.learners import GradientBoosting
+    from tradewright.research.registry import Registry
+    from tradewright.research.trials import TrialLedger
+    from tradewright.research.walk_forward import walk_forward
+
+    with house.open_database(settings) as database:
+        organization = _organization(database)
+        panel = house.open_catalog(settings, database).panel(data, owner=organization)
+        ledger = TrialLedger(database, organization, ENVIRONMENT)
+        study = walk_forward(
+            GradientBoosting(), panel, horizon=horizon, splits=splits, ledger=ledger, progress=progress
+        )
+        schedule = Registry(database, organization, ENVIRONMENT).save_schedule(data, study)
+    return {
+        "schedule": schedule,
+        "evidence": study.evidence.value,
+        "reason": evidence_reason(study.result),
+        "evaluation": study.to_summary(),
+    }
+
+
+def evidence_reason(result: Any) -> str:
+    """Return the reasons of a judgement as one text."""
+    return "; ".join([*result.judgement.reasons, result.judgement.to_know_more])
+
+
+def backtest(
+    settings: Settings,
+    strategy: str,
+    data: str | None,
+    instruments: list[str] | None,
+    interval: str,
+    params: list[str],
+    cash: float,
+    fee_rate: float | None,
+    report: Path | None,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Run a backtest; return its summary and a text of it. Counted in the trial ledger of the data folder."""
+    from tradewright.research.backtest import backtest as run
+    from tradewright.research.trials import TrialLedger
+    from tradewright.simulation.costs import Costs
+    from tradewright.strategies import registry
+
+    chosen = registry.make(strategy, _params(params))
+    with house.open_database(settings) as database:
+        organization = _organization(database)
+        catalog = house.open_catalog(settings, database)
+        if data is not None:
+            _ensure_data_set(catalog, database, data, progress)
+        panel = catalog.panel(data, instruments=instruments, interval=interval, owner=organization)
+        result = run(
+            chosen,
+            panel,
+            cash=cash,
+            costs=None if fee_rate is None else Costs(fee_rate=fee_rate),
+            ledger=TrialLedger(database, organization, ENVIRONMENT),
+            progress=progress,
+        )
+        if report is not None:
+            result.save_report(report)
+    return {"summary": result.to_summary(), "text": _backtest_text(result, report)}
+
+
+def _ensure_data_set(catalog: Any, database: Database, name: str, progress: Progress) -> None:
+    from tradewright.market.datasets import DATA_SETS
+    from tradewright.market.ingest import ingest_data_set
+
+    if name in DATA_SETS:
+        ingest_data_set(catalog, database, name, WallClock().now_us(), progress)
+
+
+def _params(params: list[str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for text in params:
+        name, sign, value = text.partition("=")
+        if not sign:
+            raise InvalidInput(f"--param takes name=value, got {text!r}")
+        values[name] = _number(value)
+    return values
+
+
+def _number(text: str) -> Any:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _backtest_text(result: Any, report: Path | None) -> str:
+    lines = [
+        f"evidence: {result.evidence.label}; data: {result.data_verdict.verdict.label}",
+        evidence_reason(result),
+        f"equity {result.equity[-1]:,.2f} after {len(result.fills)} fills",
+    ]
+    lines += [f"  {name}: {figure}" for name, figure in result.statistics.items()]
+    lines += [f"  finding {f.code}: {f.detail}" for f in result.data_verdict.findings]
+    if report is not None:
+        lines.append(f"report: {report}")
+    return "\n".join(lines)
+
+
+def signals(settings: Settings, limit: int) -> list[dict[str, Any]]:
+    """Return the newest signals of the paper environment."""
+    with house.open_database(settings) as database:
+        rows = database.read(signal_rows.list_page, _organization(database), ENVIRONMENT, limit, True)
+    names = ("id", "instrument", "direction", "probability", "expected_return", "horizon", "status", "evidence")
+    return [{"bar_time": format_us(row["bar_time"]), **{name: row[name] for name in names}} for row in rows]
+
+
+def report(settings: Settings, backtest_id: str, output: Path) -> None:
+    """Write the report of a stored backtest to a file."""
+    with house.open_database(settings) as database:
+        organization = _organization(database)
+        page = database.read(backtests.get_blob, organization, ENVIRONMENT, backtest_id, "report")
+    if page is None:
+        raise NotFound(f"there is no finished backtest {backtest_id!r}; GET /v1/backtests lists them")
+    output.write_bytes(page)
+
+
+def create_key(settings: Settings, environment: str, name: str, scopes: list[str] | None) -> dict[str, Any]:
+    """Make an API key; return its id and text."""
+    now_us = WallClock().now_us()
+    with house.open_database(settings) as database:
+        organization = database.write(house.ensure_organization, now_us)
+        wanted = list(SCOPES) if scopes is None else scopes
+        key, text = database.write(keys.create, organization, environment, name, wanted, now_us)
+    return {"id": key, "key": text, "environment": environment}
+
+
+def list_keys(settings: Settings) -> list[dict[str, Any]]:
+    """Return the keys of this installation without secrets."""
+    with house.open_database(settings) as database:
+        rows = database.read(accounts.list_api_keys, _organization(database))
+    return [
+        {
+            "id": row["id"],
+            "environment": row["environment"],
+            "name": row["name"],
+            "scopes": row["scopes"],
+            "created_at": format_us(row["created_at"]),
+            "state": "valid" if row["revoked_at"] is None else "revoked",
+        }
+        for row in rows
+    ]
+
+
+def revoke_key(settings: Settings, key: str) -> None:
+    """Revoke a key. Raises NotFound."""
+    with house.open_database(settings) as database:
+        if not database.write(accounts.revoke_api_key, _organization(database), key, WallClock().now_us()):
+            raise NotFound(f"there is no valid key {key!r}; `tradewright keys list` shows them")
+
+
+def bench(only: list[str]) -> int:
+    """Run the benchmarks of a source checkout; return their exit status. Raises NotFound elsewhere."""
+    root = Path(__file__).resolve().parents[3]
+    if not (root / "benchmarks" / "__main__.py").is_file():
+        raise NotFound("the benchmarks are part of a source checkout; clone the project and run `make bench` there")
+    return subprocess.run([sys.executable, "-m", "benchmarks", *only], cwd=root, check=False).returncode
+
+
+def _organization(database: Database) -> Owner:
+    return Owner(database.write(house.ensure_organization, WallClock().now_us()))

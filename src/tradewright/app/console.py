@@ -1,0 +1,84 @@
+"""What `up` says on the terminal."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from tradewright.clock import format_us
+from tradewright.market.panel import Panel
+
+_ADVICE = {
+    "none": "no evidence: its signals are candidates, traded on paper only",
+    "weak": "weak evidence: its signals are candidates, traded on paper only",
+    "supported": "supported: its signals are promoted",
+    "leaking": "leaking: the model saw what it could not have known; do not use it",
+}
+
+
+class Console:
+    """Lines for a person; progress in place on a terminal, one line a step elsewhere."""
+
+    def __init__(self) -> None:
+        self._live = sys.stdout.isatty()
+        self._open = False
+        self._last = ""
+
+    def say(self, text: str = "") -> None:
+        """Print a line."""
+        if self._open:
+            sys.stdout.write("\n")
+            self._open = False
+        print(text, flush=True)
+
+    def address(self, url: str) -> None:
+        """Where it is served."""
+        self._url = url
+        self.say(f"Tradewright serves on {url}   reference: {url}/docs")
+
+    def first_key(self, key: str) -> None:
+        """The first API key, shown once."""
+        self.say(f"\nYour first API key (paper environment; shown only now, keep it):\n\n  {key}\n")
+
+    def progress(self, fraction: float, message: str) -> None:
+        """How far the preparation is."""
+        line = f"[{fraction:4.0%}] {message}"
+        if self._live:
+            sys.stdout.write(f"\r\x1b[2K{line}")
+            sys.stdout.flush()
+            self._open = True
+        elif line != self._last:
+            self.say(line)
+        self._last = line
+
+    def ready(self, made: dict[str, Any], session: dict[str, Any], panel: Panel) -> None:
+        """The evidence, the feed, and what to do next."""
+        self.say()
+        self.say(f"Model   {made['schedule']}, trained on {made['data_set']} until {made['trained_until']}")
+        self.say(f"        evidence: {_ADVICE[made['evidence']]}")
+        self.say(f"        {made['reason']}")
+        findings = ", ".join(sorted({finding.code for finding in panel.verdict.findings})) or "no findings"
+        self.say(f"Data    {panel.verdict.verdict.label}: {findings}")
+        left = session["rows"] - session["next_row"]
+        self.say(f"Feed    replay of real history, {left} of {session['rows'] - session['start_row']} rows to come")
+        key = "-H 'Authorization: Bearer tw_paper_...'"
+        self.say(f"Next    curl {key} '{self._url}/v1/signals?limit=5'")
+        self.say(f"        curl {key} {self._url}/v1/portfolios")
+        self.say("        tradewright backtest moving_average_cross --data us-stocks")
+        self.say("Stop with Ctrl-C; `tradewright up` goes on where it was.")
+
+    def row(self, panel: Panel, index: int) -> None:
+        """A row was handled."""
+        if self._live:
+            left = len(panel) - index - 1
+            sys.stdout.write(f"\r\x1b[2Kreplay at {format_us(int(panel.times[index]))}, {left} rows to come")
+            sys.stdout.flush()
+            self._open = True
+
+    def ended(self) -> None:
+        """The replay is over."""
+        self.say("The replay has ended. `tradewright up --restart-feed` begins it anew with a new portfolio.")
+
+    def failed(self, message: str) -> None:
+        """Something stopped the engine."""
+        self.say(f"error: {message}")

@@ -1,0 +1,92 @@
+"""What one installation consists of: its folder, its lock, its organization and first key."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+from tradewright import ids
+from tradewright.accounts import keys
+from tradewright.accounts.scopes import SCOPES
+from tradewright.clock import Clock
+from tradewright.errors import FolderInUse, StorageFailed
+from tradewright.market.catalog import Catalog
+from tradewright.settings import Settings
+from tradewright.storage import accounts
+from tradewright.storage.database import Database, Tx
+from tradewright.storage.migrations import upgrade
+
+VERSION = version("tradewright")
+
+
+def open_database(settings: Settings) -> Database:
+    """Make the data folder where it is missing, and return the database, migrated. Raises StorageFailed."""
+    try:
+        settings.data_folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageFailed(f"cannot make the data folder {settings.data_folder}: {error.strerror}") from error
+    database = Database(settings.resolved_database_url)
+    try:
+        upgrade(database)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def open_catalog(settings: Settings, database: Database) -> Catalog:
+    """Return the catalog of the data folder."""
+    return Catalog(settings.data_folder, database)
+
+
+@contextmanager
+def folder_lock(folder: Path) -> Iterator[None]:
+    """Hold the data folder for this process; the lock goes when the process does. Raises FolderInUse."""
+    path = folder / "lock"
+    with open(path, "a+", encoding="ascii") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.seek(0)
+            holder = file.read().strip() or "unknown"
+            raise FolderInUse(
+                f"the data folder {folder} is in use by process {holder}; stop it first, or name another folder with "
+                "--data-folder",
+                folder=str(folder),
+                process=holder,
+            ) from None
+        file.seek(0)
+        file.truncate()
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def ensure_organization(tx: Tx, now_us: int) -> str:
+    """Return the organization of this installation, made on the first call."""
+    known = accounts.first_organization(tx)
+    if known is not None:
+        return known
+    organization = ids.new("org")
+    accounts.add_organization(tx, organization, "My organization", now_us)
+    return organization
+
+
+def first_key(database: Database, clock: Clock, organization: str, environment: str) -> tuple[str, str] | None:
+    """Return id and text of a first API key, None when one was shown before.
+
+    A key whose printing was cut off by the end of the process is revoked and made anew.
+    """
+    now_us = clock.now_us()
+
+    def make(tx: Tx) -> tuple[str, str] | None:
+        if accounts.has_shown_key(tx, organization, environment):
+            return None
+        accounts.revoke_keys_never_shown(tx, organization, environment, now_us)
+        return keys.create(tx, organization, environment, "first key", list(SCOPES), now_us, shown=False)
+
+    return database.write(make)

@@ -1,0 +1,14 @@
+"""What a child process can be told to do, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tradewright.app.backtest_task import run_backtest
+from tradewright.app.preparation import prepare
+
+TASKS: dict[str, Callable[[dict[str, Any], Callable[[float, str], None]], Any]] = {
+    "prepare": prepare,
+    "backtest": run_backtest,
+}

@@ -1,0 +1,236 @@
+"""`tradewright up`: API, worker and engine in one process, on one data folder."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+import threading
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tradewright.accounts.authentication import Authenticator
+from tradewright.api.market_data import MarketData
+from tradewright.api.services import Readiness, Services
+from tradewright.app import house, paper, preparation
+from tradewright.app.child import COMMAND
+from tradewright.app.console import Console
+from tradewright.app.work import build_worker
+from tradewright.clock import WallClock
+from tradewright.errors import Cancelled, SettingsInvalid, StorageFailed, TradewrightError
+from tradewright.jobs.compute import run_child
+from tradewright.jobs.worker import Worker
+from tradewright.settings import Settings
+from tradewright.storage import accounts, outbox
+from tradewright.storage.database import Database
+
+if TYPE_CHECKING:
+    import uvicorn
+
+ENVIRONMENT = "paper"
+_log = logging.getLogger("tradewright.up")
+
+
+class _Progress:
+    """The readiness of this process, replaced whole by one thread and read by others."""
+
+    def __init__(self) -> None:
+        self._now = Readiness(False, "starting", 0.0, "starting")
+
+    def now(self) -> Readiness:
+        return self._now
+
+    def set(self, **change: Any) -> None:
+        self._now = replace(self._now, **change)
+
+
+@dataclass(slots=True)
+class _House:
+    settings: Settings
+    database: Database
+    organization: str
+    progress: _Progress
+    console: Console
+    stop: threading.Event
+    restart_feed: bool
+    started: threading.Event
+
+
+def up(settings: Settings, restart_feed: bool, console: Console) -> None:
+    """Run everything until SIGINT or SIGTERM. Raises FolderInUse, StorageFailed, SettingsInvalid before it serves."""
+    clock = WallClock()
+    _make_folder(settings.data_folder)
+    with house.folder_lock(settings.data_folder), house.open_database(settings) as database:
+        organization = database.write(house.ensure_organization, clock.now_us())
+        fresh = house.first_key(database, clock, organization, ENVIRONMENT)
+        progress = _Progress()
+        this = _House(
+            settings, database, organization, progress, console, threading.Event(), restart_feed, threading.Event()
+        )
+        worker = build_worker(database, clock, settings)
+        services = build_services(database, clock, settings, progress, worker)
+        listener = _listener(settings)
+        server = _server(services, settings, this.started)
+        engine = threading.Thread(target=_engine, args=(this,), name="engine")
+        hands = threading.Thread(target=worker.run, name="worker")
+
+        def leave(*_: object) -> None:
+            this.stop.set()
+            worker.stop()
+            server.should_exit = True
+
+        signal.signal(signal.SIGINT, leave)
+        signal.signal(signal.SIGTERM, leave)
+        hands.start()
+        engine.start()
+        greeter = threading.Thread(target=_greet, args=(this, listener.getsockname()[1], fresh), name="greeter")
+        greeter.start()
+        try:
+            server.run(sockets=[listener])
+        finally:
+            leave()
+            for thread in (greeter, engine, hands):
+                thread.join()
+        console.say("stopped")
+        if progress.now().phase == "failed":
+            raise TradewrightError(progress.now().error)
+
+
+def build_services(
+    database: Database, clock: WallClock, settings: Settings, progress: Any, worker: Worker | None
+) -> Services:
+    """Return what the routes are handed."""
+    return Services(
+        database=database,
+        clock=clock,
+        authenticator=Authenticator(database, clock),
+        market_data=MarketData(house.open_catalog(settings, database), database),
+        progress=progress,
+        wake_worker=worker.wake if worker is not None else (lambda: None),
+        version=house.VERSION,
+    )
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageFailed(f"cannot make the data folder {folder}: {error.strerror}") from error
+
+
+def _listener(settings: Settings) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        raise SettingsInvalid(
+            f"cannot listen on {settings.host}:{settings.port}: {error.strerror}; choose another port with --port"
+        ) from error
+    return listener
+
+
+def _server(services: Services, settings: Settings, started: threading.Event) -> uvicorn.Server:
+    import uvicorn
+
+    from tradewright.api.app import build
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: Any = None) -> None:
+            await super().startup(sockets)
+            started.set()
+
+        def capture_signals(self) -> Any:
+            from contextlib import nullcontext
+
+            return nullcontext()
+
+    config = uvicorn.Config(
+        build(services),
+        host=settings.host,
+        port=settings.port,
+        log_level=settings.log_level,
+        access_log=False,
+        server_header=False,
+        lifespan="on",
+        timeout_graceful_shutdown=5,
+    )
+    return Server(config)
+
+
+def _greet(this: _House, port: int, fresh: tuple[str, str] | None) -> None:
+    if not _serving(this):
+        return
+    this.console.address(f"http://{this.settings.host}:{port}")
+    if fresh is not None:
+        this.console.first_key(fresh[1])
+        this.database.write(accounts.mark_key_shown, this.organization, fresh[0], WallClock().now_us())
+
+
+def _serving(this: _House) -> bool:
+    while not this.started.wait(0.05):
+        if this.stop.is_set():
+            return False
+    return True
+
+
+def _engine(this: _House) -> None:
+    """Prepare, then trade. An error ends the preparation or the run, is told, and the API keeps serving."""
+    try:
+        made = _prepare(this)
+        if made is not None:
+            _trade(this, made)
+    except Cancelled:
+        return
+    except TradewrightError as error:
+        this.progress.set(phase="failed", error=error.message, message="stopped by an error")
+        this.console.failed(error.message)
+    except Exception as error:  # noqa: BLE001 - the supervised loop of the engine: logged, told, nothing half-written
+        _log.exception("the engine stopped")
+        this.progress.set(phase="failed", error=f"{type(error).__name__}: {error}", message="stopped by an error")
+        this.console.failed(f"the engine stopped: {type(error).__name__}: {error}")
+
+
+def _prepare(this: _House) -> dict[str, Any] | None:
+    if not _serving(this):
+        return None
+    made = preparation.prepared(this.database, this.organization, ENVIRONMENT, this.settings)
+    if made is None:
+        this.progress.set(phase="preparing", message="preparing data and model")
+
+        def report(fraction: float, message: str) -> bool:
+            this.progress.set(progress=fraction, message=message)
+            this.console.progress(fraction, message)
+            return this.stop.is_set()
+
+        payload = {
+            "settings": preparation.settings_to(this.settings),
+            "organization": this.organization,
+            "environment": ENVIRONMENT,
+        }
+        made = dict(run_child(COMMAND, "prepare", payload, report))
+    return None if this.stop.is_set() else made
+
+
+def _trade(this: _House, made: dict[str, Any]) -> None:
+    from tradewright.research.registry import Registry
+
+    clock = WallClock()
+    panel = house.open_catalog(this.settings, this.database).panel(made["data_set"])
+    opened = paper.open_run(this.database, clock, this.organization, ENVIRONMENT, made, panel, this.restart_feed)
+    schedule = Registry(this.database, this.organization, ENVIRONMENT).load_schedule(opened.run["schedule"])
+    engine = paper.build_engine(this.database, clock, opened, panel, schedule, made)
+    this.progress.set(ready=True, phase="running", progress=1.0, message=f"replaying {made['data_set']}")
+    this.console.ready(made, opened.session, panel)
+
+    def after_row(index: int) -> None:
+        while this.database.write(outbox.sequence):
+            continue
+        this.console.row(panel, index)
+
+    paper.run_replay(engine, opened, panel, this.settings.speed, this.stop, after_row)
+    if not this.stop.is_set():
+        this.progress.set(message=f"the replay of {made['data_set']} has ended; begin anew with --restart-feed")
+        this.console.ended()

@@ -1,0 +1,35 @@
+"""The jobs of this installation, bound to what does them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tradewright.app.child import COMMAND
+from tradewright.app.preparation import settings_to
+from tradewright.clock import Clock
+from tradewright.jobs.compute import Report, run_child
+from tradewright.jobs.worker import Worker
+from tradewright.settings import Settings
+from tradewright.storage import outbox
+from tradewright.storage.database import Database, Tx
+
+
+def build_worker(database: Database, clock: Clock, settings: Settings) -> Worker:
+    """Return a worker that knows every kind of job."""
+
+    def backtest(job: dict[str, Any], report: Report) -> Any:
+        payload = {
+            **job["payload"],
+            "settings": settings_to(settings),
+            "organization": job["organization"],
+            "environment": job["environment"],
+        }
+        return run_child(COMMAND, "backtest", payload, report)
+
+    return Worker(database, clock, {"backtest": backtest}, _finished)
+
+
+def _finished(tx: Tx, job: dict[str, Any], status: str, now_us: int) -> None:
+    subject = job["payload"]["backtest"]
+    event = ("backtest.finished", subject, None, {"id": subject, "status": status})
+    outbox.append(tx, job["organization"], job["environment"], [event], now_us)

@@ -1,0 +1,308 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tradewright import settings as settings_module
+from tradewright.errors import SettingsInvalid, TradewrightError
+from tradewright.settings import Settings
+
+app = typer.Typer(
+    help="An AI trading engine whose numbers can be trusted.", no_args_is_help=True, add_completion=False,
+    pretty_exceptions_enable=False,
+)  # fmt: skip
+keys_app = typer.Typer(help="API keys.", no_args_is_help=True)
+app.add_typer(keys_app, name="keys")
+
+Folder = Annotated[Path | None, typer.Option("--data-folder", help="Where everything is kept.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def main() -> None:
+    """Run the command line; exit status 0, 1 (failed) or 2 (usage)."""
+    try:
+        app(standalone_mode=True)
+    except TradewrightError as error:
+        if "--json" in sys.argv:
+            print(json.dumps({"error": {"code": error.code, "message": error.message}}))
+        print(f"error: {error.message}", file=sys.stderr)
+        sys.exit(2 if isinstance(error, SettingsInvalid) else 1)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(1)
+
+
+def _settings(folder: Path | None = None, **overrides: Any) -> Settings:
+    loaded = settings_module.load(overrides={"data_folder": folder, **overrides})
+    logging.basicConfig(level=loaded.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    return loaded
+
+
+def _show(value: Any, as_json: bool, text: Callable[[Any], str]) -> None:
+    print(json.dumps(value, indent=2, default=str) if as_json else text(value))
+
+
+@app.command()
+def up(
+    folder: Folder = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
+    speed: Annotated[str | None, typer.Option(help="Rows of the replay per second, or max.")] = None,
+    restart_feed: Annotated[bool, typer.Option("--restart-feed", help="Replay from the start, new portfolio.")] = False,
+) -> None:
+    """Everything on this machine: data, model, paper trading and the API."""
+    from tradewright.app.console import Console
+    from tradewright.app.up import up as run
+
+    run(_settings(folder, host=host, port=port, speed=speed), restart_feed, Console())
+
+
+@app.command()
+def api(
+    folder: Folder = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
+) -> None:
+    """Only the HTTP API, on the data folder and database of the settings."""
+    from tradewright.app.serve import serve
+
+    serve(_settings(folder, host=host, port=port))
+
+
+@app.command()
+def openapi() -> None:
+    """Print the OpenAPI document."""
+    from tradewright.api.routes.system import document_bytes
+    from tradewright.app.house import VERSION
+
+    print(json.dumps(json.loads(document_bytes(VERSION)), indent=2))
+
+
+@app.command()
+def ingest(
+    source: Annotated[str, typer.Argument(help="A data set, a source, or a CSV file.")],
+    instruments: Annotated[list[str] | None, typer.Argument(help="Instrument ids, for a source or a file.")] = None,
+    interval: Annotated[str, typer.Option(help="1m 5m 15m 1h 1d")] = "1d",
+    start: Annotated[str | None, typer.Option(help="First bar time, RFC 3339 or a date.")] = None,
+    end: Annotated[str | None, typer.Option(help="Last bar time, RFC 3339 or a date.")] = None,
+    folder: Folder = None,
+    as_json: Json = False,
+) -> None:
+    """Fetch or read bars, check them, keep them."""
+    from tradewright.app.commands import ingest as run
+
+    report = run(_settings(folder), source, instruments or [], interval, start, end, _progress(as_json))
+    _show(report, as_json, _ingest_text)
+
+
+@app.command()
+def catalog(
+    verdict: Annotated[str | None, typer.Argument(help="`verdict` shows the findings too.")] = None,
+    folder: Folder = None,
+    as_json: Json = False,
+) -> None:
+    """What series there are and how far to trust them."""
+    from tradewright.app.commands import catalog as run
+
+    if verdict not in (None, "verdict"):
+        raise typer.BadParameter(f"{verdict!r}; write `tradewright catalog` or `tradewright catalog verdict`")
+    _show(run(_settings(folder)), as_json, lambda rows: _catalog_text(rows, verdict is not None))
+
+
+@app.command()
+def train(
+    data: Annotated[str, typer.Option(help="Data set.")] = "us-stocks",
+    horizon: Annotated[int, typer.Option(help="Bars ahead.")] = 5,
+    splits: Annotated[int, typer.Option(help="Walk-forward folds.")] = 8,
+    folder: Folder = None,
+    as_json: Json = False,
+) -> None:
+    """Train a model schedule by purged walk-forward, evaluate it, keep it with its evidence."""
+    from tradewright.app.commands import train as run
+
+    _show(run(_settings(folder), data, horizon, splits, _progress(as_json)), as_json, _train_text)
+
+
+@app.command()
+def backtest(
+    strategy: Annotated[str, typer.Argument(help="Name, as GET /v1/strategies lists it.")],
+    data: Annotated[str | None, typer.Option(help="Data set.")] = None,
+    instruments: Annotated[list[str] | None, typer.Option("--instruments", help="Instead: instrument ids.")] = None,
+    interval: Annotated[str, typer.Option(help="1m 5m 15m 1h 1d")] = "1d",
+    param: Annotated[list[str] | None, typer.Option(help="name=value, once for each.")] = None,
+    cash: Annotated[float, typer.Option(help="Starting cash.")] = 1_000_000.0,
+    fee_rate: Annotated[float | None, typer.Option(help="Instead of the default costs.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write the HTML report here.")] = None,
+    folder: Folder = None,
+    as_json: Json = False,
+) -> None:
+    """Test a strategy on past data; counted as a trial when the data folder exists."""
+    from tradewright.app.commands import backtest as run
+
+    result = run(
+        _settings(folder),
+        strategy,
+        data,
+        instruments,
+        interval,
+        param or [],
+        cash,
+        fee_rate,
+        report,
+        _progress(as_json),
+    )
+    _show(result, as_json, _backtest_text)
+
+
+@app.command()
+def signals(
+    limit: Annotated[int, typer.Option(min=1, max=500)] = 20, folder: Folder = None, as_json: Json = False
+) -> None:
+    """The newest signals."""
+    from tradewright.app.commands import signals as run
+
+    _show(run(_settings(folder), limit), as_json, _signals_text)
+
+
+@app.command()
+def report(
+    backtest_id: Annotated[str, typer.Argument(metavar="ID", help="Id of a backtest.")],
+    output: Annotated[Path, typer.Option(help="Where to write the HTML.")] = Path("report.html"),
+    folder: Folder = None,
+) -> None:
+    """Write the HTML report of a stored backtest to a file."""
+    from tradewright.app.commands import report as run
+
+    run(_settings(folder), backtest_id, output)
+    print(f"wrote {output}")
+
+
+@keys_app.command("create")
+def keys_create(
+    environment: Annotated[str, typer.Option(help="sandbox, paper or live.")] = "paper",
+    name: Annotated[str, typer.Option(help="What it is for.")] = "key",
+    scope: Annotated[list[str] | None, typer.Option(help="Once for each; all when left out.")] = None,
+    folder: Folder = None,
+    as_json: Json = False,
+) -> None:
+    """Make an API key; it is shown once."""
+    from tradewright.app.commands import create_key
+
+    made = create_key(_settings(folder), environment, name, scope)
+    _show(made, as_json, lambda key: f"{key['key']}\n(shown only now; id {key['id']})")
+
+
+@keys_app.command("list")
+def keys_list(folder: Folder = None, as_json: Json = False) -> None:
+    """The keys of this installation, without their secrets."""
+    from tradewright.app.commands import list_keys
+
+    _show(list_keys(_settings(folder)), as_json, _keys_text)
+
+
+@keys_app.command("revoke")
+def keys_revoke(key: Annotated[str, typer.Argument(metavar="ID")], folder: Folder = None) -> None:
+    """End a key now."""
+    from tradewright.app.commands import revoke_key
+
+    revoke_key(_settings(folder), key)
+    print(f"revoked {key}")
+
+
+@app.command()
+def doctor(
+    show_settings: Annotated[bool, typer.Option("--settings", help="Print the settings with their origin.")] = False,
+    folder: Folder = None,
+    as_json: Json = False,
+) -> None:
+    """Check the installation and say how to mend it."""
+    from tradewright.app.doctor import examine
+
+    loaded = _settings(folder)
+    if show_settings:
+        rows = settings_module.describe(loaded)
+        _show(rows, as_json, lambda r: "\n".join(f"{x['name']:14} {x['value']:32} {x['origin']}" for x in r))
+        return
+    found = examine(loaded)
+    _show(found, as_json, lambda r: "\n".join(f"{'ok  ' if x['ok'] else 'MEND'} {x['what']}: {x['detail']}" for x in r))
+    if not all(item["ok"] for item in found):
+        raise typer.Exit(1)
+
+
+@app.command()
+def bench(
+    only: Annotated[list[str] | None, typer.Argument(help="Names of benchmarks; all when left out.")] = None,
+) -> None:
+    """Measure side by side with peers; needs a source checkout (its `benchmarks` folder)."""
+    from tradewright.app.commands import bench as run
+
+    raise typer.Exit(run(only or []))
+
+
+def _progress(quiet: bool) -> Callable[[float, str], None]:
+    def tell(fraction: float, message: str) -> None:
+        if not quiet and sys.stderr.isatty():
+            sys.stderr.write(f"\r\x1b[2K[{fraction:4.0%}] {message}" + ("\n" if fraction >= 1 else ""))
+            sys.stderr.flush()
+
+    return tell
+
+
+def _ingest_text(report: dict[str, Any]) -> str:
+    lines = [
+        f"{report['rows_read']} rows read: {report['accepted']} accepted, {report['rejected']} to quarantine",
+        f"{report['duplicates']} identical duplicates; verdict: {report['verdict']}",
+    ]
+    for finding in report["findings"]:
+        lines.append(f"  {finding['severity']:8} {finding['instrument']:16} {finding['code']}: {finding['detail']}")
+    return "\n".join(lines)
+
+
+def _catalog_text(rows: list[dict[str, Any]], findings: bool) -> str:
+    if not rows:
+        return "there is no data yet; run `tradewright up` or `tradewright ingest us-stocks`"
+    lines = [f"{'instrument':18} {'interval':8} {'source':10} {'rows':>8} {'first':20} {'last':20} verdict"]
+    for row in rows:
+        lines.append(
+            f"{row['instrument']:18} {row['interval']:8} {row['source']:10} {row['rows']:>8} {row['first']:20} "
+            f"{row['last']:20} {row['verdict']}"
+        )
+        if findings:
+            lines += [f"    {f['code']}: {f['detail']}" for f in row["findings"]]
+    return "\n".join(lines)
+
+
+def _train_text(made: dict[str, Any]) -> str:
+    return f"{made['schedule']}: evidence {made['evidence']}\n{made['reason']}"
+
+
+def _backtest_text(result: dict[str, Any]) -> str:
+    return str(result["text"])
+
+
+def _signals_text(rows: list[dict[str, Any]]) -> str:
+    if not rows:
+        return "there are no signals yet"
+    lines = [f"{'bar time':21} {'instrument':14} {'direction':9} {'p':>6} {'expected':>9} status"]
+    for row in rows:
+        lines.append(
+            f"{row['bar_time']:21} {row['instrument']:14} {row['direction']:9} {row['probability']:6.3f} "
+            f"{row['expected_return']:9.4f} {row['status']}"
+        )
+    return "\n".join(lines)
+
+
+def _keys_text(rows: list[dict[str, Any]]) -> str:
+    lines = [f"{'id':31} {'environment':11} {'name':20} {'created':21} state"]
+    lines += [
+        f"{row['id']:31} {row['environment']:11} {row['name']:20} {row['created_at']:21} {row['state']}" for row in rows
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,88 @@
+"""The worker: takes jobs off the queue one at a time and runs each in a child process."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tradewright import ids
+from tradewright.clock import Clock
+from tradewright.errors import Cancelled, TradewrightError
+from tradewright.jobs.compute import Report
+from tradewright.storage import jobs
+from tradewright.storage.database import Database, Tx
+
+_LEASE_US = 60_000_000
+_POLL_S = 1.0
+_log = logging.getLogger("tradewright.jobs")
+
+Handler = Callable[[dict[str, Any], Report], Any]
+Finished = Callable[[Tx, dict[str, Any], str, int], None]
+
+
+class Worker:
+    """Runs jobs until it is stopped. handlers: by kind of job; each gets the job's row and says how far it is.
+
+    finished: called inside the transaction that ends a job, to tell others.
+    """
+
+    def __init__(
+        self, database: Database, clock: Clock, handlers: Mapping[str, Handler], finished: Finished | None = None
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._handlers = handlers
+        self._finished = finished
+        self._name = ids.new("wrk")
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+
+    def wake(self) -> None:
+        """Look for work now."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """End after giving the running job back to the queue."""
+        self._stop.set()
+        self._wake.set()
+
+    def run(self) -> None:
+        """Work until `stop`; returns then."""
+        while not self._stop.is_set():
+            job = self._database.write(jobs.claim, self._name, self._clock.now_us(), _LEASE_US)
+            if job is None:
+                self._wake.wait(_POLL_S)
+                self._wake.clear()
+                continue
+            self._work(job)
+        self._database.write(jobs.release, self._name)
+
+    def _work(self, job: dict[str, Any]) -> None:
+        def report(progress: float, message: str) -> bool:
+            lease = self._clock.now_us() + _LEASE_US
+            asked = self._database.write(jobs.report, job["id"], progress, message, lease)
+            return asked or self._stop.is_set()
+
+        try:
+            result = self._handlers[job["kind"]](job, report)
+        except Cancelled as error:
+            if not self._stop.is_set():
+                self._end(job, "cancelled", error={"code": error.code, "message": error.message})
+        except TradewrightError as error:
+            self._end(job, "failed", error={"code": error.code, "message": error.message})
+        except Exception as error:  # noqa: BLE001 - the supervised loop: logged, told, and the next job goes on
+            _log.exception("job %s failed", job["id"])
+            self._end(job, "failed", error={"code": "internal_error", "message": f"it failed: {type(error).__name__}"})
+        else:
+            self._end(job, "succeeded", result=result)
+
+    def _end(self, job: dict[str, Any], status: str, **outcome: Any) -> None:
+        now_us = self._clock.now_us()
+
+        def end(tx: Tx) -> None:
+            if jobs.finish(tx, job["id"], status, now_us, **outcome) and self._finished is not None:
+                self._finished(tx, job, status, now_us)
+
+        self._database.write(end)

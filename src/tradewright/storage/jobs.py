@@ -1,0 +1,89 @@
+"""The durable queue: rows, leases, progress."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from tradewright import ids
+from tradewright.storage.database import Tx
+from tradewright.storage.tables import jobs
+
+ENDED = ("succeeded", "failed", "cancelled")
+
+
+def enqueue(tx: Tx, organization: str, environment: str, kind: str, payload: dict[str, Any], now_us: int) -> str:
+    """Store a queued job and return its id."""
+    job = ids.new("job")
+    tx.execute(
+        jobs.insert().values(
+            id=job,
+            organization=organization,
+            environment=environment,
+            kind=kind,
+            payload=payload,
+            status="queued",
+            progress=0.0,
+            message="",
+            cancel_requested=False,
+            created_at=now_us,
+        )
+    )
+    return job
+
+
+def claim(tx: Tx, worker: str, now_us: int, lease_us: int) -> dict[str, Any] | None:
+    """Take the oldest queued job, or a running one whose lease ran out; return it, None when there is nothing to do."""
+    ready = sa.or_(jobs.c.status == "queued", sa.and_(jobs.c.status == "running", jobs.c.lease_until < now_us))
+    query = sa.select(jobs).where(ready).order_by(jobs.c.created_at, jobs.c.id).limit(1)
+    row = tx.execute(query.with_for_update(skip_locked=True)).mappings().first()
+    if row is None:
+        return None
+    taken = {"status": "running", "worker": worker, "lease_until": now_us + lease_us, "started_at": now_us}
+    tx.execute(jobs.update().where(jobs.c.id == row["id"]).values(taken))
+    return {**row, **taken}
+
+
+def report(tx: Tx, job: str, progress: float, message: str, lease_until: int) -> bool:
+    """Store progress and renew the lease; return True when somebody asked for the job to be cancelled."""
+    tx.execute(
+        jobs.update()
+        .where(jobs.c.id == job, jobs.c.status == "running")
+        .values(progress=progress, message=message, lease_until=lease_until)
+    )
+    return bool(tx.execute(sa.select(jobs.c.cancel_requested).where(jobs.c.id == job)).scalar_one_or_none())
+
+
+def finish(tx: Tx, job: str, status: str, now_us: int, result: Any = None, error: dict[str, Any] | None = None) -> bool:
+    """End a job that has not ended; return False when it had."""
+    values: dict[str, Any] = {"status": status, "finished_at": now_us, "result": result, "error": error}
+    if status == "succeeded":
+        values["progress"] = 1.0
+    done = tx.execute(jobs.update().where(jobs.c.id == job, jobs.c.status.not_in(ENDED)).values(values))
+    return done.rowcount == 1
+
+
+def release(tx: Tx, worker: str) -> None:
+    """Put the jobs of a worker that is gone back into the queue."""
+    tx.execute(
+        jobs.update()
+        .where(jobs.c.worker == worker, jobs.c.status == "running")
+        .values(status="queued", worker=None, lease_until=None)
+    )
+
+
+def request_cancel(tx: Tx, organization: str, environment: str, job: str, now_us: int) -> None:
+    """Ask for a job to end: a queued one ends at once, a running one at its next report."""
+    mine = (jobs.c.id == job, jobs.c.organization == organization, jobs.c.environment == environment)
+    tx.execute(jobs.update().where(*mine, jobs.c.status == "queued").values(status="cancelled", finished_at=now_us))
+    tx.execute(jobs.update().where(*mine, jobs.c.status == "running").values(cancel_requested=True))
+
+
+def get(tx: Tx, organization: str, environment: str, job: str) -> dict[str, Any] | None:
+    """Return one job of this organization and environment, or None."""
+    query = sa.select(jobs).where(
+        jobs.c.id == job, jobs.c.organization == organization, jobs.c.environment == environment
+    )
+    row = tx.execute(query).mappings().first()
+    return None if row is None else dict(row)

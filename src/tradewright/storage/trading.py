@@ -1,0 +1,284 @@
+"""Portfolios, orders, fills, postings, feed sessions, runs and their journal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from tradewright.storage.database import Tx
+from tradewright.storage.tables import (
+    broker_accounts,
+    feed_sessions,
+    fills,
+    journal,
+    orders,
+    portfolios,
+    positions,
+    postings,
+    runs,
+)
+
+LIVE = ("pending", "unknown", "accepted")
+
+
+def add_broker_account(tx: Tx, row: dict[str, Any]) -> None:
+    """Store a broker account."""
+    tx.execute(broker_accounts.insert().values(row))
+
+
+def add_portfolio(tx: Tx, row: dict[str, Any]) -> None:
+    """Store a portfolio."""
+    tx.execute(portfolios.insert().values(row))
+
+
+def get_portfolio(tx: Tx, organization: str, environment: str, portfolio: str) -> dict[str, Any] | None:
+    """Return one portfolio, or None."""
+    return _one(tx, sa.select(portfolios).where(*_mine(portfolios, organization, environment, portfolio)))
+
+
+def list_portfolios(
+    tx: Tx, organization: str, environment: str, limit: int, descending: bool = True, after: str | None = None
+) -> list[dict[str, Any]]:
+    """Return portfolios by id after the id `after`."""
+    return _page(tx, portfolios, organization, environment, limit, descending, after)
+
+
+def add_postings(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
+    """Store the lines of transactions."""
+    if rows:
+        tx.execute(postings.insert(), list(rows))
+
+
+def list_postings(
+    tx: Tx,
+    organization: str,
+    environment: str,
+    portfolio: str,
+    limit: int | None = None,
+    descending: bool = False,
+    after: tuple[int, str] | None = None,
+) -> list[dict[str, Any]]:
+    """Return the ledger of a portfolio by (time, id), after that pair; all of it without `limit`."""
+    query = sa.select(postings).where(
+        postings.c.organization == organization,
+        postings.c.environment == environment,
+        postings.c.portfolio == portfolio,
+    )
+    return _by_time(tx, query, postings, limit, descending, after)
+
+
+def put_position(tx: Tx, row: dict[str, Any]) -> None:
+    """Set the position of a portfolio in an instrument."""
+    where = (positions.c.portfolio == row["portfolio"], positions.c.instrument == row["instrument"])
+    if tx.execute(positions.update().where(*where).values(row)).rowcount == 0:
+        tx.execute(positions.insert().values(row))
+
+
+def list_positions(tx: Tx, organization: str, environment: str, portfolio: str) -> list[dict[str, Any]]:
+    """Return the positions of a portfolio by instrument, flat ones too."""
+    query = (
+        sa.select(positions)
+        .where(
+            positions.c.organization == organization,
+            positions.c.environment == environment,
+            positions.c.portfolio == portfolio,
+        )
+        .order_by(positions.c.instrument)
+    )
+    return [dict(row) for row in tx.execute(query).mappings()]
+
+
+def add_orders(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
+    """Store orders; a repeated client order id is refused by the database."""
+    if rows:
+        tx.execute(orders.insert(), list(rows))
+
+
+def update_order(tx: Tx, organization: str, environment: str, order: str, values: dict[str, Any]) -> None:
+    """Change one order."""
+    tx.execute(orders.update().where(*_mine(orders, organization, environment, order)).values(values))
+
+
+def get_order(tx: Tx, organization: str, environment: str, order: str) -> dict[str, Any] | None:
+    """Return one order, or None."""
+    return _one(tx, sa.select(orders).where(*_mine(orders, organization, environment, order)))
+
+
+def live_orders(tx: Tx, organization: str, environment: str, portfolio: str) -> list[dict[str, Any]]:
+    """Return the orders of a portfolio that have not ended, by time of decision, sells first, then instrument."""
+    query = (
+        sa.select(orders)
+        .where(
+            orders.c.organization == organization,
+            orders.c.environment == environment,
+            orders.c.portfolio == portfolio,
+            orders.c.status.in_(LIVE),
+        )
+        .order_by(orders.c.decided_time, orders.c.side.desc(), orders.c.instrument)
+    )
+    return [dict(row) for row in tx.execute(query).mappings()]
+
+
+def list_orders(
+    tx: Tx,
+    organization: str,
+    environment: str,
+    limit: int,
+    descending: bool,
+    after: tuple[int, str] | None,
+    portfolio: str | None = None,
+) -> list[dict[str, Any]]:
+    """Return orders by (decided time, id), after that pair."""
+    query = sa.select(orders).where(orders.c.organization == organization, orders.c.environment == environment)
+    if portfolio is not None:
+        query = query.where(orders.c.portfolio == portfolio)
+    return _by_time(tx, query, orders, limit, descending, after, column="decided_time")
+
+
+def add_fill(tx: Tx, row: dict[str, Any]) -> None:
+    """Store a fill; a repeated broker fill id is refused by the database."""
+    tx.execute(fills.insert().values(row))
+
+
+def list_fills(
+    tx: Tx,
+    organization: str,
+    environment: str,
+    limit: int,
+    descending: bool,
+    after: tuple[int, str] | None,
+    portfolio: str | None = None,
+) -> list[dict[str, Any]]:
+    """Return fills by (time, id), after that pair."""
+    query = sa.select(fills).where(fills.c.organization == organization, fills.c.environment == environment)
+    if portfolio is not None:
+        query = query.where(fills.c.portfolio == portfolio)
+    return _by_time(tx, query, fills, limit, descending, after)
+
+
+def add_feed_session(tx: Tx, row: dict[str, Any]) -> None:
+    """Store a feed session."""
+    tx.execute(feed_sessions.insert().values(row))
+
+
+def latest_feed_session(tx: Tx, organization: str, environment: str) -> dict[str, Any] | None:
+    """Return the newest feed session, or None."""
+    query = sa.select(feed_sessions).where(
+        feed_sessions.c.organization == organization, feed_sessions.c.environment == environment
+    )
+    return _one(tx, query.order_by(feed_sessions.c.id.desc()).limit(1))
+
+
+def update_feed_session(tx: Tx, organization: str, environment: str, session: str, values: dict[str, Any]) -> None:
+    """Change one feed session."""
+    tx.execute(feed_sessions.update().where(*_mine(feed_sessions, organization, environment, session)).values(values))
+
+
+def add_run(tx: Tx, row: dict[str, Any]) -> None:
+    """Store a run."""
+    tx.execute(runs.insert().values(row))
+
+
+def run_of_session(tx: Tx, organization: str, environment: str, session: str) -> dict[str, Any] | None:
+    """Return the run on this feed session, or None."""
+    query = sa.select(runs).where(
+        runs.c.organization == organization, runs.c.environment == environment, runs.c.feed_session == session
+    )
+    return _one(tx, query.order_by(runs.c.id.desc()).limit(1))
+
+
+def get_run(tx: Tx, organization: str, environment: str, run: str) -> dict[str, Any] | None:
+    """Return one run, or None."""
+    return _one(tx, sa.select(runs).where(*_mine(runs, organization, environment, run)))
+
+
+def list_runs(
+    tx: Tx, organization: str, environment: str, limit: int, descending: bool = True, after: str | None = None
+) -> list[dict[str, Any]]:
+    """Return runs by id after the id `after`."""
+    return _page(tx, runs, organization, environment, limit, descending, after)
+
+
+def update_run(tx: Tx, organization: str, environment: str, run: str, values: dict[str, Any]) -> None:
+    """Change one run."""
+    tx.execute(runs.update().where(*_mine(runs, organization, environment, run)).values(values))
+
+
+def append_journal(tx: Tx, organization: str, environment: str, run: str, rows: Sequence[dict[str, Any]]) -> int:
+    """Number and store inputs of a run that are not in its journal yet (by kind and key); return the last number."""
+    top = sa.select(sa.func.max(journal.c.sequence)).where(journal.c.run == run)
+    last = int(tx.execute(top).scalar_one() or 0)
+    for row in rows:
+        known = sa.select(journal.c.sequence).where(
+            journal.c.run == run, journal.c.kind == row["kind"], journal.c.key == row["key"]
+        )
+        if tx.execute(known).first() is not None:
+            continue
+        last += 1
+        numbered = {**row, "run": run, "sequence": last, "organization": organization, "environment": environment}
+        tx.execute(journal.insert().values(numbered))
+    return last
+
+
+def journal_after(tx: Tx, organization: str, environment: str, run: str, sequence: int) -> list[dict[str, Any]]:
+    """Return the inputs of a run numbered above `sequence`, in order."""
+    query = sa.select(journal).where(
+        journal.c.organization == organization,
+        journal.c.environment == environment,
+        journal.c.run == run,
+        journal.c.sequence > sequence,
+    )
+    return [dict(row) for row in tx.execute(query.order_by(journal.c.sequence)).mappings()]
+
+
+def last_journalled_fill(tx: Tx, run: str) -> int:
+    """Return the broker's number of the last fill in the journal of a run, 0 when there is none."""
+    query = (
+        sa.select(journal.c.payload)
+        .where(journal.c.run == run, journal.c.kind == "fill")
+        .order_by(journal.c.sequence.desc())
+        .limit(1)
+    )
+    payload = tx.execute(query).scalar_one_or_none()
+    return 0 if payload is None else int(payload["sequence"])
+
+
+def _mine(table: sa.Table, organization: str, environment: str, key: str) -> list[sa.ColumnElement[bool]]:
+    return [table.c.id == key, table.c.organization == organization, table.c.environment == environment]
+
+
+def _one(tx: Tx, query: sa.Select[Any]) -> dict[str, Any] | None:
+    row = tx.execute(query).mappings().first()
+    return None if row is None else dict(row)
+
+
+def _page(
+    tx: Tx, table: sa.Table, organization: str, environment: str, limit: int, descending: bool, after: str | None
+) -> list[dict[str, Any]]:
+    query = sa.select(table).where(table.c.organization == organization, table.c.environment == environment)
+    if after is not None:
+        query = query.where(table.c.id < after if descending else table.c.id > after)
+    query = query.order_by(table.c.id.desc() if descending else table.c.id).limit(limit)
+    return [dict(row) for row in tx.execute(query).mappings()]
+
+
+def _by_time(
+    tx: Tx,
+    query: sa.Select[Any],
+    table: sa.Table,
+    limit: int | None,
+    descending: bool,
+    after: tuple[int, str] | None,
+    column: str = "time",
+) -> list[dict[str, Any]]:
+    keys = (table.c[column], table.c.id)
+    if after is not None:
+        pair = sa.tuple_(*keys)
+        place = sa.tuple_(sa.literal(after[0]), sa.literal(after[1]))
+        query = query.where(pair < place if descending else pair > place)
+    query = query.order_by(*(k.desc() for k in keys) if descending else keys)
+    if limit is not None:
+        query = query.limit(limit)
+    return [dict(row) for row in tx.execute(query).mappings()]

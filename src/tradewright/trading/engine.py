@@ -1,0 +1,431 @@
+"""The engine loop: one run, its feed, its broker, its journal.
+
+For each closed row: the broker's news first (fills, ended orders), then the row. Every input is journalled in a
+transaction of its own before it is handled; what it causes (signals, scores, orders, postings, events, the mark
+"handled up to here") is written in one transaction. Orders are durable as intents before they are sent; an intent whose
+fate is unknown is looked up at the broker before it is sent. So a process that is killed anywhere goes on as if it had
+not been.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+from tradewright import ids
+from tradewright.clock import Clock
+from tradewright.errors import SourceFailed
+from tradewright.market.orders import Fill, Order, OrderStatus, Side
+from tradewright.market.panel import Floats, Panel
+from tradewright.signals import issue
+from tradewright.signals.issue import Issuer
+from tradewright.storage import outbox, trading
+from tradewright.storage import signals as signal_rows
+from tradewright.storage.database import Database, Tx
+from tradewright.strategies.contract import KernelStrategy, State
+from tradewright.strategies.model import ModelStrategy
+from tradewright.trading import events, inputs, ledger, sizing
+from tradewright.trading.broker import Broker, BrokerOrder
+from tradewright.trading.feed import Feed
+from tradewright.trading.ledger import ZERO, Position
+
+_WINDOW = 64  # rows kept to score signals beyond their horizon, for instruments that pause
+
+
+@dataclass(frozen=True, slots=True)
+class RunIdentity:
+    """Whose run this is and where it writes."""
+
+    organization: str
+    environment: str
+    run: str
+    portfolio: str
+    feed_session: str
+    currency: str
+
+
+@dataclass(slots=True)
+class _Books:
+    """The portfolio as the engine holds it between rows; what is stored says the same."""
+
+    cash: Decimal = ZERO
+    positions: dict[str, Position] = field(default_factory=dict)
+    orders: dict[str, dict[str, Any]] = field(default_factory=dict)  # live ones, by client order id
+
+
+class Engine:
+    """Runs one strategy. Build it, then `run` in a thread; it returns when the feed ends or `stop` is set."""
+
+    def __init__(
+        self,
+        identity: RunIdentity,
+        strategy: KernelStrategy,
+        history: Panel,
+        broker: Broker,
+        observe: Callable[[Panel], None],
+        database: Database,
+        clock: Clock,
+        issuer: Issuer | None,
+    ) -> None:
+        """history: the rows before the feed's next one. observe: shown each closed row first (a simulated broker)."""
+        self._who = identity
+        self._tenant = (identity.organization, identity.environment)
+        self._strategy = strategy
+        self._broker = broker
+        self._observe = observe
+        self._database = database
+        self._clock = clock
+        self._issuer = issuer
+        self._state: State = strategy.start(history)
+        self._window = history
+        self._standing = _standing(strategy.advance(self._state, history), history.shape[1])
+        self._books = _Books()
+        self._last_fill = 0
+
+    def run(self, feed: Feed, stop: threading.Event, after_row: Callable[[int], None] | None = None) -> None:
+        """Handle rows until the feed ends or `stop` is set; `after_row` is called with the number of each row done."""
+        self.recover()
+        while (row := feed.next(stop)) is not None:
+            index = feed.position - 1
+            self.handle_market(row, index)
+            if after_row is not None:
+                after_row(index)
+        if not stop.is_set():
+            self._database.write(self._end)
+
+    def recover(self) -> None:
+        """Load the books, handle what was journalled but not handled, and settle orders whose fate is unknown."""
+        run = self._database.read(trading.get_run, *self._tenant, self._who.run)
+        assert run is not None
+        self._books = self._database.read(self._load_books)
+        self._last_fill = self._database.read(trading.last_journalled_fill, self._who.run)
+        for entry in self._database.read(trading.journal_after, *self._tenant, self._who.run, run["handled"]):
+            if entry["kind"] == inputs.ROW:
+                return  # the feed gives this row again; its journal entry is found and used
+            self._handle_news([entry])
+        self._send()
+
+    def handle_market(self, row: Panel, index: int) -> None:
+        """Handle one closed row, the broker's news before it."""
+        self._observe(row)
+        self._take_news(int(row.times[0]))
+        entry = inputs.of_row(row, index)
+        entry["created_at"] = self._clock.now_us()
+        sequence = self._database.write(trading.append_journal, *self._tenant, self._who.run, [entry])
+        self._handle_row(row, index, sequence)
+        self._send()
+
+    # --- news from the broker -----------------------------------------------------------------------------------------
+
+    def _take_news(self, time: int) -> None:
+        if not self._books.orders:
+            return
+        fills = self._broker.fills_since(self._last_fill)
+        now_us = self._clock.now_us()
+        entries = [inputs.of_fill(fill) | {"created_at": now_us} for fill in fills]
+        open_ids = {order.client_order_id for order in self._broker.open_orders()}
+        filled = {fill.client_order_id: fill.units for fill in fills}
+        for name, row in self._books.orders.items():
+            if name in open_ids or row["filled_units"] + filled.get(name, ZERO) == row["units"]:
+                continue
+            found = self._broker.find(name)
+            if found is not None and found.status in (OrderStatus.CANCELLED, OrderStatus.REJECTED):
+                entries.append(inputs.of_ended(found, time) | {"created_at": now_us})
+        if entries:
+            self._database.write(trading.append_journal, *self._tenant, self._who.run, entries)
+            run = self._database.read(trading.get_run, *self._tenant, self._who.run)
+            assert run is not None
+            pending = self._database.read(trading.journal_after, *self._tenant, self._who.run, run["handled"])
+            self._handle_news([entry for entry in pending if entry["kind"] != inputs.ROW])
+
+    def _handle_news(self, entries: list[dict[str, Any]]) -> None:
+        self._books = self._database.write(self._apply_news, entries)
+        for entry in entries:
+            if entry["kind"] == inputs.FILL:
+                self._last_fill = max(self._last_fill, entry["payload"]["sequence"])
+
+    def _apply_news(self, tx: Tx, entries: list[dict[str, Any]]) -> _Books:
+        books = _Books(self._books.cash, dict(self._books.positions), dict(self._books.orders))
+        for entry in entries:
+            if entry["kind"] == inputs.FILL:
+                self._apply_fill(tx, books, inputs.to_fill(entry["payload"]))
+            else:
+                self._apply_ended(tx, books, entry)
+            trading.update_run(tx, *self._tenant, self._who.run, {"handled": entry["sequence"]})
+        return books
+
+    def _apply_fill(self, tx: Tx, books: _Books, fill: Fill) -> None:
+        now_us = self._clock.now_us()
+        order = dict(books.orders[fill.client_order_id])
+        before = books.positions.get(fill.instrument, Position(fill.instrument))
+        position, postings = ledger.apply_fill(before, fill, self._who.currency)
+        books.positions[fill.instrument] = position
+        books.cash += sum((p.amount for p in postings if p.account == "assets:cash"), ZERO)
+        order["filled_units"] += fill.units
+        done = order["filled_units"] == order["units"]
+        order["status"] = (OrderStatus.FILLED if done else OrderStatus.ACCEPTED).value
+        row_id = ids.derive("fil", *self._tenant, fill.broker_fill_id)
+        trading.add_fill(tx, self._fill_row(fill, order["id"], row_id, now_us))
+        trading.add_postings(tx, self._posting_rows(postings, row_id, fill.time, now_us))
+        trading.put_position(tx, self._position_row(position, fill.time))
+        change = {"filled_units": order["filled_units"], "status": order["status"], "updated_at": now_us}
+        trading.update_order(tx, *self._tenant, order["id"], change)
+        news = [
+            events.order_event("order.filled" if done else "order.partially_filled", order, fill.time, fill),
+            events.position_changed(self._who.portfolio, position, fill.time),
+        ]
+        outbox.append(tx, *self._tenant, news, now_us)
+        books.orders.pop(fill.client_order_id)
+        if not done:
+            books.orders[fill.client_order_id] = order
+
+    def _apply_ended(self, tx: Tx, books: _Books, entry: dict[str, Any]) -> None:
+        name, status, reason = inputs.to_ended(entry["payload"])
+        order = books.orders.pop(name, None)
+        if order is None:
+            return
+        now_us = self._clock.now_us()
+        order = {**order, "status": status.value, "reason": reason}
+        change = {"status": status.value, "reason": reason, "updated_at": now_us}
+        trading.update_order(tx, *self._tenant, order["id"], change)
+        outbox.append(tx, *self._tenant, [events.order_event(f"order.{status.value}", order, entry["time"])], now_us)
+
+    # --- the row ------------------------------------------------------------------------------------------------------
+
+    def _handle_row(self, row: Panel, index: int, sequence: int) -> None:
+        self._window = _joined(self._window, row)
+        targets, issued = self._decide(row)
+        if sequence == 1:  # a run enters where its strategy stands
+            targets = np.where(np.isnan(targets), self._standing, targets)
+        orders = self._orders(row, targets)
+        scores = self._scores()
+        self._books = self._database.write(self._write_row, row, index, sequence, orders, issued, scores)
+
+    def _decide(self, row: Panel) -> tuple[Floats, list[dict[str, Any]]]:
+        if self._issuer is None or not isinstance(self._strategy, ModelStrategy):
+            return self._strategy.advance(self._state, row)[0], []
+        targets, forecast = self._strategy.advance_with_forecast(self._state, row)
+        schedule = self._strategy.schedule
+        valid = schedule.at(int(row.times[0]))
+        if valid < 0:
+            return targets[0], []
+        model = schedule.entries[valid].model.id
+        now_us = self._clock.now_us()
+        rows = issue.issue(self._issuer, model, row, forecast.probability[0], forecast.expected_return[0], now_us)
+        return targets[0], rows
+
+    def _orders(self, row: Panel, targets: Floats) -> list[Order]:
+        held = {name: position.units for name, position in self._books.positions.items()}
+        equity = float(self._books.cash) + sum(
+            float(held.get(name, ZERO)) * _last_close(self._window, column) for column, name in enumerate(row.ids)
+        )
+        return sizing.orders_for(targets, self._strategy.kind, row, held, equity, self._who.run)
+
+    def _scores(self) -> list[dict[str, Any]]:
+        if self._issuer is None:
+            return []
+        horizon, window, now_us = self._issuer.horizon, self._window, self._clock.now_us()
+        scores: list[dict[str, Any]] = []
+        for due in issue.decision_rows_due(window, horizon):
+            open_signals = self._database.read(
+                signal_rows.at, *self._tenant, self._who.feed_session, int(window.times[due])
+            )
+            for score in issue.score(open_signals, window, due, horizon, now_us):
+                signal = next(s for s in open_signals if s["id"] == score["signal"])
+                scores.append({**score, "_signal": signal})
+        return scores
+
+    def _write_row(
+        self,
+        tx: Tx,
+        row: Panel,
+        index: int,
+        sequence: int,
+        orders: list[Order],
+        issued: list[dict[str, Any]],
+        scores: list[dict[str, Any]],
+    ) -> _Books:
+        now_us, time = self._clock.now_us(), int(row.times[0])
+        books = _Books(self._books.cash, self._books.positions, dict(self._books.orders))
+        told = [events.signal_issued(signal) for signal in issued]
+        told += [events.signal_scored(score["_signal"], score) for score in scores]
+        signal_rows.add(tx, issued)
+        signal_rows.add_scores(tx, [{k: v for k, v in score.items() if k != "_signal"} for score in scores])
+        replaced = {order.instrument for order in orders}
+        for name, live in list(books.orders.items()):
+            if live["instrument"] in replaced:
+                books.orders[name] = {**live, "reason": events.REPLACED}
+                change = {"reason": events.REPLACED, "updated_at": now_us}
+                trading.update_order(tx, *self._tenant, live["id"], change)
+        rows = [self._order_row(order, now_us) for order in orders]
+        trading.add_orders(tx, rows)
+        books.orders.update({row["client_order_id"]: row for row in rows})
+        outbox.append(tx, *self._tenant, told, now_us)
+        trading.update_run(tx, *self._tenant, self._who.run, {"handled": sequence})
+        progress = {"next_row": index + 1, "market_time": time, "updated_at": now_us}
+        trading.update_feed_session(tx, *self._tenant, self._who.feed_session, progress)
+        return books
+
+    # --- sending ------------------------------------------------------------------------------------------------------
+
+    def _send(self) -> None:
+        """Cancel what was replaced and submit every intent; then tell what the broker answered."""
+        answers: list[tuple[dict[str, Any], BrokerOrder]] = []
+        for name, row in list(self._books.orders.items()):
+            if row["reason"] == events.REPLACED and row["status"] == OrderStatus.ACCEPTED.value:
+                cancelled = self._broker.cancel(name)
+                if cancelled is not None and cancelled.status is OrderStatus.CANCELLED:
+                    answers.append((row, cancelled))
+        for name, row in list(self._books.orders.items()):
+            if row["status"] in (OrderStatus.PENDING.value, OrderStatus.UNKNOWN.value):
+                try:
+                    answers.append((row, self._broker.find(name) or self._broker.submit(_order(row))))
+                except SourceFailed:
+                    self._database.write(self._mark_unknown, row)
+        if answers:
+            self._books = self._database.write(self._tell_answers, answers)
+
+    def _mark_unknown(self, tx: Tx, row: dict[str, Any]) -> None:
+        change = {"status": OrderStatus.UNKNOWN.value, "updated_at": self._clock.now_us()}
+        trading.update_order(tx, *self._tenant, row["id"], change)
+        self._books.orders[row["client_order_id"]] = {**row, **change}
+
+    def _tell_answers(self, tx: Tx, answers: list[tuple[dict[str, Any], BrokerOrder]]) -> _Books:
+        books = _Books(self._books.cash, self._books.positions, dict(self._books.orders))
+        now_us = self._clock.now_us()
+        told = []
+        for row, answer in answers:
+            # An order found filled was accepted before; its fill arrives as news.
+            ended = answer.status in (OrderStatus.REJECTED, OrderStatus.CANCELLED) and not answer.filled_units
+            status = answer.status if ended else OrderStatus.ACCEPTED
+            reason = answer.reason if ended else ""
+            order = {**row, "status": status.value, "reason": reason or row["reason"]}
+            change = {"status": order["status"], "reason": order["reason"], "updated_at": now_us}
+            trading.update_order(tx, *self._tenant, row["id"], change)
+            told.append(events.order_event(f"order.{status.value}", order, row["decided_time"]))
+            books.orders[row["client_order_id"]] = order
+            if ended:
+                books.orders.pop(row["client_order_id"])
+        outbox.append(tx, *self._tenant, told, now_us)
+        return books
+
+    # --- rows ---------------------------------------------------------------------------------------------------------
+
+    def _load_books(self, tx: Tx) -> _Books:
+        lines = trading.list_postings(tx, *self._tenant, self._who.portfolio)
+        postings = [ledger.Posting(line["account"], line["currency"], line["amount"]) for line in lines]
+        balances = ledger.fold(postings, self._who.currency)
+        positions = {
+            name: Position(name, units, balances.cost.get(name, ZERO)) for name, units in balances.units.items()
+        }
+        live = trading.live_orders(tx, *self._tenant, self._who.portfolio)
+        return _Books(balances.cash, positions, {row["client_order_id"]: row for row in live})
+
+    def _end(self, tx: Tx) -> None:
+        trading.update_feed_session(
+            tx, *self._tenant, self._who.feed_session, {"status": "ended", "updated_at": self._clock.now_us()}
+        )
+
+    def _order_row(self, order: Order, now_us: int) -> dict[str, Any]:
+        return {
+            "id": ids.derive("ord", *self._tenant, order.client_order_id),
+            "organization": self._who.organization,
+            "environment": self._who.environment,
+            "portfolio": self._who.portfolio,
+            "run": self._who.run,
+            "client_order_id": order.client_order_id,
+            "instrument": order.instrument,
+            "side": order.side.value,
+            "type": "market",
+            "units": order.units,
+            "filled_units": ZERO,
+            "status": OrderStatus.PENDING.value,
+            "reason": "",
+            "decided_time": order.decided_time,
+            "created_at": now_us,
+            "updated_at": now_us,
+        }
+
+    def _fill_row(self, fill: Fill, order: str, row_id: str, now_us: int) -> dict[str, Any]:
+        return {
+            "id": row_id,
+            "organization": self._who.organization,
+            "environment": self._who.environment,
+            "portfolio": self._who.portfolio,
+            "order": order,
+            "broker_fill_id": fill.broker_fill_id,
+            "instrument": fill.instrument,
+            "side": fill.side.value,
+            "units": fill.units,
+            "price": fill.price,
+            "fee": fill.fee,
+            "time": fill.time,
+            "created_at": now_us,
+        }
+
+    def _posting_rows(self, postings: list[ledger.Posting], cause: str, time: int, now_us: int) -> list[dict[str, Any]]:
+        return ledger_rows(self._who, postings, cause, time, now_us)
+
+    def _position_row(self, position: Position, time: int) -> dict[str, Any]:
+        return {
+            "portfolio": self._who.portfolio,
+            "instrument": position.instrument,
+            "organization": self._who.organization,
+            "environment": self._who.environment,
+            "units": position.units,
+            "cost": position.cost,
+            "time": time,
+        }
+
+
+def ledger_rows(
+    who: RunIdentity, postings: list[ledger.Posting], cause: str, time: int, now_us: int
+) -> list[dict[str, Any]]:
+    """Return the rows of one ledger transaction, its id derived from what caused it."""
+    transaction = ids.derive("ltx", who.portfolio, cause)
+    return [
+        {
+            "id": f"{transaction}-{line}",
+            "organization": who.organization,
+            "environment": who.environment,
+            "portfolio": who.portfolio,
+            "transaction": transaction,
+            "line": line,
+            "account": posting.account,
+            "currency": posting.currency,
+            "amount": posting.amount,
+            "cause": cause,
+            "time": time,
+            "created_at": now_us,
+        }
+        for line, posting in enumerate(postings)
+    ]
+
+
+def _order(row: dict[str, Any]) -> Order:
+    return Order(row["client_order_id"], row["instrument"], Side(row["side"]), row["units"], row["decided_time"])
+
+
+def _standing(targets: Floats, columns: int) -> Floats:
+    standing = np.full(columns, np.nan)
+    for column in range(columns):
+        known = targets[~np.isnan(targets[:, column]), column]
+        if len(known):
+            standing[column] = known[-1]
+    return standing
+
+
+def _joined(window: Panel, row: Panel) -> Panel:
+    kept = window.rows(max(0, len(window) - _WINDOW), len(window))
+    return kept.followed_by(row)
+
+
+def _last_close(window: Panel, column: int) -> float:
+    closes = window.close[:, column]
+    known = closes[np.isfinite(closes)]
+    return float(known[-1]) if len(known) else 0.0

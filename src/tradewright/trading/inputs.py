@@ -1,0 +1,62 @@
+"""What a run sees, as it stands in the journal: closed rows, fills, ends of orders. Both ways, without loss."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+from tradewright.market.orders import Fill, OrderStatus, Side
+from tradewright.market.panel import COLUMNS, Panel
+from tradewright.storage.types import plain
+from tradewright.trading.broker import BrokerOrder
+
+ROW, FILL, ENDED = "row", "fill", "order_ended"
+
+
+def of_row(row: Panel, index: int) -> dict[str, Any]:
+    """Return the journal entry of a closed row; `index` is its number in the feed's panel."""
+    values = {n: [None if np.isnan(v) else float(v) for v in getattr(row, n)[0]] for n in COLUMNS}
+    flags = {n: [bool(v) for v in getattr(row, n)[0]] for n in ("present", "tradable", "member")}
+    payload = {"index": index, "instruments": list(row.ids), **values, **flags}
+    time = int(row.times[0])
+    return {"kind": ROW, "time": time, "key": str(time), "payload": payload}
+
+
+def of_fill(fill: Fill) -> dict[str, Any]:
+    """Return the journal entry of a fill."""
+    payload = {
+        "sequence": fill.sequence,
+        "broker_fill_id": fill.broker_fill_id,
+        "client_order_id": fill.client_order_id,
+        "instrument": fill.instrument,
+        "side": fill.side.value,
+        "units": plain(fill.units),
+        "price": plain(fill.price),
+        "fee": plain(fill.fee),
+        "time": fill.time,
+    }
+    return {"kind": FILL, "time": fill.time, "key": fill.broker_fill_id, "payload": payload}
+
+
+def to_fill(payload: dict[str, Any]) -> Fill:
+    """Return the fill of a journal entry."""
+    money = {name: Decimal(payload[name]) for name in ("units", "price", "fee")}
+    return Fill(**{**payload, **money, "side": Side(payload["side"])})
+
+
+def of_ended(order: BrokerOrder, time: int) -> dict[str, Any]:
+    """Return the journal entry of an order that ended at the broker without being filled whole."""
+    payload = {
+        "client_order_id": order.client_order_id,
+        "status": order.status.value,
+        "filled_units": plain(order.filled_units),
+        "reason": order.reason,
+    }
+    return {"kind": ENDED, "time": time, "key": order.client_order_id, "payload": payload}
+
+
+def to_ended(payload: dict[str, Any]) -> tuple[str, OrderStatus, str]:
+    """Return client order id, status and reason of a journal entry."""
+    return payload["client_order_id"], OrderStatus(payload["status"]), payload["reason"]

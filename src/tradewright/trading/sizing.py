@@ -1,0 +1,50 @@
+"""From the targets of one row to the orders that reach them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import ROUND_DOWN, Decimal
+
+import numpy as np
+
+from tradewright import ids
+from tradewright.market.instruments import Instrument
+from tradewright.market.orders import STEP, Order, Side, to_units
+from tradewright.market.panel import Floats, Panel
+from tradewright.strategies.contract import TargetKind
+
+ZERO = Decimal(0)
+
+
+def orders_for(
+    targets: Floats, kind: TargetKind, row: Panel, held: Mapping[str, Decimal], equity: float, run: str
+) -> list[Order]:
+    """Return the market orders that bring `held` units to the targets of a row; sells first, then by instrument.
+
+    targets: (N,), NaN leaves a position as it is. row: a panel of one row; weights become units with its closes.
+    equity: in the account currency. An instrument without a close in this row is left as it is. The client order id is
+    derived from run, instrument and time, so the same decision never becomes two orders.
+    """
+    time = int(row.times[0])
+    orders = []
+    for column, instrument in enumerate(row.instruments):
+        target, close = float(targets[column]), float(row.close[0, column])
+        if np.isnan(target) or np.isnan(close):
+            continue
+        wanted = target * equity / close if kind is TargetKind.WEIGHTS else target
+        change = _in_lots(to_units(wanted) - held.get(instrument.id, ZERO), instrument)
+        if change == 0 or _too_small(change, close, instrument):
+            continue
+        side = Side.BUY if change > 0 else Side.SELL
+        name = ids.derive("co", run, instrument.id, time)
+        orders.append(Order(name, instrument.id, side, abs(change), time))
+    return sorted(orders, key=lambda order: (order.side is Side.BUY, order.instrument))
+
+
+def _in_lots(change: Decimal, instrument: Instrument) -> Decimal:
+    lot = STEP if instrument.lot is None else instrument.lot
+    return (abs(change) / lot).to_integral_value(ROUND_DOWN) * lot * (1 if change > 0 else -1)
+
+
+def _too_small(change: Decimal, close: float, instrument: Instrument) -> bool:
+    return instrument.minimum_notional is not None and abs(change) * Decimal(repr(close)) < instrument.minimum_notional

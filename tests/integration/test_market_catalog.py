@@ -34,7 +34,7 @@ def _frame(days: int = 100, instrument: str = COIN, price: float = 100.0, seen: 
     )  # fmt: skip
 
 
-@pytest.fixture()
+@pytest.fixture
 def catalog(tmp_path: Path, database: Database) -> Catalog:
     return Catalog(tmp_path / "catalog", database)
 
@@ -201,7 +201,7 @@ def test_two_writers_at_once_lose_nothing(tmp_path: Path, database: Database) ->
 # --- a full disk ------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture()
+@pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     if os.geteuid() != 0:
         pytest.skip("mounting a small disk needs root")

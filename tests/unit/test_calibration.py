@@ -61,3 +61,11 @@ def test_a_missing_score_stays_missing_and_one_is_as_many() -> None:
         alone = [calibration.apply(margins[i : i + 1])[0] for i in range(6)]
         assert np.array_equal(many, alone, equal_nan=True)
         assert np.isnan(many[-1])
+
+
+@pytest.mark.parametrize("n", [500, 20_000])
+def test_the_base_rate_of_all_training_rows_overrules_that_of_the_slice(n: int) -> None:
+    margins, rising = _draw(n, 1.0)
+    probability = calibrate(margins, rising, 1, 0.4).apply(margins)
+    assert probability.mean() == pytest.approx(0.4, abs=1e-3)
+    assert (np.diff(probability[np.argsort(margins)]) >= 0).all()

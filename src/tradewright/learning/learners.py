@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -133,9 +134,8 @@ class LinearBaseline:
         """Return scaler and coefficients, both from these samples only; nothing here is random."""
         from sklearn.linear_model import LogisticRegression  # training only
 
-        known = ~np.isnan(samples.x)
+        known, centre = ~np.isnan(samples.x), _means(samples.x)
         count = np.maximum(known.sum(axis=0), 1)
-        centre = np.where(known, samples.x, 0.0).sum(axis=0) / count
         scale = np.sqrt((np.where(known, samples.x - centre, 0.0) ** 2).sum(axis=0) / count)
         scale = np.where(scale > 0, scale, 1.0)
         x = np.where(known, np.clip((samples.x - centre) / scale, -CLIP, CLIP), 0.0)
@@ -145,7 +145,10 @@ class LinearBaseline:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plugged:
-    """Any estimator with fit and predict_proba. A fresh copy is fitted each time (`sklearn.base.clone`)."""
+    """Any estimator with fit and predict_proba. A fresh copy is fitted each time.
+
+    Where its scikit-learn tags do not say that it takes NaN, missing values become the training mean of their column.
+    """
 
     estimator: Any
 
@@ -163,11 +166,17 @@ class Plugged:
     def learn(self, samples: Samples, seed: int) -> Scorer:
         """Return the fitted estimator; its random_state is set to `seed` where it has one."""
         from sklearn.base import clone  # training only
+        from sklearn.utils import get_tags
 
-        fresh = clone(self.estimator)
+        known = hasattr(self.estimator, "__sklearn_tags__")
+        fresh = clone(self.estimator) if known else copy.deepcopy(self.estimator)
         if "random_state" in self.params:
             fresh.set_params(random_state=seed)
-        return EstimatorScorer(fresh.fit(samples.x, (samples.y > 0).astype(int)))
+        takes_nan = known and get_tags(fresh).input_tags.allow_nan
+        fill = None if takes_nan else _means(samples.x)
+        x = samples.x if fill is None else np.where(np.isnan(samples.x), fill, samples.x)
+        fresh.fit(x, (samples.y > 0).astype(int))
+        return EstimatorScorer(fresh, fill)
 
 
 def learner_of(model: Any) -> Learner:
@@ -180,6 +189,11 @@ def learner_of(model: Any) -> Learner:
         f"{type(model).__name__} cannot be trained; hand in GradientBoosting(), LinearBaseline() or an estimator "
         "with fit and predict_proba"
     )
+
+
+def _means(x: Floats) -> Floats:
+    known = ~np.isnan(x)
+    return np.asarray(np.where(known, x, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1))
 
 
 def import_lightgbm() -> Any:

@@ -77,18 +77,22 @@ class LinearScorer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EstimatorScorer:
-    """A fitted object with predict_proba. It lives as long as the process: there is no way to keep it as arrays."""
+    """A fitted object with predict_proba. It lives as long as the process: there is no way to keep it as arrays.
+
+    fill: (F,) what stands in for a missing value, None when the estimator takes NaN itself.
+    """
 
     estimator: Any
+    fill: Floats | None
     kind: str = "estimator"
 
     def margins(self, rows: Floats) -> Floats:
-        """Return (n,) log odds, each row asked for alone so that batches of any size agree."""
-        out = np.empty(len(rows))
-        for i in range(len(rows)):
-            p = float(self.estimator.predict_proba(rows[i : i + 1])[0, 1])
-            out[i] = math.log(min(max(p, 1e-12), 1 - 1e-12) / (1.0 - min(max(p, 1e-12), 1 - 1e-12)))
-        return out
+        """Return (n,) log odds, rounded to 6 decimals: the last bits of a matrix product depend on the batch size."""
+        if len(rows) == 0:
+            return np.empty(0)
+        known = rows if self.fill is None else np.where(np.isnan(rows), self.fill, rows)
+        p = np.clip(self.estimator.predict_proba(known)[:, 1].astype(np.float64), 1e-12, 1.0 - 1e-12)
+        return np.asarray(np.round(np.log(p / (1.0 - p)), 6))
 
     def arrays(self) -> Arrays:
         """Raises InvalidInput."""

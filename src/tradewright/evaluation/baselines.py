@@ -86,26 +86,41 @@ def _baseline(name: str, simulation: Simulation, start_row: int, per_year: float
     return Baseline(name, total, None if sharpe is None else sharpe * math.sqrt(per_year))
 
 
-def random_timing(weights: Floats, asset_returns: Floats, *, shifts: int = 1_000, seed: int = 7) -> RandomTiming:
-    """Return where the timing of `weights` stands among circular shifts of itself.
+@dataclass(frozen=True, slots=True, eq=False)
+class Held:
+    """What was held and what it earned, row by row, each (n, N).
 
-    weights: (T, N) shares of equity held into each row. asset_returns: (T, N) of the same row, 0 where there is none.
+    before: share of equity held at the close before the row, it earns `overnight` (from that close to this row's fill
+    price). after: share held at this row's close, it earns `within` (from the fill price to the close). A panel filled
+    at the close has `within` of 0.
+    """
+
+    before: Floats
+    after: Floats
+    overnight: Floats
+    within: Floats
+
+
+def random_timing(held: Held, *, shifts: int = 1_000, seed: int = 7) -> RandomTiming:
+    """Return where the timing of what was held stands among circular shifts of itself.
+
     A shift keeps turnover and holding times of every column and moves all columns together.
     """
-    rows = len(weights)
-    if rows < 3 or not bool(np.any(weights[1:] != weights[:-1])):
+    rows = len(held.after)
+    if rows < 3 or not bool(np.any(held.after != held.before)):
         return RandomTiming(None, 0, "the positions never changed")
     draw = np.random.default_rng(seed)
     by = draw.choice(np.arange(1, rows), min(shifts, rows - 1), replace=False)
-    ratios = _shifted_sharpes(np.ascontiguousarray(weights), np.ascontiguousarray(asset_returns), np.append(0, by))
+    parts = [np.ascontiguousarray(a) for a in (held.before, held.after, held.overnight, held.within)]
+    ratios = _shifted_sharpes(*parts, np.append(0, by))
     own, others = ratios[0], ratios[1:]
     below = float(np.mean(others < own) + np.mean(others == own) / 2)
     return RandomTiming(below, len(by))
 
 
 @kernel
-def _shifted_sharpes(weights: Floats, returns: Floats, shifts: Times) -> Floats:
-    rows, n = weights.shape
+def _shifted_sharpes(before: Floats, after: Floats, overnight: Floats, within: Floats, shifts: Times) -> Floats:
+    rows, n = before.shape
     out = np.empty(len(shifts))
     for s in range(len(shifts)):
         total, square = 0.0, 0.0
@@ -113,7 +128,7 @@ def _shifted_sharpes(weights: Floats, returns: Floats, shifts: Times) -> Floats:
         for t in range(rows):
             r = 0.0
             for c in range(n):
-                r += weights[k, c] * returns[t, c]
+                r += before[k, c] * overnight[t, c] + after[k, c] * within[t, c]
             total += r
             square += r * r
             k += 1

@@ -30,7 +30,7 @@ from tradewright.evaluation.moments import Moments
 from tradewright.evaluation.report import Report, render
 from tradewright.market.panel import Floats, Panel
 from tradewright.market.verdicts import DataVerdict, Finding
-from tradewright.research.traded import asset_returns, traded_notional, trading
+from tradewright.research.traded import held, traded_notional, trading
 from tradewright.simulation.bars import Fills, Simulation, simulate
 from tradewright.simulation.costs import Costs
 from tradewright.strategies.contract import Targets
@@ -132,10 +132,9 @@ class BacktestResult:
     @cached_property
     def random_timing(self) -> RandomTiming:
         """Where the result stands among its own positions shifted in time."""
-        start = self.setup.start_row
         units = self.simulated(self.targets, record_units=True).units
-        weights, moves = asset_returns(self.panel, units, self.equity, start)
-        return random_timing(weights, moves)
+        assert units is not None
+        return random_timing(held(self.panel, units, self.equity, self.setup.start_row))
 
     @cached_property
     def cost_curve(self) -> CostCurve:

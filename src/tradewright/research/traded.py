@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from tradewright.evaluation.baselines import Held
 from tradewright.evaluation.figures import Trading
 from tradewright.market.panel import Floats, Panel
 from tradewright.simulation.bars import Simulation
@@ -40,22 +41,21 @@ def growth(panel: Panel) -> Floats:
     return growth_steps(dated, np.full(panel.shape[1], NEVER, np.int64))[0]
 
 
-def asset_returns(panel: Panel, units: Floats | None, equity: Floats, start: int) -> tuple[Floats, Floats]:
-    """Return (weights held into each row, returns of each column in that row) for the rows after `start`.
+def held(panel: Panel, units: Floats, equity: Floats, start: int) -> Held:
+    """Return what was held and what it earned in the rows after `start`.
 
-    Both (T - 1 - start, N). units: (T, N) held at each close. Returns run from close to close, with actions, 0 where a
-    column has no bar.
+    units: (T, N) held at each close. Returns have actions in them and are 0 where a column has no bar.
     """
-    if units is None:
-        raise AssertionError("units were not recorded")
     close = np.where(panel.present, panel.close, np.nan)
     place = np.maximum.accumulate(np.where(np.isfinite(close), np.arange(len(close))[:, None], 0), axis=0)
     filled = np.take_along_axis(close, place, axis=0)
     steps = growth(panel)
-    ratio = filled[1:] / filled[:-1] * (steps[1:] if len(steps) else 1.0)
-    moves = np.where(np.isfinite(ratio), ratio - 1.0, 0.0)
     scale = _multiplier(panel) * (1.0 if panel.fx is None else panel.fx)
-    value = np.where(units != 0, units * filled * scale, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
+        value = np.where(units != 0, units * filled * scale, 0.0)
         weights = np.where(equity[:, None] > 0, value / equity[:, None], 0.0)
-    return weights[start:-1], moves[start:]
+        whole = filled[1:] / filled[:-1] * (steps[1:] if len(steps) else 1.0)
+        within = np.ones_like(whole) if panel.close_only else filled[1:] / panel.open[1:]
+    within = np.where(np.isfinite(within) & panel.present[1:], within, 1.0)
+    overnight = np.where(np.isfinite(whole), whole / within, 1.0) - 1.0
+    return Held(weights[start:-1], weights[start + 1 :], overnight[start:], within[start:] - 1.0)

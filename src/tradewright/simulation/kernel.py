@@ -135,7 +135,7 @@ def run(
                         _count(counts, first, CUT, c, t)
                     if lots[c] > 0.0:
                         delta = np.sign(delta) * np.floor(abs(delta) / lots[c] * (1.0 + 1e-12)) * lots[c]
-                    if delta == 0.0 or abs(delta) * each < smallest[c]:
+                    if abs(delta) <= DUST * max(abs(want), abs(units[c])) or abs(delta) * each < smallest[c]:
                         _count(counts, first, SMALL, c, t)
                         continue
                     fee = max(costs[2, c], costs[0, c] * abs(delta) * each + costs[1, c] * abs(delta))

@@ -119,6 +119,20 @@ def test_a_missing_bar_leaves_its_position_alone(schedule: ModelSchedule) -> Non
     assert np.isnan(targets[~PANEL.present[400:]]).all()
 
 
+def test_what_leaves_the_universe_is_sold_and_has_no_forecast(schedule: ModelSchedule) -> None:
+    member = PANEL.member.copy()
+    member[500:600, 2] = False
+    panel = replace(PANEL, member=member, data_version="")
+    strategy = ModelStrategy(schedule)
+    targets, forecast = strategy.advance_with_forecast(strategy.start(panel), panel)
+    weights = _weights(targets)
+    assert np.isnan(forecast.probability[500:600, 2]).all()
+    assert weights[400:500, 2].max() > 0
+    first = 500 + int(np.argmax(PANEL.present[500:600, 2]))
+    assert (weights[first:600, 2] == 0).all()
+    assert weights[600:, 2].max() > 0
+
+
 def test_trained_spans_end_before_the_rows_they_are_used_on(schedule: ModelSchedule) -> None:
     spans = ModelStrategy(schedule).trained_spans()
     assert [valid for _, _, valid in spans] == [int(PANEL.times[400]), int(PANEL.times[550])]

@@ -18,6 +18,7 @@ from tradewright.learning.training import train, training_data
 from tradewright.market.panel import Panel
 from tradewright.research.backtest import backtest
 from tradewright.research.forecasting import forecast_statistics
+from tradewright.research.retraining import retrained
 from tradewright.research.walk_forward import Study, walk_forward
 from tradewright.strategies.model import ModelStrategy
 
@@ -145,3 +146,19 @@ def test_linear_baseline_alone_can_be_the_model() -> None:
     found = walk_forward(LinearBaseline(), WORLD, horizon=1, splits=2, features=FEATURES)
     assert found.forecast_statistics.hit_rate_low > 0.5
     assert found.schedule.id == found.baseline.schedule.id
+
+
+def test_retraining_appends_a_model_that_learned_up_to_the_end_and_applies_after_it(study: Study) -> None:
+    longer = planted_sign_world(0.6, 1_200, 2, seed=5)
+    schedule = retrained(study.schedule, QUICK, longer)
+    assert schedule.entries[:-1] == study.schedule.entries
+    last = schedule.entries[-1]
+    assert last.valid_from_us == int(longer.times[-1]) + 1
+    assert last.model.trained_span[1] == int(longer.times[1_200 - 2 - 1])
+    assert last.trained_before_us == int(longer.times[1_200 - 2])
+    assert retrained(study.schedule, QUICK, longer).id == schedule.id
+    backtest(ModelStrategy(schedule), WORLD, start_row=480)
+    with pytest.raises(InvalidInput, match="ends before the schedule's last model applies"):
+        retrained(study.schedule, QUICK, longer.rows(0, 700))
+    with pytest.raises(InvalidInput, match="other instruments"):
+        retrained(study.schedule, QUICK, longer.columns([0]))

@@ -49,9 +49,9 @@ class GradientBoosting:
     """Shallow boosted trees (LightGBM), several seeds averaged into one model: one trial.
 
     Labels of h bars overlap, so each seed learns from every h-th row only, each from another phase: samples within a
-    seed do not overlap, the seeds together use them all. trees, depth, leaves, learning_rate, l2: as in LightGBM.
-    min_leaf: smallest share of rows in a leaf. feature_fraction, row_fraction: shares drawn for each tree. bins:
-    histogram bins.
+    seed do not overlap. With fewer seeds than bars the step is the number of seeds: together they use every row.
+    trees, depth, leaves, learning_rate, l2: as in LightGBM. min_leaf: smallest share of rows in a leaf.
+    feature_fraction, row_fraction: shares drawn for each tree. bins: histogram bins.
     """
 
     trees: int = 120
@@ -85,9 +85,9 @@ class GradientBoosting:
     def learn(self, samples: Samples, seed: int) -> Scorer:
         """Return the averaged trees. Raises LibraryMissing where LightGBM cannot be loaded."""
         lightgbm = import_lightgbm()
-        texts = []
+        texts, step = [], min(samples.horizon, self.seeds)
         for number in range(self.seeds):
-            mine = samples.row % samples.horizon == number % samples.horizon
+            mine = samples.row % step == number % step
             x, y = np.ascontiguousarray(samples.x[mine]), (samples.y[mine] > 0).astype(np.float32)
             settings = self._settings(len(y), seed * 1_000 + number)
             data = lightgbm.Dataset(x, label=y, params=settings, free_raw_data=True)

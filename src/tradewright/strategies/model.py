@@ -16,7 +16,7 @@ from tradewright.features.sets import FeatureSet
 from tradewright.learning.labels import VOLATILITY, advance_volatility, start_volatility
 from tradewright.learning.model import Forecast
 from tradewright.learning.schedule import ModelSchedule
-from tradewright.market.panel import Floats, Panel
+from tradewright.market.panel import Flags, Floats, Panel
 from tradewright.strategies.contract import State, TargetKind, Targets
 
 _FEATURES, _VOLATILITY, _HELD, _EDGE = "features.", "volatility.", "held", "edge"
@@ -31,7 +31,7 @@ class ModelStrategy:
     The edge is p - 0.5, averaged exponentially over as many rows as the forecast looks ahead: what was bought for five
     bars is not sold after one. A weight is changed only when it would move by more than `band` slots or to zero, so
     that costs do not eat the edge. Weights sum to `budget` at most. Row t uses the model valid then; rows before the
-    first model are flat.
+    first model are flat. What is no member of the universe has no forecast and is sold.
     Raises InvalidInput for parameters out of range.
     """
 
@@ -109,12 +109,14 @@ class ModelStrategy:
         """Return targets (k, N) and the forecasts they came from; NaN where no model is valid or there is no bar."""
         values = self.features.advance(_part(state, _FEATURES), rows)
         sigma = advance_volatility(_part(state, _VOLATILITY), rows, self.schedule.horizon)
+        sigma = np.where(rows.member, sigma, np.nan)
         starts = np.array([entry.valid_from_us for entry in self.schedule.entries])
         entry = np.searchsorted(starts, rows.times, side="right") - 1
         forecast = self._forecast(values, sigma, entry)
         smoothing = 2.0 / (self.schedule.horizon + 1.0)
         sizing = np.array([self.threshold, self.full_edge, self.budget, self.band, smoothing])
-        return _weights(state[_HELD], state[_EDGE], forecast.probability, sigma, entry, sizing), forecast
+        leaves = rows.present & ~rows.member
+        return _weights(state[_HELD], state[_EDGE], forecast.probability, sigma, leaves, entry, sizing), forecast
 
     def _forecast(self, values: Floats, sigma: Floats, entry: NDArray[np.int64]) -> Forecast:
         whole = Forecast(*(np.full(sigma.shape, np.nan) for _ in range(3)))
@@ -134,7 +136,13 @@ def _part(state: State, prefix: str) -> State:
 
 @kernel
 def _weights(
-    held: Floats, edges: Floats, probability: Floats, sigma: Floats, entry: NDArray[np.int64], sizing: Floats
+    held: Floats,
+    edges: Floats,
+    probability: Floats,
+    sigma: Floats,
+    leaves: Flags,
+    entry: NDArray[np.int64],
+    sizing: Floats,
 ) -> Floats:
     threshold, full_edge, budget, band, smoothing = sizing
     rows, columns = probability.shape
@@ -151,6 +159,9 @@ def _weights(
                 risk += 1.0 / sigma[row, column]
         total = 0.0
         for column in range(columns):
+            if leaves[row, column]:
+                out[row, column] = 0.0
+                held[column] = 0.0
             wanted[column] = held[column]
             if math.isnan(probability[row, column]) or not sigma[row, column] > 0.0:
                 total += held[column]

@@ -15,9 +15,14 @@ from aiohttp import web
 
 from tradewright.clock import FixedClock, format_us, parse_us
 from tradewright.errors import InvalidInput, SettingsInvalid, SourceFailed, SourceLimited, UnknownName
+from tradewright.ids import SYSTEM
+from tradewright.market.catalog import Catalog
+from tradewright.market.ingest import ingest_frame
 from tradewright.market.instruments import Interval
 from tradewright.sources import binance
 from tradewright.sources.fetch import fetch_bars
+from tradewright.storage.database import Database
+from tradewright.storage.migrations import upgrade
 from tradewright.transport.http import HttpTransport
 from tradewright.transport.messages import Policy, Request, Response
 
@@ -232,3 +237,22 @@ def test_bounds_and_intervals_that_make_no_sense_are_refused_before_anything_is_
         _bars(answering(500), "BTCUSDT", Interval.DAY, "2024-01-02", "2024-01-01")
     with pytest.raises(UnknownName, match="interval"):
         _bars(answering(500), "BTCUSDT", "1w", "2024-01-01", "2024-01-02")
+
+
+def test_recorded_bytes_go_from_a_socket_through_the_checks_into_the_catalog(shared: Path, tmp_path: Path) -> None:
+    handler = _playing(shared, "bars_intraday__ccxt-ETHBTC-1m")
+    frame = _bars(handler, "ETHBTC", "1m", "2020-06-06T21:00:00Z", "2020-06-06T22:00:00Z")
+    with Database(f"sqlite:///{tmp_path / 't.db'}") as database:
+        upgrade(database)
+        catalog = Catalog(tmp_path, database)
+        for ingestion in ("ing_1", "ing_2"):
+            report = ingest_frame(
+                catalog, database, SYSTEM, frame, [binance.instrument_of("ETHBTC")], interval="1m",
+                source=binance.NAME, now_us=CLOCK.now_us(), ingestion_id=ingestion,
+            )  # fmt: skip
+            assert (report.rows_read, report.accepted, report.rejected) == (3, 3, 0)
+        assert report.stored == 0, "fetched again, stored once"
+        panel = catalog.panel(instruments=["crypto:ETH-BTC"], interval="1m")
+    assert panel.close[:, 0].tolist() == [0.025, 0.025003, 0.025008]
+    assert panel.sources == ("binance",)
+    assert panel.currency == ("BTC",)

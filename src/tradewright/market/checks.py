@@ -68,13 +68,14 @@ class Checked:
 
     accepted: canonical frame, ascending by time. rejected: the rows as they came, with `position` (row in the input),
     `code` and `detail`. duplicates: rows left out because an equal one is accepted. len(accepted) + len(rejected) +
-    duplicates is the number of rows read.
+    duplicates is the number of rows read. series: those findings of the verdict that are about the accepted rows.
     """
 
     accepted: pl.DataFrame
     rejected: pl.DataFrame
     duplicates: int
     verdict: DataVerdict
+    series: tuple[Finding, ...]
 
 
 def check_bars(
@@ -87,18 +88,15 @@ def check_bars(
     """
     rows = frame.with_row_index("position")
     rejected = rows.filter(_reason(close_only).is_not_null()).with_columns(_reason(close_only).alias("code"))
-    usable = rows.filter(_reason(close_only).is_null())
-    distinct = usable.unique(subset=["time", "observed_at", *VALUES], keep="first", maintain_order=True)
-    duplicates = usable.height - distinct.height
-    clash = pl.len().over("time", "observed_at") > 1
-    conflicting = distinct.filter(clash).with_columns(pl.lit("conflicting_rows").alias("code"))
-    kept = distinct.filter(~clash)
+    usable = rows.filter(_reason(close_only).is_null()) if rejected.height else rows
+    distinct, conflicting = _distinct(usable)
+    duplicates = usable.height - distinct.height - conflicting.height
     rejected = pl.concat([rejected, conflicting]).with_columns(_detail()).sort("position")
-    accepted = kept.sort("time", "observed_at").drop("position")
+    accepted = distinct.sort("time", "observed_at").drop("position")
     findings = [*_rejections(rejected, frame.height, instrument.id)]
-    findings += _input_findings(frame, usable, distinct, duplicates, instrument.id)
-    findings += series_findings(accepted, instrument, interval, close_only=close_only, pre_adjusted=pre_adjusted)
-    return Checked(accepted, rejected, duplicates, DataVerdict.of(findings))
+    findings += _input_findings(frame, usable, pl.concat([distinct, conflicting.drop("code")]), instrument.id)
+    series = series_findings(accepted, instrument, interval, close_only=close_only, pre_adjusted=pre_adjusted)
+    return Checked(accepted, rejected, duplicates, DataVerdict.of([*findings, *series]), tuple(series))
 
 
 def series_findings(
@@ -168,6 +166,15 @@ def _detail() -> pl.Expr:
     return (pl.col("code").replace(_TEXT) + ": " + seen).alias("detail")
 
 
+def _distinct(usable: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    if (usable["time"].diff() > 0).fill_null(True).all():
+        return usable, usable.clear().with_columns(pl.lit("conflicting_rows").alias("code"))
+    distinct = usable.unique(subset=["time", "observed_at", *VALUES], keep="first", maintain_order=True)
+    clash = pl.len().over("time", "observed_at") > 1
+    conflicting = distinct.filter(clash).with_columns(pl.lit("conflicting_rows").alias("code"))
+    return distinct.filter(~clash), conflicting
+
+
 def _rejections(rejected: pl.DataFrame, read: int, instrument: str) -> Iterator[Finding]:
     counts = dict(rejected.group_by("code").len().iter_rows())
     for finding in rejection_findings(counts, read, instrument):
@@ -176,8 +183,9 @@ def _rejections(rejected: pl.DataFrame, read: int, instrument: str) -> Iterator[
 
 
 def _input_findings(
-    frame: pl.DataFrame, usable: pl.DataFrame, distinct: pl.DataFrame, duplicates: int, instrument: str
+    frame: pl.DataFrame, usable: pl.DataFrame, distinct: pl.DataFrame, instrument: str
 ) -> Iterator[Finding]:
+    duplicates = usable.height - distinct.height
     if duplicates:
         left_out = usable.join(distinct.select("position"), on="position", how="anti")
         times = tuple(left_out["time"].head(ROWS_KEPT).to_list())
@@ -242,17 +250,24 @@ def _price_outside_range(series: _Series) -> Iterator[Finding]:
 def _gaps(series: _Series) -> Iterator[Finding]:
     first, last = int(series.times[0]), int(series.times[-1])
     expected = expected_times(series.instrument.calendar, series.interval, first, last)
-    absent = expected[~np.isin(expected, series.times, assume_unique=True)]
+    absent = expected[~_among(expected, series.times)]
     if len(absent):
         severity = Verdict.SUSPECT if len(absent) / len(expected) > MANY else Verdict.USABLE
         detail = f"{len(absent)} of {len(expected)} bars that calendar {series.instrument.calendar} expects are absent"
         rows = tuple(int(t) for t in absent[:ROWS_KEPT])
         yield Finding("missing_rows", severity, detail, series.instrument.id, len(absent), rows)
-    off = ~np.isin(series.times, expected)
+    off = ~_among(series.times, expected)
     if off.any():
         severity = Verdict.SUSPECT if series.interval is Interval.DAY else Verdict.USABLE
         detail = f"at times that calendar {series.instrument.calendar} does not expect"
         yield series.finding("off_calendar", severity, detail, off)
+
+
+def _among(times: Times, ascending: Times) -> Flags:
+    if len(ascending) == 0:
+        return np.zeros(len(times), dtype=np.bool_)
+    at = np.minimum(np.searchsorted(ascending, times), len(ascending) - 1)
+    return np.asarray(ascending[at] == times)
 
 
 def _split_like_jumps(series: _Series) -> Iterator[Finding]:

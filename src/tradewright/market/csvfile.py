@@ -17,9 +17,13 @@ from tradewright.market.load import bar_times
 
 MISSING = ("", "nan", "null", "none", "na", "n/a", "-")
 TIME_NAMES = {"date": "timestamp", "datetime": "timestamp", "time": "time", "timestamp": "timestamp"}
-_TIME_FORMATS = ("%Y-%m-%dT%H:%M:%S%.f%:z", "%Y-%m-%d %H:%M:%S%.f%:z")
-_NAIVE_FORMATS = ("%Y-%m-%dT%H:%M:%S%.fZ", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M")
-_DAY_FORMAT = "%Y-%m-%d"
+DAY_FORMAT = "%Y-%m-%d"
+TIME_FORMATS = (
+    "%Y-%m-%dT%H:%M:%S%.fZ", DAY_FORMAT, "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S%.f",
+    "%Y-%m-%dT%H:%M:%S%.f%:z", "%Y-%m-%d %H:%M:%S%.f%:z",
+)  # fmt: skip
+SECONDS_BELOW = 10**11  # an integer below this is seconds (until the year 5138), below the next milliseconds
+MILLISECONDS_BELOW = 10**14
 _UNREADABLE = {"position": pl.Int64(), "instrument": pl.String(), "detail": pl.String(), "row": pl.String()}
 
 
@@ -60,8 +64,7 @@ def read_csv(path: Path | str, instrument: str, interval: Interval, calendar: st
     assert time_name is not None
     columns = {"time": names[time_name], **{name: names[name] for name in VALUES if name in names}}
     read = table.with_columns(
-        _time(pl.col(columns["time"])).alias("@time"),
-        *(_number(pl.col(column)).alias(f"@{name}") for name, column in columns.items() if name != "time"),
+        (_times if name == "time" else _numbers)(table[column]).alias(f"@{name}") for name, column in columns.items()
     )
     problem = pl.coalesce(_problem(name, column) for name, column in columns.items())
     ragged = pl.when(pl.col("@extra").is_not_null()).then(pl.col("@extra")) if "@extra" in read.columns else None
@@ -112,22 +115,26 @@ def _is_missing(column: pl.Expr) -> pl.Expr:
     return column.is_null() | column.str.strip_chars().str.to_lowercase().is_in(MISSING)
 
 
-def _number(column: pl.Expr) -> pl.Expr:
-    return pl.when(_is_missing(column)).then(None).otherwise(column.str.strip_chars().cast(pl.Float64, strict=False))
+def _numbers(column: pl.Series) -> pl.Series:
+    read = column.cast(pl.Float64, strict=False)
+    if read.null_count() > column.null_count():
+        read = column.str.strip_chars().cast(pl.Float64, strict=False)
+    return read.fill_nan(None)
 
 
-def _time(column: pl.Expr) -> pl.Expr:
+def _times(column: pl.Series) -> pl.Series:
     text = column.str.strip_chars()
     number = text.cast(pl.Int64, strict=False)
-    scale = (
-        pl.when(number.abs() < 10**11).then(1_000_000)
-        .when(number.abs() < 10**14).then(1_000)
-        .otherwise(1)
-    )  # fmt: skip
-    zoned = [text.str.to_datetime(f, time_unit="us", strict=False).dt.epoch("us") for f in _TIME_FORMATS]
-    naive = [text.str.to_datetime(f, time_unit="us", strict=False).dt.epoch("us") for f in _NAIVE_FORMATS]
-    days = text.str.to_date(_DAY_FORMAT, strict=False).cast(pl.Datetime("us")).dt.epoch("us")
-    return pl.coalesce(number * scale, days, *naive, *zoned)
+    in_seconds, in_ms = number.abs() < SECONDS_BELOW, number.abs() < MILLISECONDS_BELOW
+    read = pl.select(pl.when(in_seconds).then(number * 1_000_000).when(in_ms).then(number * 1_000).otherwise(number))
+    times = read.to_series()
+    for form in TIME_FORMATS:
+        if times.null_count() == text.null_count():
+            break
+        kind = pl.Date() if form == DAY_FORMAT else pl.Datetime("us")
+        parsed = text.str.strptime(kind, form, strict=False).cast(pl.Datetime("us")).dt.epoch("us")
+        times = times.zip_with(times.is_not_null(), parsed)
+    return times
 
 
 def _problem(name: str, column: str) -> pl.Expr:

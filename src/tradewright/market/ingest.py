@@ -302,13 +302,16 @@ def _without_stored(run: _Run, rows: pl.DataFrame, present: set[str]) -> pl.Data
 
 def _conclude(run: _Run, instrument: Instrument, result: Checked, grew: bool) -> SeriesReport:
     key = (run.source, instrument.id, run.interval.value)
-    whole = resolve(result.accepted)
     found = [f for f in result.verdict.findings if f.code in _INPUT_CODES]
     rejected = run.database.read(store.count_quarantine, run.owner, *key)
     if grew:
         whole = run.catalog.read(run.owner, run.source, [instrument.id], run.interval)
+        flags = {"close_only": run.close_only, "pre_adjusted": run.pre_adjusted}
+        about_rows: Sequence[Finding] = series_findings(whole, instrument, run.interval, **flags)
+    else:
+        whole, about_rows = resolve(result.accepted), result.series
     found += rejection_findings(rejected, whole.height + sum(rejected.values()), instrument.id)
-    found += series_findings(whole, instrument, run.interval, close_only=run.close_only, pre_adjusted=run.pre_adjusted)
+    found += about_rows
     found += [replace(finding, instrument=instrument.id) for finding in run.known]
     verdict = DataVerdict.of(found)
     run.database.write(store.save_series, _series_row(run, instrument.id, whole, verdict))

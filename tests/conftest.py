@@ -113,9 +113,42 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     _execute(server, f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
-@pytest.fixture()
+@pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
     """An open database with every table, once for each kind."""
     with Database(database_url) as opened:
         upgrade(opened)
         yield opened
+
+
+@pytest.fixture(scope="session")
+def prepared_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A data folder with data and model, its replay of 250 rows not begun. Copy it; it is shared by all tests."""
+    import fcntl
+
+    from running import Up
+
+    root = tmp_path_factory.getbasetemp()
+    root = root if worker_id == "master" else root.parent
+    folder = root / "prepared"
+    with open(root / "prepared.lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (root / "prepared.done").exists():
+            with Up(folder, speed="0.001") as up:
+                up.wait_until_ready()
+                (root / "prepared.key").write_text(up.key())
+                assert up.stop() == 0
+            (root / "prepared.done").touch()
+    return folder
+
+
+@pytest.fixture
+def data_folder(prepared_folder: Path, tmp_path: Path) -> Path:
+    """A prepared data folder of the test's own."""
+    return Path(shutil.copytree(prepared_folder, tmp_path / "data"))
+
+
+@pytest.fixture(scope="session")
+def first_key(prepared_folder: Path) -> str:
+    """The key that the first start on the prepared folder printed."""
+    return (prepared_folder.parent / "prepared.key").read_text()

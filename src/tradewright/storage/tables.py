@@ -349,7 +349,7 @@ signal_scores = Table(
     Column("entry_price", Float, nullable=False),
     _time("exit_time"),
     Column("exit_price", Float, nullable=False),
-    Column("return", Float, key="realized_return", nullable=False),
+    Column("realized_return", Float, nullable=False),
     Column("correct", Boolean, nullable=False),
     _time("created_at"),
 )

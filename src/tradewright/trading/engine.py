@@ -83,6 +83,7 @@ class Engine:
         self._issuer = issuer
         self._state: State = strategy.start(history)
         self._window = history
+        self._closes = _last_closes(np.full(history.shape[1], np.nan), history)
         self._standing = _standing(strategy.advance(self._state, history), history.shape[1])
         self._books = _Books()
         self._last_fill = 0
@@ -199,6 +200,7 @@ class Engine:
 
     def _handle_row(self, row: Panel, index: int, sequence: int) -> None:
         self._window = _joined(self._window, row)
+        self._closes = _last_closes(self._closes, row)
         targets, issued = self._decide(row)
         if sequence == 1:  # a run enters where its strategy stands
             targets = np.where(np.isnan(targets), self._standing, targets)
@@ -221,10 +223,9 @@ class Engine:
 
     def _orders(self, row: Panel, targets: Floats) -> list[Order]:
         held = {name: position.units for name, position in self._books.positions.items()}
-        equity = float(self._books.cash) + sum(
-            float(held.get(name, ZERO)) * _last_close(self._window, column) for column, name in enumerate(row.ids)
-        )
-        return sizing.orders_for(targets, self._strategy.kind, row, held, equity, self._who.run)
+        worth = (float(held[name]) * self._closes[column] for column, name in enumerate(row.ids) if held.get(name))
+        equity = float(self._books.cash) + float(sum(worth))
+        return sizing.orders_for(targets, self._strategy.kind, row, self._closes, held, equity, self._who.run)
 
     def _scores(self) -> list[dict[str, Any]]:
         if self._issuer is None:
@@ -425,7 +426,10 @@ def _joined(window: Panel, row: Panel) -> Panel:
     return kept.followed_by(row)
 
 
-def _last_close(window: Panel, column: int) -> float:
-    closes = window.close[:, column]
-    known = closes[np.isfinite(closes)]
-    return float(known[-1]) if len(known) else 0.0
+def _last_closes(before: Floats, rows: Panel) -> Floats:
+    closes = before.copy()
+    for column in range(rows.shape[1]):
+        known = rows.close[np.isfinite(rows.close[:, column]), column]
+        if len(known):
+            closes[column] = known[-1]
+    return closes

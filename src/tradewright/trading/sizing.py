@@ -17,18 +17,25 @@ ZERO = Decimal(0)
 
 
 def orders_for(
-    targets: Floats, kind: TargetKind, row: Panel, held: Mapping[str, Decimal], equity: float, run: str
+    targets: Floats,
+    kind: TargetKind,
+    row: Panel,
+    closes: Floats,
+    held: Mapping[str, Decimal],
+    equity: float,
+    run: str,
 ) -> list[Order]:
     """Return the market orders that bring `held` units to the targets of a row; sells first, then by instrument.
 
-    targets: (N,), NaN leaves a position as it is. row: a panel of one row; weights become units with its closes.
-    equity: in the account currency. An instrument without a close in this row is left as it is. The client order id is
-    derived from run, instrument and time, so the same decision never becomes two orders.
+    targets: (N,), NaN leaves a position as it is. row: a panel of one row; weights become units with
+    `closes`, (N,): the last close of each instrument up to this row, NaN before its first. equity: in the account
+    currency. An instrument that never had a close is left as it is. The client order id is derived from run, instrument
+    and time, so the same decision never becomes two orders.
     """
     time = int(row.times[0])
     orders = []
     for column, instrument in enumerate(row.instruments):
-        target, close = float(targets[column]), float(row.close[0, column])
+        target, close = float(targets[column]), float(closes[column])
         if np.isnan(target) or np.isnan(close):
             continue
         wanted = target * equity / close if kind is TargetKind.WEIGHTS else target

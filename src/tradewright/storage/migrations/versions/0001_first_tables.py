@@ -506,7 +506,7 @@ def upgrade() -> None:
         sa.Column("entry_price", sa.Float(), nullable=False),
         sa.Column("exit_time", sa.BigInteger(), nullable=False),
         sa.Column("exit_price", sa.Float(), nullable=False),
-        sa.Column("return", sa.Float(), nullable=False),
+        sa.Column("realized_return", sa.Float(), nullable=False),
         sa.Column("correct", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("signal", name=op.f("pk_signal_scores")),

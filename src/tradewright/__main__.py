@@ -1,0 +1,5 @@
+"""`python -m tradewright`."""
+
+from tradewright.cli import main
+
+main()

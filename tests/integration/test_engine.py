@@ -1,0 +1,235 @@
+"""The engine loop: equal to the compiled simulator, and unmoved by being cut off at any commit."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+
+from tradewright.brokers.paper import PaperAccount, PaperBroker, PaperCosts
+from tradewright.clock import DAY_US, FixedClock
+from tradewright.market.instruments import Instrument, Interval
+from tradewright.market.panel import Panel
+from tradewright.simulation.bars import simulate
+from tradewright.simulation.costs import Costs
+from tradewright.storage import trading
+from tradewright.storage.database import Database
+from tradewright.storage.tables import fills, orders, outbox, postings
+from tradewright.strategies.contract import KernelStrategy
+from tradewright.strategies.fixed import FixedTargets
+from tradewright.strategies.moving_average import MovingAverageCross
+from tradewright.trading import ledger
+from tradewright.trading.engine import Engine, RunIdentity, ledger_rows
+from tradewright.trading.feed import ReplayFeed
+
+WHO = RunIdentity("org", "paper", "run", "portfolio", "session", "USD")
+FEE = Decimal("0.001")
+
+
+def world(rows: int, columns: int, *, close_only: bool, gaps: bool = False) -> Panel:
+    random = np.random.default_rng(11)
+    close = 100 * np.exp(np.cumsum(random.standard_normal((rows, columns)) * 0.01, axis=0))
+    opened = np.vstack([close[:1], close[:-1] * (1 + random.standard_normal((rows - 1, columns)) * 0.002)])
+    if gaps:
+        missing = random.random((rows, columns)) < 0.1
+        missing[:2] = False
+        close, opened = np.where(missing, np.nan, close), np.where(missing, np.nan, opened)
+    times = 1_600_000_000_000_000 + np.arange(rows) * DAY_US
+    instruments = tuple(Instrument(f"equity:T{n}") for n in range(columns))
+    more: dict[str, Any] = {}
+    if not close_only:
+        high, low = np.maximum(opened, close) * 1.001, np.minimum(opened, close) * 0.999
+        more = {"open": opened, "high": high, "low": low, "volume": np.where(np.isnan(close), np.nan, 1e6)}
+    return Panel.of(times, instruments, Interval.DAY, close, **more)
+
+
+def open_run(database: Database, panel: Panel, cash: Decimal) -> None:
+    tenant = {"organization": WHO.organization, "environment": WHO.environment, "created_at": 1}
+    session = {
+        **tenant, "id": WHO.feed_session, "mode": "replay", "data_set": "x", "interval": "1d", "data_version": "x",
+        "start_time": 0, "start_row": 0, "rows": len(panel), "next_row": 0, "market_time": None, "status": "running",
+        "updated_at": 1,
+    }  # fmt: skip
+    portfolio = {
+        **tenant, "id": WHO.portfolio, "broker_account": "account", "name": "p", "currency": "USD",
+        "initial_cash": cash,
+    }  # fmt: skip
+    run = {
+        **tenant, "id": WHO.run, "feed_session": WHO.feed_session, "portfolio": WHO.portfolio, "strategy": "s",
+        "params": {}, "schedule": None, "status": "running", "handled": 0, "lineage": {}, "stopped_at": None,
+    }  # fmt: skip
+
+    def write(tx: sa.Connection) -> None:
+        trading.add_feed_session(tx, session)
+        trading.add_portfolio(tx, portfolio)
+        trading.add_run(tx, run)
+        trading.add_postings(tx, ledger_rows(WHO, ledger.deposit("USD", cash), "opening", 0, 1))
+
+    database.write(write)
+
+
+def go_on(database: Database, panel: Panel, strategy: KernelStrategy, cash: Decimal) -> Engine:
+    """Build the engine from what is stored, as a new process would, and run it to the end of the feed."""
+    session = database.read(trading.latest_feed_session, "org", "paper")
+    assert session is not None
+    costs = {instrument: PaperCosts(fee_rate=FEE) for instrument in panel.ids}
+    broker = PaperBroker(database, PaperAccount("account", "org", "paper", cash, costs))
+    history = panel.rows(0, session["next_row"])
+    engine = Engine(WHO, strategy, history, broker, broker.observe, database, FixedClock(), None)
+    engine.run(ReplayFeed(panel, session["next_row"], 0), threading.Event())
+    return engine
+
+
+def contents(database: Database) -> dict[str, list[tuple[Any, ...]]]:
+    """What a run leaves behind, without ids, sequence and wall times."""
+
+    def read(tx: sa.Connection) -> dict[str, list[tuple[Any, ...]]]:
+        order, fill, posting = orders.c, fills.c, postings.c
+        return {
+            "orders": [tuple(r) for r in tx.execute(sa.select(
+                order.instrument, order.decided_time, order.side, order.units, order.filled_units, order.status,
+                order.reason, order.client_order_id,
+            ).order_by(order.decided_time, order.instrument))],
+            "fills": [tuple(r) for r in tx.execute(sa.select(
+                fill.instrument, fill.time, fill.units, fill.price, fill.fee).order_by(fill.time, fill.instrument))],
+            "postings": [tuple(r) for r in tx.execute(sa.select(
+                posting.time, posting.account, posting.currency, posting.amount, posting.line
+            ).order_by(posting.time, posting.transaction, posting.line))],
+            "outbox": sorted((r.type, r.subject, r.bar_time, repr(r.data)) for r in tx.execute(sa.select(
+                outbox.c.type, outbox.c.subject, outbox.c.bar_time, outbox.c.data))),
+        }  # fmt: skip
+
+    return database.read(read)
+
+
+@pytest.fixture
+def sqlite(tmp_path: Any) -> Any:
+    from tradewright.storage.migrations import upgrade
+
+    with Database(f"sqlite:///{tmp_path / 'engine.db'}") as database:
+        upgrade(database)
+        yield database
+
+
+CASES: list[tuple[str, Callable[[], tuple[Panel, KernelStrategy]]]] = [
+    ("moving average, opens", lambda: (world(300, 3, close_only=False), MovingAverageCross(5, 20, 100))),
+    ("moving average, closes only", lambda: (world(300, 3, close_only=True), MovingAverageCross(5, 20, 100))),
+    ("moving average, gaps", lambda: (world(300, 3, close_only=False, gaps=True), MovingAverageCross(5, 20, 100))),
+    ("weights", lambda: (world(200, 4, close_only=True), _weights(200, 4))),
+    ("weights, gaps", lambda: (world(200, 4, close_only=False, gaps=True), _weights(200, 4))),
+    ("more than the cash", lambda: (world(150, 2, close_only=False), _weights(150, 2, total=1.0))),
+]
+
+
+def _weights(rows: int, columns: int, total: float = 0.95) -> FixedTargets:
+    random = np.random.default_rng(5)
+    targets = np.full((rows, columns), np.nan)
+    for row in range(0, rows, 7):
+        parts = random.random(columns)
+        targets[row] = total * parts / parts.sum()
+    return FixedTargets(targets, kind="weights")
+
+
+@pytest.mark.parametrize(("name", "case"), CASES, ids=[name for name, _ in CASES])
+def test_the_engine_and_the_simulator_agree(
+    sqlite: Database, name: str, case: Callable[[], tuple[Panel, KernelStrategy]]
+) -> None:
+    panel, strategy = case()
+    cash = Decimal(1_000_000)
+    open_run(sqlite, panel, cash)
+    go_on(sqlite, panel, strategy, cash)
+    simulated = simulate(panel, strategy.targets(panel), cash=1e6, costs=Costs(fee_rate=0.001))
+    traded = contents(sqlite)["fills"]
+    assert len(traded) == len(simulated.fills)
+    lines = sqlite.read(trading.list_postings, "org", "paper", "portfolio")
+    balances = ledger.fold((ledger.Posting(r["account"], r["currency"], r["amount"]) for r in lines), "USD")
+    last = {i: panel.close[np.isfinite(panel.close[:, c]), c][-1] for c, i in enumerate(panel.ids)}
+    equity = float(balances.cash) + sum(float(units) * last[i] for i, units in balances.units.items())
+    assert equity == pytest.approx(simulated.equity[-1], rel=1e-9)
+    by_key = {(panel.ids[f["column"]], int(panel.times[f["row_filled"]])): f for f in simulated.fills}
+    for instrument, time, units, price, fee in traded:
+        twin = by_key[instrument, time]
+        assert float(units) == pytest.approx(abs(twin["units"]), rel=1e-8, abs=1e-7)
+        assert float(price) == pytest.approx(twin["price"], abs=1e-8)
+        assert float(fee) == pytest.approx(twin["fee"], rel=1e-8, abs=1e-7)
+
+
+def test_every_currency_of_every_transaction_sums_to_zero(sqlite: Database) -> None:
+    panel, strategy = CASES[0][1]()
+    open_run(sqlite, panel, Decimal(1_000_000))
+    go_on(sqlite, panel, strategy, Decimal(1_000_000))
+    sums: dict[tuple[str, str], Decimal] = {}
+    for line in sqlite.read(trading.list_postings, "org", "paper", "portfolio"):
+        key = (line["transaction"], line["currency"])
+        sums[key] = sums.get(key, Decimal(0)) + line["amount"]
+    assert len(sums) > 20
+    assert set(sums.values()) == {Decimal(0)}
+
+
+class CutOff(BaseException):
+    """The process ends here."""
+
+
+class CutOffDatabase(Database):
+    """A database whose process ends right before or right after its n-th commit."""
+
+    def __init__(self, url: str, commits: int, after: bool) -> None:
+        super().__init__(url)
+        self.left = commits
+        self._after = after
+
+    def write(self, function: Any, *args: Any, **kwargs: Any) -> Any:
+        self.left -= 1
+        if self.left == 0 and not self._after:
+            raise CutOff
+        result = super().write(function, *args, **kwargs)
+        if self.left == 0:
+            raise CutOff
+        return result
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before the commit", "after the commit"])
+def test_a_process_cut_off_at_any_commit_goes_on_as_if_it_had_not_been(tmp_path: Any, after: bool) -> None:
+    from tradewright.storage.migrations import upgrade
+
+    panel, cash = world(50, 3, close_only=False, gaps=True), Decimal(10_000)
+    strategy = FixedTargets(np.where(np.arange(50)[:, None] % 3 == 0, [[0.3, 0.4, 0.6]], np.nan), kind="weights")
+
+    with Database(f"sqlite:///{tmp_path}/new.db") as database:
+        upgrade(database)
+        open_run(database, panel, cash)
+
+    def fresh(name: str) -> str:
+        shutil.copy(tmp_path / "new.db", tmp_path / f"{name}.db")
+        return f"sqlite:///{tmp_path / name}.db"
+
+    with CutOffDatabase(fresh("whole"), 10**9, after) as database:
+        go_on(database, panel, strategy, cash)
+        expected, commits = contents(database), 10**9 - database.left
+    assert len(expected["fills"]) > 20
+    assert {row[5] for row in expected["orders"]} >= {"filled", "cancelled"}
+    for cut in range(1, commits, 7):
+        url = fresh(f"cut-{cut}")
+        with CutOffDatabase(url, cut, after) as database, pytest.raises(CutOff):
+            go_on(database, panel, strategy, cash)
+        with Database(url) as database:
+            go_on(database, panel, strategy, cash)
+            assert contents(database) == expected, f"cut at commit {cut}"
+
+
+def test_a_lot_size_is_kept(sqlite: Database) -> None:
+    panel = world(60, 2, close_only=False)
+    whole = tuple(replace(i, lot=Decimal(1)) for i in panel.instruments)
+    panel = replace(panel, instruments=whole)
+    open_run(sqlite, panel, Decimal(10_000))
+    go_on(sqlite, panel, _weights(60, 2), Decimal(10_000))
+    placed = contents(sqlite)["orders"]
+    assert placed
+    assert all(row[3] == int(row[3]) for row in placed)

@@ -69,9 +69,7 @@ def test_a_cash_account_never_owes_and_never_is_short(seed: int, columns: int, l
 
 @quick
 @worlds
-def test_every_fill_comes_after_its_decision_at_a_price_inside_the_bar(
-    seed: int, columns: int, leverage: float
-) -> None:
+def test_every_fill_follows_its_decision_inside_the_bar(seed: int, columns: int, leverage: float) -> None:
     panel, wanted = world(seed, columns)
     result = run(panel, wanted, leverage=leverage)
     assert audit_fills(panel, result, COSTS) == ()
@@ -132,3 +130,18 @@ def test_higher_costs_never_leave_more_money(seed: int, columns: int, leverage: 
     once[0] = 0.1  # one small purchase, so that costs cannot change what is bought later
     first, second = (run(panel, once, COSTS.scaled(k), leverage).equity[-1] for k in (1.0, 3.0))
     assert second <= first
+
+
+@quick
+@given(st.integers(0, 10**6), st.booleans(), st.integers(0, 20))
+def test_the_fast_path_of_one_instrument_equals_the_general_one(seed: int, weights: bool, start: int) -> None:
+    panel, wanted = world(seed, 1)
+    kind = TargetKind.WEIGHTS if weights else TargetKind.UNITS
+    targets = Targets(np.where(np.isnan(wanted), np.nan, np.round(wanted * 2, 1) * (1.0 if weights else 150.0)), kind)
+    fast = simulate(panel, targets, cash=10_000.0, costs=COSTS, start_row=start)
+    general = simulate(panel, targets, cash=10_000.0, costs=COSTS, start_row=start, record_units=True)
+    assert np.array_equal(fast.equity, general.equity)
+    assert np.array_equal(fast.cash, general.cash)
+    assert np.array_equal(fast.fills, general.fills)
+    assert fast.findings == general.findings
+    assert fast.mean_weight == pytest.approx(general.mean_weight, abs=1e-12)

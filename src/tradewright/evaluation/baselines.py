@@ -111,8 +111,13 @@ def random_timing(held: Held, *, shifts: int = 1_000, seed: int = 7) -> RandomTi
         return RandomTiming(None, 0, "the positions never changed")
     draw = np.random.default_rng(seed)
     by = draw.choice(np.arange(1, rows), min(shifts, rows - 1), replace=False)
-    parts = [np.ascontiguousarray(a) for a in (held.before, held.after, held.overnight, held.within)]
-    ratios = _shifted_sharpes(*parts, np.append(0, by))
+    ratios = _shifted_sharpes(
+        np.ascontiguousarray(held.before),
+        np.ascontiguousarray(held.after),
+        np.ascontiguousarray(held.overnight),
+        np.ascontiguousarray(held.within),
+        np.append(0, by),
+    )
     own, others = ratios[0], ratios[1:]
     below = float(np.mean(others < own) + np.mean(others == own) / 2)
     return RandomTiming(below, len(by))

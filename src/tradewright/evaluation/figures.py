@@ -163,13 +163,10 @@ def _sharpe_figures(moments: Moments, per_year: float) -> dict[str, Figure]:
 @kernel
 def _path(equity: Floats, returns: Floats) -> tuple[float, int, int, float, int, int]:
     below, wins, moved = 0.0, 0, 0
-    for r in returns:
-        if r != 0.0:
-            moved += 1
-            if r > 0.0:
-                wins += 1
-            else:
-                below += r * r
+    for r in returns:  # without branches: the signs of returns cannot be predicted
+        moved += r != 0.0
+        wins += r > 0.0
+        below += min(r, 0.0) * r
     peak, peak_at, deepest, deepest_peak, deepest_length, longest = equity[0], 0, 0.0, -1, 0, 0
     for t in range(1, len(equity)):
         value = equity[t]

@@ -44,8 +44,7 @@ def moments(returns: ArrayLike) -> Moments:
     n, mean, m2, m3, m4, cross = _moments(values)
     if not math.isfinite(mean) and n:
         raise InvalidInput("returns must be finite; drop or fill the missing ones first")
-    scale = float(np.max(np.abs(values))) if n else 0.0
-    if n < 2 or m2 <= (1e-15 * scale) ** 2:
+    if n < 2 or m2 <= 1e-30 * mean * mean:
         return Moments(n, mean, 0.0 if n >= 2 else math.nan, math.nan, math.nan, math.nan)
     std = math.sqrt(m2 * n / (n - 1))
     return Moments(n, mean, std, m3 / m2**1.5, m4 / (m2 * m2), cross / m2)

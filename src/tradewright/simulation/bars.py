@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from tradewright.market.panel import Floats, Panel
 from tradewright.market.verdicts import Finding, Verdict
 from tradewright.simulation import kernel
 from tradewright.simulation.costs import Costs
+from tradewright.simulation.kernel_one import run_one
 from tradewright.strategies.contract import TargetKind, Targets
 
 FILL = np.dtype(
@@ -32,22 +35,33 @@ currency with spread and slippage in it, fee in account currency."""
 Fills = NDArray[np.void]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Simulation:
     """What trading the targets gave. T rows, N columns, account currency.
 
-    equity, cash: (T,) at each row's close. units_final: (N,). fills: structured array of `FILL`, in order. mean_weight:
-    (N,) mean share of equity held into the next row, over the rows from start_row on. units: (T, N) units held at each
+    equity: (T,) at each row's close. units_final: (N,). fills: structured array of `FILL`, in order. mean_weight: (N,)
+    mean share of equity held into the next row, over the rows from start_row on. units: (T, N) units held at each
     close, only when asked for. findings: what was cut, dropped or closed.
     """
 
     equity: Floats
-    cash: Floats
     units_final: Floats
     fills: Fills
     mean_weight: Floats
     findings: tuple[Finding, ...]
-    units: Floats | None = None
+    units: Floats | None
+    cash_of: Callable[[], Floats]
+
+    @cached_property
+    def cash(self) -> Floats:
+        """(T,) at each row's close."""
+        return self.cash_of()
+
+
+def _cash_of_fills(rows: int, opening: float, fills: Fills, scale: float) -> Floats:
+    spent = fills["units"] * (fills["price"] * scale) + fills["fee"]
+    after = np.subtract.accumulate(np.concatenate([[opening], spent]))
+    return np.repeat(after, np.diff(np.concatenate([[0], fills["row_filled"], [rows]])))
 
 
 def simulate(
@@ -78,36 +92,67 @@ def simulate(
     """
     _check(panel, targets, cash, costs, leverage, lots, start_row)
     rows, n = panel.shape
-    equity, money = np.empty(rows), np.empty(rows)
-    held = np.empty((rows if record_units else 0, n))
-    lot, smallest = _order_rules(panel, lots)
-    raw, final, counts, first = kernel.run(
-        panel.close if panel.close_only else panel.open,
-        panel.close,
-        panel.present,
-        panel.tradable,
-        targets.values,
+    equity, held = np.empty(rows), np.empty((rows if record_units else 0, n))
+    price = panel.close if panel.close_only else panel.open
+    weights, columns, scale, settle = (
         targets.kind is TargetKind.WEIGHTS,
-        float(cash),
         costs.columns(n),
-        float(leverage),
-        lot,
-        smallest,
         _scale(panel),
-        start_row,
-        *_actions(panel),
-        _settlements(panel),
-        equity,
-        money,
-        held,
+        _settle(panel),
     )
+    plain = n == 1 and leverage == 1 and lots == "ignore" and not panel.actions and len(scale) == 1 and not record_units
+    if plain and settle[0] < 0:
+        raw, final, counts, first = run_one(
+            price[:, 0],
+            panel.close[:, 0],
+            panel.present[:, 0],
+            panel.tradable[:, 0],
+            targets.values[:, 0],
+            weights,
+            float(cash),
+            columns[:, 0],
+            float(scale[0, 0]),
+            start_row,
+            equity,
+        )
+    else:
+        money = np.empty(rows)
+        lot, smallest = _order_rules(panel, lots)
+        row, column, split, dividend = _actions(panel)
+        raw, final, counts, first = kernel.run(
+            price,
+            panel.close,
+            panel.present,
+            panel.tradable,
+            targets.values,
+            weights,
+            float(cash),
+            columns,
+            float(leverage),
+            lot,
+            smallest,
+            scale,
+            start_row,
+            row,
+            column,
+            split,
+            dividend,
+            settle,
+            equity,
+            money,
+            held,
+        )
     if counts[kernel.BAD].any():
         row = int(first[kernel.BAD].max())
         raise InvalidInput(
             f"the target of row {row} is infinite; targets are numbers, NaN to leave a position as it is"
         )
-    findings = _findings(panel, counts, first)
-    return Simulation(equity, money, final[0], _fills(raw), final[1], findings, held if record_units else None)
+    findings, fills = _findings(panel, counts, first), _fills(raw)
+    if plain and settle[0] < 0:
+        cash_of = partial(_cash_of_fills, rows, float(cash), fills, float(scale[0, 0]))
+    else:
+        cash_of = partial(np.asarray, money)
+    return Simulation(equity, final[0], fills, final[1], findings, held if record_units else None, cash_of)
 
 
 def _check(
@@ -173,7 +218,7 @@ def _actions(panel: Panel) -> tuple[Any, Any, Floats, Floats]:
     )
 
 
-def _settlements(panel: Panel) -> NDArray[np.int64]:
+def _settle(panel: Panel) -> NDArray[np.int64]:
     rows = np.full(panel.shape[1], -1, np.int64)
     for column, instrument in enumerate(panel.instruments):
         if instrument.delisted_us is None:

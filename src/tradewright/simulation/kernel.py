@@ -84,11 +84,11 @@ def run(
                         fee = max(costs[2, c], costs[0, c] * notional + costs[1, c] * abs(units[c]))
                         cash += units[c] * last[c] * scale[s, c] - fee
                         if filled == len(fills):
-                            fills = _grown(fills)
-                        _note(fills, filled, t - 1, t, c, -units[c], last[c], fee)
+                            fills = grown(fills)
+                        note(fills, filled, t - 1, t, c, -units[c], last[c], fee)
                         filled += 1
                         units[c] = 0.0
-                        _count(counts, first, DELISTED, c, t)
+                        count(counts, first, DELISTED, c, t)
         if waiting > 0:
             wealth, gross = cash, 0.0
             if leverage != 1.0:
@@ -108,7 +108,7 @@ def run(
                     if leverage == 1.0 and want < 0.0:
                         want = 0.0
                         pending[c] = 0.0
-                        _count(counts, first, SHORT, c, t)
+                        count(counts, first, SHORT, c, t)
                     delta = want - units[c]
                     if side == 0 and delta > 0.0:
                         continue
@@ -120,23 +120,23 @@ def run(
                     each = paid * scale[s, c]
                     grows = abs(want) > abs(units[c])
                     if delta > 0.0 and leverage == 1.0:
-                        most = _affordable(cash, each, costs[0, c], costs[1, c], costs[2, c])
+                        most = affordable(cash, each, costs[0, c], costs[1, c], costs[2, c])
                     elif leverage != 1.0 and (grows or want * units[c] < 0.0):
                         kept = abs(units[c]) * mark * scale[s, c]
                         closing = kept if want * units[c] < 0.0 else 0.0
                         room = leverage * wealth - (gross - closing)
-                        most = _affordable(
+                        most = affordable(
                             room, each, leverage * costs[0, c], leverage * costs[1, c], leverage * costs[2, c]
                         ) + (abs(units[c]) if closing > 0.0 else 0.0)
                     else:
                         most = np.inf
                     if abs(delta) > most:
                         delta = most if delta > 0.0 else -most
-                        _count(counts, first, CUT, c, t)
+                        count(counts, first, CUT, c, t)
                     if lots[c] > 0.0:
                         delta = np.sign(delta) * np.floor(abs(delta) / lots[c] * (1.0 + 1e-12)) * lots[c]
                     if abs(delta) <= DUST * max(abs(want), abs(units[c])) or abs(delta) * each < smallest[c]:
-                        _count(counts, first, SMALL, c, t)
+                        count(counts, first, SMALL, c, t)
                         continue
                     fee = max(costs[2, c], costs[0, c] * abs(delta) * each + costs[1, c] * abs(delta))
                     gross += (abs(units[c] + delta) - abs(units[c])) * mark * scale[s, c]
@@ -144,8 +144,8 @@ def run(
                     cash -= delta * each + fee
                     units[c] += delta
                     if filled == len(fills):
-                        fills = _grown(fills)
-                    _note(fills, filled, at, t, c, delta, paid, fee)
+                        fills = grown(fills)
+                    note(fills, filled, at, t, c, delta, paid, fee)
                     filled += 1
         total = cash
         for c in range(n):
@@ -164,14 +164,14 @@ def run(
                 if target != target or (decided[c] < 0 and not weights and target == units[c]):
                     continue
                 if np.isinf(target):
-                    _count(counts, first, BAD, c, t)
+                    count(counts, first, BAD, c, t)
                     continue
                 if weights and target != 0.0:
                     if not last[c] * scale[s, c] > 0.0:
-                        _count(counts, first, NO_PRICE, c, t)
+                        count(counts, first, NO_PRICE, c, t)
                         continue
                     if total <= 0.0:
-                        _count(counts, first, BROKE, c, t)
+                        count(counts, first, BROKE, c, t)
                         continue
                     target = target * total / (last[c] * scale[s, c])
                 if decided[c] < 0:
@@ -185,7 +185,8 @@ def run(
 
 
 @kernel
-def _affordable(money: float, each: float, rate: float, per_unit: float, minimum: float) -> float:
+def affordable(money: float, each: float, rate: float, per_unit: float, minimum: float) -> float:
+    """Return how many units `money` pays at `each` with the fee."""
     if money <= 0.0:
         return 0.0
     amount = money / (each * (1.0 + rate) + per_unit)
@@ -195,16 +196,18 @@ def _affordable(money: float, each: float, rate: float, per_unit: float, minimum
 
 
 @kernel
-def _grown(fills: Floats) -> Floats:
+def grown(fills: Floats) -> Floats:
+    """Return `fills` with room for as many again."""
     larger = np.empty((2 * len(fills), 6))
     larger[: len(fills)] = fills
     return larger
 
 
 @kernel
-def _note(
+def note(
     fills: Floats, at: int, decided: int, filled: int, column: int, units: float, price: float, fee: float
 ) -> None:
+    """Write one fill at place `at`."""
     fills[at, 0] = decided
     fills[at, 1] = filled
     fills[at, 2] = column
@@ -214,7 +217,8 @@ def _note(
 
 
 @kernel
-def _count(counts: Counts, first: Counts, event: int, column: int, row: int) -> None:
+def count(counts: Counts, first: Counts, event: int, column: int, row: int) -> None:
+    """Count an event and keep its first row."""
     counts[event, column] += 1
     if first[event, column] < 0:
         first[event, column] = row

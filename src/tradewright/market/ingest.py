@@ -292,12 +292,13 @@ def _without_stored(run: _Run, rows: pl.DataFrame, present: set[str]) -> pl.Data
     stored = run.catalog.read(run.owner, run.source, sorted(present), run.interval, first, last)
     if not stored.height:
         return rows
-    latest = rows.with_columns((pl.len().over("instrument", "time") > 1).alias("revised_here"))
-    joined = latest.join(
-        stored.select("instrument", "time", *VALUES), on=["instrument", "time"], how="left", suffix="_stored"
+    several = pl.len().over("instrument", "time") > 1  # revisions within this frame are all new
+    there = stored.select("instrument", "time", *VALUES, pl.lit(True).alias("there"))
+    joined = rows.with_columns(several.alias("several")).join(
+        there, on=["instrument", "time"], how="left", suffix="_stored", maintain_order="left"
     )
-    known = pl.struct("instrument", "time").is_in(stored.select(pl.struct("instrument", "time")).to_series().implode())
-    return joined.filter(~(known & same_values() & ~pl.col("revised_here"))).select(rows.columns)
+    known = pl.col("there").is_not_null() & same_values() & ~pl.col("several")
+    return joined.filter(~known).select(rows.columns)
 
 
 def _conclude(run: _Run, instrument: Instrument, result: Checked, grew: bool) -> SeriesReport:

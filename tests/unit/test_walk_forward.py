@@ -79,6 +79,15 @@ def test_the_linear_baseline_walks_the_same_folds(study: Study) -> None:
     assert study.baseline.forecast_statistics.n == study.forecast_statistics.n
 
 
+def test_earnings_without_foresight_are_no_evidence() -> None:
+    quick = GradientBoosting(trees=40, depth=3, leaves=8, learning_rate=0.08, seeds=2)
+    lucky = walk_forward(quick, planted_sign_world(0.5, 2_000, 3, 2), horizon=1, splits=4)
+    assert lucky.result.evidence is Evidence.WEAK
+    assert lucky.forecast_statistics.hit_rate < 0.5
+    assert lucky.evidence is Evidence.NONE
+    assert lucky.reasons[0].startswith("the forecasts did not tell direction better than chance: p = 0.6")
+
+
 def test_the_summary_is_plain_json(study: Study) -> None:
     summary = json.loads(json.dumps(study.to_summary(), allow_nan=False))
     assert summary["evidence"] == study.evidence.value

@@ -25,6 +25,8 @@ from tradewright.simulation.costs import Costs
 from tradewright.strategies.model import ModelStrategy
 
 Progress = Callable[[float, str], None]
+CHANCE = 0.05
+"""Forecasts that chance equals more often than this did not tell direction."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,14 +80,32 @@ class Study:
 
     @property
     def evidence(self) -> Evidence:
-        """What the result shows."""
-        return self.result.evidence
+        """What the study shows: the evidence of the result, if the forecasts had a hand in it.
+
+        A model whose forecasts did not tell direction better than chance (Pesaran-Timmermann, one-sided, 5%) has no
+        evidence, whatever its trades happened to earn.
+        """
+        return self._judged()[0]
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why the evidence is what it is, as sentences."""
+        return self._judged()[1]
+
+    def _judged(self) -> tuple[Evidence, tuple[str, ...]]:
+        found, reasons = self.result.evidence, self.result.judgement.reasons
+        p = self.forecast_statistics.direction_p
+        if found not in (Evidence.WEAK, Evidence.SUPPORTED) or (p is not None and p <= CHANCE):
+            return found, reasons
+        said = self.forecast_statistics.direction_reason if p is None else f"p = {p:.3f}, above {CHANCE}"
+        return Evidence.NONE, (f"the forecasts did not tell direction better than chance: {said}",)
 
     def to_summary(self) -> dict[str, Any]:
         """Return everything but arrays as JSON values."""
         return {
             **self.evaluation.to_summary(),
             "evidence": self.evidence.value,
+            "reasons": list(self.reasons),
             "baseline": self.baseline.to_summary(),
             "folds": len(self.folds),
             "span": [format_us(t) for t in self.span],

@@ -69,7 +69,7 @@ def test_the_judgement_says_what_it_would_take_to_know_more() -> None:
     short = Moments(50, 0.001, 0.01, 0.0, 3.0, 0.0)
     judged = judge(short, short, decisions=9, trials=None, data_verdict=Verdict.CLEAN, findings=())
     assert judged.to_know_more.startswith("at the net Sharpe ratio of 0.1000 a row it takes 273 rows; at the excess")
-    assert judged.to_know_more.endswith("there are 50")
+    assert judged.to_know_more.endswith("there are 50; and a trial ledger that counts")
 
 
 def test_holding_a_rising_market_is_no_evidence() -> None:

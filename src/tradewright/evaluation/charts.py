@@ -10,9 +10,9 @@ import numpy as np
 from tradewright.clock import from_us
 from tradewright.market.panel import Floats, Times
 
-WIDTH, HEIGHT = 720, 240
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 10, 10, 26
-POINTS = 600
+WIDTH, HEIGHT = 400, 210
+_LEFT, _RIGHT, _TOP, _BOTTOM = 54, 8, 10, 24
+POINTS = 500
 
 
 def line_chart(

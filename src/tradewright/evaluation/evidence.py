@@ -115,7 +115,7 @@ def judge(
     doubts += _short(dsr_excess, "deflated Sharpe ratio of the excess over a constant exposure")
     level = Evidence.NONE if missing else Evidence.WEAK if doubts else Evidence.SUPPORTED
     reasons = tuple(missing or doubts or [f"every probability asked for reaches {CONFIDENCE}"])
-    more = _more(net, None if still else excess)
+    more = _more(net, None if still else excess) + ("" if trials else "; and a trial ledger that counts")
     return Judgement(level, reasons, more, psr, psr_excess, dsr, dsr_excess)
 
 
@@ -173,20 +173,20 @@ def twin_excess(returns: Floats, close: Floats, present: Flags, growth: Floats, 
     which actions multiply the return of a row, or (0, N) for none. weight: (N,) mean weight held, the constant twin.
     """
     n = close.shape[1]
-    last = np.full(n, np.nan)
-    out = np.empty(max(len(close) - 1 - start, 0))
+    out = returns.copy()
     actions = len(growth) > 0
-    for t in range(len(close)):
-        twin = 0.0
-        for c in range(n):
+    for c in range(n):
+        share, last = weight[c], np.nan
+        if share == 0.0:
+            continue
+        for t in range(len(close)):
             price = close[t, c]
-            if present[t, c] and price == price:
-                if last[c] == last[c]:
-                    step = price / last[c]
-                    if actions:
-                        step *= growth[t, c]
-                    twin += weight[c] * (step - 1.0)
-                last[c] = price
-        if t > start:
-            out[t - start - 1] = returns[t - start - 1] - twin
+            if not (present[t, c] and price == price):
+                continue
+            if t > start and last == last:
+                step = price / last
+                if actions:
+                    step *= growth[t, c]
+                out[t - start - 1] -= share * (step - 1.0)
+            last = price
     return out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -38,9 +39,9 @@ h2{font-size:1.05rem;margin:28px 0 8px}
 var(--soft);background:var(--card); padding:12px 14px;border-radius:6px;margin:12px 0}.verdict
 b{font-size:1.35rem;display:block}
 .supported{border-color:var(--good)}.weak{border-color:var(--warn)}.leaking{border-color:var(--bad)} ul{margin:6px
-0;padding-left:20px}svg{width:100%;height:auto;display:block}
-svg text{font:13px system-ui;fill:var(--soft)}
-polyline{fill:none;stroke:var(--blue);stroke-width:1.6}.area{fill:var(--bad);opacity:.18;stroke:none}
+0;padding-left:20px}svg{width:100%;max-width:600px;height:auto;display:block}
+svg text{font:11.5px system-ui;fill:var(--soft)}
+polyline{fill:none;stroke:var(--blue);stroke-width:1.2}.area{fill:var(--bad);opacity:.18;stroke:none}
 polyline.fall{stroke:var(--bad)}.grid{stroke:var(--line)}.axis{stroke:var(--soft)}.gain{fill:var(--good)}
 .loss{fill:var(--bad)}table{width:100%;border-collapse:collapse;font-size:.92rem}th,td{padding:5px
 6px;text-align:right; border-bottom:1px solid
@@ -139,6 +140,8 @@ def _shown(key: str, value: float | None) -> str:
         return "none"
     if key in _SHARES:
         return f"{value:.1%}" if abs(value) < 10 else f"{value:,.0%}"
+    if key == "minimum_track_record_length":
+        return f"{math.ceil(value):,}"
     if abs(value) >= 1000:
         return f"{value:,.0f}"
     return f"{value:.0f}" if key in ("fills", "maximum_drawdown_rows", "longest_drawdown_rows") else f"{value:.4g}"
@@ -178,7 +181,8 @@ def _months(report: Report) -> str:
 def _percent_cell(value: float | None) -> str:
     if value is None:
         return "<td></td>"
-    return f'<td class="{"up" if value > 0 else "down" if value < 0 else ""}">{value * 100:.1f}</td>'
+    shown = round(value * 100, 1) + 0.0  # no minus zero
+    return f'<td class="{"up" if shown > 0 else "down" if shown < 0 else ""}">{shown:.1f}</td>'
 
 
 def monthly_returns(times: Times, equity: Floats) -> dict[tuple[int, int], float]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from decimal import Decimal
-from enum import Enum
+from enum import StrEnum
 
 from tradewright.errors import InvalidInput, UnknownName
 
 _ID = re.compile(r"(equity|crypto|fx|index|macro):[A-Z0-9][A-Z0-9.&-]{0,31}")
 
 
-class Kind(str, Enum):
+class Kind(StrEnum):
     """The class of an instrument, the first word of its id."""
 
     EQUITY = "equity"
@@ -22,7 +22,7 @@ class Kind(str, Enum):
     MACRO = "macro"
 
 
-class Interval(str, Enum):
+class Interval(StrEnum):
     """The length of a bar."""
 
     MINUTE = "1m"

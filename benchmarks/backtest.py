@@ -84,8 +84,8 @@ def run(folder: Path) -> list[Row]:
     """Return the measured rows; times are milliseconds, the ratio is peer / ours.
 
     folder: kept between runs, for the peers' environments. Peers and ours take turns, medians of 15 (of 2 for
-    backtesting.py, which takes seconds a run); all must give the same fills, and equity to 1e-9. Raises AssertionError when
-    they do not.
+    backtesting.py, which takes seconds a run); all must give the same fills, and equity to 1e-9. Raises
+    AssertionError when they do not.
     """
     panel = random_walk(BARS)
     data = folder / "walk.npz"

@@ -18,6 +18,9 @@ from tradewright.strategies.growth import NEVER, growth_steps
 TIE = 1e-12
 """Means closer than this share of the price are equal: below it lies rounding, not information."""
 
+LAPS = 64
+"""Running sums are taken anew from the ring every so many laps around it."""
+
 
 @dataclass(frozen=True, slots=True)
 class MovingAverageCross:
@@ -142,14 +145,15 @@ def _advance(
             count += 1
             if behind == slow:
                 behind = 0
-            if place == slow:  # sum anew once a lap, so that rounding does not pile up
+            if place == slow:
                 place = 0
-                sum_slow = 0.0
-                for k in range(slow):
-                    sum_slow += ring[c, k]
-                sum_fast = 0.0
-                for k in range(slow - fast, slow):
-                    sum_fast += ring[c, k]
+                if count % (slow * LAPS) == 0:  # sum anew, so that rounding does not pile up
+                    sum_slow = 0.0
+                    for k in range(slow):
+                        sum_slow += ring[c, k]
+                    sum_fast = 0.0
+                    for k in range(slow - fast, slow):
+                        sum_fast += ring[c, k]
             if count < slow:
                 out[t, c] = np.nan
                 continue

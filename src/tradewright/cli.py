@@ -80,7 +80,7 @@ def api(
 @app.command()
 def openapi() -> None:
     """Print the OpenAPI document."""
-    from tradewright.api.routes.system import document_bytes
+    from tradewright.api.documents import document_bytes
     from tradewright.app.house import VERSION
 
     print(json.dumps(json.loads(document_bytes(VERSION)), indent=2))

@@ -18,6 +18,7 @@ from tradewright.accounts import keys
 from tradewright.accounts.authentication import Authenticator
 from tradewright.accounts.scopes import SCOPES
 from tradewright.api.app import build
+from tradewright.api.documents import documents
 from tradewright.api.market_data import MarketData
 from tradewright.api.services import Readiness, Services
 from tradewright.clock import DAY_US, FixedClock
@@ -69,7 +70,14 @@ def served(database: Database, tmp_path: Path) -> Served:
     _ingest(catalog, database, clock)
     made, texts, ids_of = database.write(_seed, clock)
     services = Services(
-        database, clock, Authenticator(database, clock), MarketData(catalog, database), _Ready(), lambda: None, "0"
+        database,
+        clock,
+        Authenticator(database, clock),
+        MarketData(catalog, database),
+        _Ready(),
+        lambda: None,
+        "0",
+        documents("0"),
     )
     return Served(build(services), database, clock, services, texts, ids_of, made)
 

@@ -30,6 +30,14 @@ class Progress(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Documents:
+    """What says what the API is: the OpenAPI document and the reference page."""
+
+    openapi: bytes
+    reference: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Services:
     """The parts behind the routes."""
 
@@ -40,3 +48,4 @@ class Services:
     progress: Progress
     wake_worker: Callable[[], None]
     version: str
+    documents: Documents

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tradewright.accounts.authentication import Authenticator
+from tradewright.api.documents import documents
 from tradewright.api.market_data import MarketData
 from tradewright.api.services import Readiness, Services
 from tradewright.app import house, paper, preparation
@@ -109,6 +110,7 @@ def build_services(
         progress=progress,
         wake_worker=worker.wake if worker is not None else (lambda: None),
         version=house.VERSION,
+        documents=documents(house.VERSION),
     )
 
 

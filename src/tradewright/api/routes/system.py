@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import msgspec
 
-from tradewright.api import openapi, reference
+from tradewright.api import reference
 from tradewright.api.operations import PUBLIC, Call, Operation, Raw
 from tradewright.api.wire import Feed, feed_of
 
@@ -56,11 +54,11 @@ async def _status(call: Call) -> Status:
 
 
 async def _openapi(call: Call) -> Raw:
-    return Raw(document_bytes(call.services.version), "application/json")
+    return Raw(call.services.documents.openapi, "application/json")
 
 
 async def _docs(call: Call) -> Raw:
-    return Raw(_page(call.services.version), "text/html; charset=utf-8", headers=_PAGE_HEADERS)
+    return Raw(call.services.documents.reference, "text/html; charset=utf-8", headers=_PAGE_HEADERS)
 
 
 async def _errors(call: Call) -> Raw:
@@ -68,19 +66,6 @@ async def _errors(call: Call) -> Raw:
 
 
 _PAGE_HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"}
-
-
-@cache
-def document_bytes(version: str) -> bytes:
-    """Return the OpenAPI document."""
-    from tradewright.api.routes import all_operations
-
-    return msgspec.json.encode(openapi.document(all_operations(), version), order="deterministic")
-
-
-@cache
-def _page(version: str) -> bytes:
-    return reference.page(msgspec.json.decode(document_bytes(version)), "http://127.0.0.1:8000").encode()
 
 
 OPERATIONS = [

@@ -198,8 +198,9 @@ def _signal(number: int, now: int) -> dict[str, Any]:
 def _score(signal: dict[str, Any], now: int) -> dict[str, Any]:
     rose = int(signal["id"][4:]) % 2 == 0
     return {
-        "signal": signal["id"], "organization": "org_a", "environment": "paper", "entry_time": START,
-        "entry_price": 100.0, "exit_time": START + DAY_US, "exit_price": 101.0 if rose else 99.0, "realized_return": 0.01 if rose else -0.01,
+        "signal": signal["id"], "organization": "org_a", "environment": "paper",
+        "entry_time": START, "entry_price": 100.0, "exit_time": START + DAY_US,
+        "exit_price": 101.0 if rose else 99.0, "realized_return": 0.01 if rose else -0.01,
         "correct": rose == (signal["probability"] > 0.5), "created_at": now,
     }  # fmt: skip
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from tradewright.app import house
-from tradewright.app.commands import evidence_reason
 from tradewright.clock import WallClock, format_us
 from tradewright.errors import TooFewRows
 from tradewright.market.panel import Panel
@@ -65,6 +64,7 @@ def prepare(payload: dict[str, Any], report: Report) -> dict[str, Any]:
         from tradewright.market.ingest import ingest_data_set
         from tradewright.research.promotion import promote
         from tradewright.research.registry import Registry
+        from tradewright.research.retraining import retrained
         from tradewright.research.trials import TrialLedger
         from tradewright.research.walk_forward import walk_forward
 
@@ -74,17 +74,20 @@ def prepare(payload: dict[str, Any], report: Report) -> dict[str, Any]:
         )
         panel = catalog.panel(settings.data_set)
         start = replay_start(panel, settings.replay_rows)
+        past = panel.rows(0, start)
         study = walk_forward(
             GradientBoosting(),
-            panel.rows(0, start),
+            past,
             horizon=HORIZON,
             splits=SPLITS,
             ledger=TrialLedger(database, organization, environment),
-            progress=lambda f, m: report(0.25 + 0.7 * f, f"model: {m}"),
+            progress=lambda f, m: report(0.25 + 0.65 * f, f"model: {m}"),
         )
-        report(0.96, "model: storing it with its evidence")
+        report(0.9, "model: training the one that speaks from here on")
+        extended = retrained(study.schedule, GradientBoosting(), past)
+        report(0.98, "model: storing it with its evidence")
         registry = Registry(database, organization, environment)
-        schedule = registry.save_schedule(settings.data_set, study)
+        schedule = registry.save_schedule(settings.data_set, study, extended)
         supported = study.evidence is Evidence.SUPPORTED
         if supported and not registry.get(schedule).promoted:
             database.write(promote, organization, environment, schedule, now_us=clock.now_us())
@@ -96,7 +99,7 @@ def prepare(payload: dict[str, Any], report: Report) -> dict[str, Any]:
             "schedule": schedule,
             "evidence": study.evidence.value,
             "promoted": supported,
-            "reason": evidence_reason(study.result),
+            "reason": "; ".join(study.reasons),
             "trained_until": format_us(int(panel.times[start - 1])),
         }
         database.write(house_rows.put, f"prepared:{organization}:{environment}", made, clock.now_us())

@@ -72,15 +72,16 @@ class Registry:
         """Return models without their bytes, in the order of ids, those beyond `after_id`."""
         return self._database.read(store.list_models, *self._where, after_id, limit, descending)
 
-    def save_schedule(self, name: str, study: Study) -> str:
-        """Store the study's schedule with all its models and evaluation, in one transaction; return its id.
+    def save_schedule(self, name: str, study: Study, schedule: ModelSchedule | None = None) -> str:
+        """Store a schedule with all its models and the study's evaluation, in one transaction; return its id.
 
-        The first save of a schedule tells `model.trained`; another save of the same one changes nothing.
+        schedule: the study's when left out, or that with later entries. The first save of a schedule tells `model.trained`; another save of the same one changes nothing.
         """
-        rows = [self._model_row(e.model, e.trained_before_us) for e in study.schedule.entries]
-        row = self._schedule_row(name, study)
+        chosen = study.schedule if schedule is None else schedule
+        rows = [self._model_row(e.model, e.trained_before_us) for e in chosen.entries]
+        row = self._schedule_row(name, study, chosen)
         self._database.write(_save, self._where, rows, row)
-        return study.schedule.id
+        return chosen.id
 
     def load_schedule(self, schedule: str) -> ModelSchedule:
         """Return a stored schedule with its models loaded. Raises NotFound."""
@@ -120,8 +121,7 @@ class Registry:
             "created_at": self._clock.now_us(),
         }
 
-    def _schedule_row(self, name: str, study: Study) -> dict[str, Any]:
-        schedule = study.schedule
+    def _schedule_row(self, name: str, study: Study, schedule: ModelSchedule) -> dict[str, Any]:
         return {
             "id": schedule.id,
             "name": name,

@@ -1,0 +1,85 @@
+"""`python -m benchmarks [NAME ...]`: run the benchmarks, print a table, write RESULTS.md and results.json.
+
+TRADEWRIGHT_BENCH_FOLDER: where peers' environments and prepared data are kept (default ~/.cache/tradewright-bench).
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+import time
+import traceback
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks import machine
+from benchmarks.table import Row, markdown, row_of
+
+NAMES = ("backtest", "prediction", "engine", "catalog", "start", "api")
+HERE = Path(__file__).resolve().parent
+STORED = HERE / "results.json"
+
+
+def main(wanted: list[str]) -> int:
+    """Run the benchmarks named (all without names); return 1 when one failed or gave no rows."""
+    unknown = [name for name in wanted if name not in NAMES]
+    if unknown:
+        print(f"there is no benchmark {', '.join(unknown)}; there are: {', '.join(NAMES)}", file=sys.stderr)
+        return 2
+    default = Path.home() / ".cache" / "tradewright-bench"
+    folder = Path(os.environ.get("TRADEWRIGHT_BENCH_FOLDER", default))
+    folder.mkdir(parents=True, exist_ok=True)
+    stored = json.loads(STORED.read_text(encoding="utf-8")) if STORED.exists() else {}
+    failed = []
+    for name in wanted or NAMES:
+        print(f"{name}: running (alone: python -m benchmarks {name})", flush=True)
+        began, on = time.monotonic(), machine.describe()
+        try:
+            module = importlib.import_module(f"benchmarks.{name}")
+            rows = [row_of(row) for row in module.run(folder)]
+            assert rows, f"the benchmark {name} gave no rows"
+        except Exception:  # noqa: BLE001 - one benchmark that fails must not hide the others
+            traceback.print_exc()
+            print(f"{name}: FAILED; again: python -m benchmarks {name}", flush=True)
+            failed.append(name)
+            stored.pop(name, None)
+            continue
+        stored[name] = {
+            "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+            "seconds": round(time.monotonic() - began),
+            "machine": on,
+            "note": getattr(module, "NOTE", ""),
+            "rows": [row._asdict() for row in rows],
+        }
+        print(markdown(rows), flush=True)
+    STORED.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
+    (HERE / "RESULTS.md").write_text(_page(stored, machine.versions(folder), failed), encoding="utf-8")
+    print(f"wrote {HERE / 'RESULTS.md'}" + (f"; FAILED: {', '.join(failed)}" if failed else ""))
+    return 1 if failed else 0
+
+
+def _page(stored: dict[str, dict[str, object]], peers: str, failed: list[str]) -> str:
+    parts = [
+        "# Measured beside its peers",
+        "Written by `make bench`; one benchmark alone: `make bench ARGS=NAME`. Figures are medians; the two sides of a "
+        "ratio took turns in the same run, so a busy machine slows both. Times and rates by themselves are those of the "
+        "machine named; a limit is missed more easily on a busy one.",
+        f"Peers, in environments of their own: {peers}.",
+    ]
+    for name in NAMES:
+        entry = stored.get(name)
+        if entry is None:
+            why = "failed in this run" if name in failed else "not run yet"
+            parts += [f"## {name}", f"{why}: `python -m benchmarks {name}`"]
+            continue
+        rows = [Row(**row) for row in entry["rows"]]  # type: ignore[attr-defined]
+        parts += [f"## {name}", f"{entry['date']}, {entry['seconds']} s. {entry['machine']}."]
+        parts += [str(entry["note"])] if entry["note"] else []
+        parts.append(markdown(rows))
+    return "\n\n".join(parts) + "\n"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,86 @@
+"""A data folder in which `tradewright up` has run to the end of its replay, made once and reused."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+PREPARE_S = 300
+
+
+@dataclass
+class Up:
+    """A running `tradewright up`; use it as a context manager."""
+
+    folder: Path
+    arguments: tuple[str, ...] = ()
+
+    def __enter__(self) -> Up:
+        self.log = self.folder.with_name(f"{self.folder.name}.log")
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("TRADEWRIGHT_")}
+        command = [sys.executable, "-m", "tradewright", "up", "--data-folder", str(self.folder), "--port", "0"]
+        self._file = open(self.log, "w", encoding="utf-8")
+        self.began = time.perf_counter()
+        self.process = subprocess.Popen(
+            [*command, *self.arguments],
+            stdout=self._file,
+            stderr=subprocess.STDOUT,
+            cwd=self.folder.parent,
+            env={**environment, "PYTHONUNBUFFERED": "1"},
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+        self.process.wait()
+        self._file.close()
+
+    def said(self, pattern: str, seconds: float) -> re.Match[str]:
+        """Wait until it has printed what matches."""
+        deadline = time.monotonic() + seconds
+        while True:
+            text = self.log.read_text(encoding="utf-8")
+            found = re.search(pattern, text)
+            if found is not None:
+                return found
+            assert self.process.poll() is None, f"tradewright up ended:\n{text}"
+            assert time.monotonic() < deadline, f"it did not say {pattern!r} in {seconds} s:\n{text}"
+            time.sleep(0.002)
+
+    def answers(self, path: str, seconds: float) -> float:
+        """Return the seconds from the start to the first 200 at `path`."""
+        address = self.said(r"serves on (http://\S+)", seconds).group(1)
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            try:
+                with urllib.request.urlopen(address + path, timeout=5) as answer:
+                    if answer.status == 200:
+                        return time.perf_counter() - self.began
+            except (urllib.error.HTTPError, urllib.error.URLError):
+                time.sleep(0.002)
+        raise AssertionError(f"{path} did not answer 200 within {seconds} s")
+
+
+def prepared_folder(folder: Path) -> Path:
+    """Return the data folder, prepared by `tradewright up` on the first call (about a minute)."""
+    place = folder / "data"
+    mark = folder / "data.ready"
+    if not mark.exists():
+        print("  preparing a data folder with `tradewright up` (once)", flush=True)
+        with Up(place, ("--speed", "max")) as up:
+            up.said(r"The replay has ended", PREPARE_S)
+        mark.touch()
+    return place

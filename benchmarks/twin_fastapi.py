@@ -1,0 +1,759 @@
+"""The API's twin for the benchmark: FastAPI and Pydantic over the same data, with the same checks and the same caches.
+
+It runs in an environment of its own and imports nothing of Tradewright. TWIN_FOLDER names the folder with the copied
+database (tradewright.db) and the series (series.npz). Written the way that is quick there: typed query models that
+forbid what they do not know, return types that are serialized by the Rust path, one hop to a database thread a request,
+plain sqlite3 rather than an ORM.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+import os
+import sqlite3
+import time
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal, getcontext
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from fastapi import Depends, FastAPI, HTTPException, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+FOLDER = Path(os.environ["TWIN_FOLDER"])
+FRESH_S, GLANCE_S = 2.0, 0.25
+getcontext().prec = 60
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+COLUMNS = ("open", "high", "low", "close", "volume")
+DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
+def connect() -> sqlite3.Connection:
+    """Return a reading connection whose rows can be addressed by name."""
+    made = sqlite3.connect(FOLDER / "tradewright.db", isolation_level=None, check_same_thread=False)
+    made.row_factory = sqlite3.Row
+    return made
+
+
+database = ThreadPoolExecutor(1, "database")
+connection = connect()
+series: dict[str, tuple[np.ndarray, list[np.ndarray]]] = {}
+with np.load(FOLDER / "series.npz") as stored:
+    for name in sorted({key.rpartition("|")[0] for key in stored.files}):
+        series[name] = (stored[f"{name}|time"], [stored[f"{name}|{column}"] for column in COLUMNS])
+
+
+def _rows(sql: str, *values: Any) -> list[sqlite3.Row]:
+    return connection.execute(sql, values).fetchall()
+
+
+async def read(work: Any, *args: Any) -> Any:
+    """Run `work` in the database thread, in one transaction."""
+    return await asyncio.get_running_loop().run_in_executor(database, _in_transaction, work, args)
+
+
+def _in_transaction(work: Any, args: tuple[Any, ...]) -> Any:
+    connection.execute("BEGIN")
+    try:
+        return work(*args)
+    finally:
+        connection.execute("COMMIT")
+
+
+def moment(us: int | None) -> str | None:
+    """Return a time as it is written."""
+    if us is None:
+        return None
+    text = (EPOCH + timedelta(microseconds=us)).replace(tzinfo=None)
+    return text.isoformat(timespec="microseconds" if us % 1_000_000 else "seconds") + "Z"
+
+
+def micros(value: datetime | None) -> int | None:
+    """Return microseconds since 1970."""
+    return None if value is None else (value - EPOCH) // timedelta(microseconds=1)
+
+
+# --- keys, remembered for two seconds ---------------------------------------------------------------------------------
+
+
+class Principal(BaseModel):
+    """Who asks."""
+
+    organization: str
+    environment: str
+    scopes: frozenset[str]
+
+
+known_keys: dict[str, tuple[float, bytes, Principal]] = {}
+
+
+def _base62(number: int) -> str:
+    digits = ""
+    while number:
+        number, rest = divmod(number, 62)
+        digits = DIGITS[rest] + digits
+    return digits
+
+
+async def principal(request: Request) -> Principal:
+    """Return who holds the key of this request."""
+    word, _, text = request.headers.get("authorization", "").partition(" ")
+    parts = text.split("_")
+    if word.lower() != "bearer" or len(parts) != 3 or len(parts[2]) != 57:
+        raise HTTPException(401, "this needs an API key")
+    check = _base62(zlib.crc32(text[:-6].encode())).rjust(6, "0")
+    if not hmac.compare_digest(check, text[-6:]):
+        raise HTTPException(401, "this is not an API key")
+    public_id, secret = parts[2][:8], parts[2][8:-6]
+    now = time.monotonic()
+    known = known_keys.get(public_id)
+    if known is None or now - known[0] > FRESH_S:
+        found = await read(_rows, "SELECT * FROM api_keys WHERE public_id = ? AND revoked_at IS NULL", public_id)
+        if not found:
+            raise HTTPException(401, "this API key is not valid")
+        row = found[0]
+        holder = Principal(
+            organization=row["organization"], environment=row["environment"], scopes=json.loads(row["scopes"])
+        )
+        known = known_keys[public_id] = (now, row["secret_hash"], holder)
+    if not hmac.compare_digest(known[1], hashlib.sha256(secret.encode()).digest()):
+        raise HTTPException(401, "this API key is not valid")
+    return known[2]
+
+
+def holding(scope: str) -> Any:
+    """Return the dependency that lets only keys with this scope through."""
+
+    async def allowed(who: Annotated[Principal, Depends(principal)]) -> Principal:
+        if scope not in who.scopes:
+            raise HTTPException(403, f"this key does not hold the scope {scope}")
+        return who
+
+    return Depends(allowed)
+
+
+# --- pages ------------------------------------------------------------------------------------------------------------
+
+
+class PageQuery(BaseModel):
+    """What every list takes; anything else is refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    limit: Annotated[int, Field(ge=1, le=500)] = 50
+    cursor: Annotated[str, Field(max_length=512)] | None = None
+    order: Literal["asc", "desc"] = "desc"
+
+
+def mark(query: PageQuery) -> str:
+    """Return what binds a cursor to its filters."""
+    text = type(query).__name__ + query.model_dump_json(exclude={"cursor", "limit"})
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def after(query: PageQuery) -> Any:
+    """Return the key of the last row seen."""
+    if query.cursor is None:
+        return None
+    try:
+        given, key = json.loads(base64.urlsafe_b64decode(query.cursor))
+    except ValueError:
+        raise HTTPException(422, "the cursor was refused") from None
+    if given != mark(query):
+        raise HTTPException(422, "the cursor was made for other filters")
+    return key
+
+
+def cut(query: PageQuery, rows: list[Any], key: Any) -> tuple[list[Any], bool, str | None]:
+    """Return the rows of a page, whether there are more, and the cursor."""
+    kept, more = rows[: query.limit], len(rows) > query.limit
+    if kept and (more or query.order == "asc"):
+        text = json.dumps([mark(query), key(kept[-1])])
+        return kept, more, base64.urlsafe_b64encode(text.encode()).decode()
+    return kept, more, query.cursor if query.order == "asc" else None
+
+
+class Feed(BaseModel):
+    """Where the rows come from."""
+
+    mode: str
+    status: str
+    time: str | None
+    age_s: float | None
+
+
+glances: dict[tuple[str, ...], tuple[float, Any]] = {}
+
+
+async def session_of(who: Principal) -> sqlite3.Row | None:
+    """Return the newest feed session, remembered for a quarter of a second."""
+    key = (who.organization, who.environment)
+    seen = glances.get(key)
+    if seen is None or time.monotonic() - seen[0] > GLANCE_S:
+        sql = "SELECT * FROM feed_sessions WHERE organization = ? AND environment = ? ORDER BY id DESC LIMIT 1"
+        found = await read(_rows, sql, *key)
+        seen = glances[key] = (time.monotonic(), found[0] if found else None)
+    return seen[1]
+
+
+def feed(row: sqlite3.Row | None) -> Feed | None:
+    """Return the state of a feed."""
+    if row is None:
+        return None
+    started = row["market_time"] is not None
+    age = max(0.0, time.time() - row["updated_at"] / 1e6)
+    return Feed(
+        mode=row["mode"],
+        status=row["status"],
+        time=moment(row["market_time"]),
+        age_s=round(age, 3) if started else None,
+    )
+
+
+# --- market data ------------------------------------------------------------------------------------------------------
+
+app = FastAPI(title="twin")
+
+
+@app.exception_handler(RequestValidationError)
+async def refused(request: Request, error: RequestValidationError) -> JSONResponse:
+    """Answer what was refused."""
+    return JSONResponse({"status": 422, "errors": [str(one["loc"]) for one in error.errors()]}, 422)
+
+
+class Instrument(BaseModel):
+    """What is traded."""
+
+    id: str
+    kind: str
+    symbol: str
+    name: str
+    currency: str
+    calendar: str
+    tick: str | None
+    lot: str | None
+    minimum_notional: str | None
+    multiplier: str
+    listed: str | None
+    delisted: str | None
+
+
+class InstrumentPage(BaseModel):
+    """Instruments."""
+
+    data: list[Instrument]
+    has_more: bool
+    next_cursor: str | None
+
+
+def _instrument(row: sqlite3.Row) -> Instrument:
+    kind, _, symbol = row["id"].partition(":")
+    same = ("id", "name", "currency", "calendar", "tick", "lot", "minimum_notional", "multiplier")
+    return Instrument(
+        **{name: row[name] for name in same},
+        kind=kind,
+        symbol=symbol,
+        listed=moment(row["listed"]),
+        delisted=moment(row["delisted"]),
+    )
+
+
+@app.get("/v1/instruments")
+async def list_instruments(
+    query: Annotated[PageQuery, Query()], who: Annotated[Principal, holding("market:read")]
+) -> InstrumentPage:
+    """List instruments."""
+    down = query.order == "desc"
+    sql = f"SELECT * FROM instruments WHERE id {'<' if down else '>'} ? ORDER BY id {'DESC' if down else ''} LIMIT ?"
+    rows = await read(_rows, sql, after(query) or ("~" if down else ""), query.limit + 1)
+    kept, more, cursor = cut(query, rows, lambda row: row["id"])
+    return InstrumentPage(data=[_instrument(row) for row in kept], has_more=more, next_cursor=cursor)
+
+
+@app.get("/v1/instruments/{key}")
+async def get_instrument(key: str, who: Annotated[Principal, holding("market:read")]) -> Instrument:
+    """Return one instrument."""
+    rows = await read(_rows, "SELECT * FROM instruments WHERE id = ?", key)
+    if not rows:
+        raise HTTPException(404, "there is no such instrument")
+    return _instrument(rows[0])
+
+
+class BarQuery(PageQuery):
+    """Which bars."""
+
+    instruments: Annotated[str, Field(min_length=3, max_length=2048)]
+    interval: Literal["1m", "5m", "15m", "1h", "1d"] = "1d"
+    limit: Annotated[int, Field(ge=1, le=10_000)] = 500
+    order: Literal["asc"] = "asc"
+    start: AwareDatetime | None = None
+    end: AwareDatetime | None = None
+    as_of: AwareDatetime | None = None
+    adjustment: Literal["raw"] = "raw"
+    source: Annotated[str, Field(max_length=64)] | None = None
+
+
+class Bar(BaseModel):
+    """One bar."""
+
+    instrument: str
+    time: str
+    open: float | None
+    high: float | None
+    low: float | None
+    close: float | None
+    volume: float | None
+    source: str
+
+
+class BarPage(BaseModel):
+    """Bars."""
+
+    data: list[Bar]
+    has_more: bool
+    next_cursor: str | None
+    interval: str
+    adjustment: str
+    feed: Feed | None
+
+
+async def source_of(instrument: str, interval: str) -> str:
+    """Return the source of a series, remembered for a quarter of a second."""
+    key = ("series", instrument, interval)
+    seen = glances.get(key)
+    if seen is None or time.monotonic() - seen[0] > GLANCE_S:
+        sql = "SELECT source FROM series WHERE instrument = ? AND interval = ?"
+        found = await read(_rows, sql, instrument, interval)
+        if not found:
+            raise HTTPException(404, f"there are no {interval} bars of {instrument}")
+        seen = glances[key] = (time.monotonic(), found[0]["source"])
+    return seen[1]
+
+
+@app.get("/v1/bars")
+async def list_bars(query: Annotated[BarQuery, Query()], who: Annotated[Principal, holding("market:read")]) -> BarPage:
+    """List the bars of instruments."""
+    session = await session_of(who)
+    start, end = micros(query.start), micros(query.end)
+    if end is None and session is not None:
+        end = session["market_time"] + 1
+    seen = after(query)
+    rows: list[Bar] = []
+    for instrument in query.instruments.split(","):
+        source = await source_of(instrument, query.interval)
+        times, columns = series[instrument]
+        low = 0 if start is None else int(np.searchsorted(times, start, "left"))
+        if seen is not None:
+            first = seen[0] if instrument > seen[1] else seen[0] + 1
+            low = max(low, int(np.searchsorted(times, first, "left")))
+        high = len(times) if end is None else int(np.searchsorted(times, end, "left"))
+        part = slice(low, min(high, low + query.limit + 1))
+        for at, values in zip(times[part].tolist(), zip(*(c[part].tolist() for c in columns))):
+            known = [None if value != value else value for value in values]
+            rows.append(
+                Bar(
+                    instrument=instrument,
+                    time=moment(at) or "",
+                    open=known[0],
+                    high=known[1],
+                    low=known[2],
+                    close=known[3],
+                    volume=known[4],
+                    source=source,
+                )
+            )
+    rows.sort(key=lambda row: (row.time, row.instrument))
+    kept, more, cursor = cut(query, rows, lambda row: (micros(datetime.fromisoformat(row.time)), row.instrument))
+    return BarPage(
+        data=kept,
+        has_more=more,
+        next_cursor=cursor,
+        interval=query.interval,
+        adjustment=query.adjustment,
+        feed=feed(session),
+    )
+
+
+# --- signals ----------------------------------------------------------------------------------------------------------
+
+
+class SignalQuery(PageQuery):
+    """Which signals."""
+
+    instrument: Annotated[str, Field(min_length=3, max_length=48)] | None = None
+    status: Literal["candidate", "promoted"] | None = None
+    start: AwareDatetime | None = None
+    end: AwareDatetime | None = None
+
+
+class SignalModel(BaseModel):
+    """The model behind it."""
+
+    id: str
+    promoted: bool
+    evidence: str
+
+
+class Score(BaseModel):
+    """What became of it."""
+
+    entry_time: str
+    entry_price: float
+    exit_time: str
+    exit_price: float
+    realized_return: Annotated[float, Field(serialization_alias="return")]
+    correct: bool
+
+
+class Signal(BaseModel):
+    """One signal."""
+
+    id: str
+    instrument: str
+    bar_time: str
+    horizon: int
+    direction: str
+    probability: float
+    expected_return: float
+    decision_price: float
+    valid_until: str
+    status: str
+    feed: str
+    feed_session: str
+    model: SignalModel
+    score: Score | None
+    created_at: str
+
+
+class SignalPage(BaseModel):
+    """Signals."""
+
+    data: list[Signal]
+    has_more: bool
+    next_cursor: str | None
+    feed: Feed | None
+
+
+def _signal(row: sqlite3.Row) -> Signal:
+    score = None
+    if row["entry_time"] is not None:
+        score = Score(
+            entry_time=moment(row["entry_time"]) or "",
+            entry_price=row["entry_price"],
+            exit_time=moment(row["exit_time"]) or "",
+            exit_price=row["exit_price"],
+            realized_return=row["realized_return"],
+            correct=bool(row["correct"]),
+        )
+    return Signal(
+        id=row["id"],
+        instrument=row["instrument"],
+        bar_time=moment(row["bar_time"]) or "",
+        horizon=row["horizon"],
+        direction=row["direction"],
+        probability=row["probability"],
+        expected_return=row["expected_return"],
+        decision_price=row["decision_price"],
+        valid_until=moment(row["valid_until"]) or "",
+        status=row["status"],
+        feed=row["feed"],
+        feed_session=row["feed_session"],
+        model=SignalModel(id=row["model"], promoted=row["status"] == "promoted", evidence=row["evidence"]),
+        score=score,
+        created_at=moment(row["created_at"]) or "",
+    )
+
+
+def _page(
+    table: str, where: list[str], values: list[Any], column: str, down: bool, seen: Any, limit: int, join: str = ""
+) -> list[sqlite3.Row]:
+    if seen is not None:
+        where = [*where, f"({column}, {table}.id) {'<' if down else '>'} (?, ?)"]
+        values = [*values, *seen]
+    way = "DESC" if down else "ASC"
+    sql = f"SELECT * FROM {table} {join} WHERE {' AND '.join(where)} ORDER BY {column} {way}, {table}.id {way} LIMIT ?"
+    return _rows(sql, *values, limit)
+
+
+@app.get("/v1/signals")
+async def list_signals(
+    query: Annotated[SignalQuery, Query()], who: Annotated[Principal, holding("signals:read")]
+) -> SignalPage:
+    """List signals."""
+    where, values = ["signals.organization = ?", "signals.environment = ?"], [who.organization, who.environment]
+    wanted = (
+        ("instrument = ?", query.instrument),
+        ("status = ?", query.status),
+        ("bar_time >= ?", micros(query.start)),
+        ("bar_time < ?", micros(query.end)),
+    )
+    for text, value in wanted:
+        if value is not None:
+            where.append("signals." + text)
+            values.append(value)
+    scores = """LEFT JOIN (SELECT signal, entry_time, entry_price, exit_time, exit_price, realized_return, correct
+        FROM signal_scores) AS s ON s.signal = signals.id"""
+    down = query.order == "desc"
+    rows = await read(_page, "signals", where, values, "bar_time", down, after(query), query.limit + 1, scores)
+    kept, more, cursor = cut(query, rows, lambda row: (row["bar_time"], row["id"]))
+    state = feed(await session_of(who))
+    return SignalPage(data=[_signal(row) for row in kept], has_more=more, next_cursor=cursor, feed=state)
+
+
+# --- portfolios -------------------------------------------------------------------------------------------------------
+
+
+class OrderQuery(PageQuery):
+    """Which orders or fills."""
+
+    portfolio: str | None = None
+
+
+class Order(BaseModel):
+    """An order."""
+
+    id: str
+    client_order_id: str
+    portfolio: str
+    run: str | None
+    instrument: str
+    side: str
+    type: str
+    units: str
+    filled_units: str
+    status: str
+    reason: str
+    decided_time: str
+    created_at: str
+
+
+class OrderPage(BaseModel):
+    """Orders."""
+
+    data: list[Order]
+    has_more: bool
+    next_cursor: str | None
+
+
+class Fill(BaseModel):
+    """A fill."""
+
+    id: str
+    order: str
+    portfolio: str
+    instrument: str
+    side: str
+    units: str
+    price: str
+    fee: str
+    time: str
+
+
+class FillPage(BaseModel):
+    """Fills."""
+
+    data: list[Fill]
+    has_more: bool
+    next_cursor: str | None
+
+
+class Position(BaseModel):
+    """A position."""
+
+    instrument: str
+    units: str
+    cost: str
+    price: str | None
+    value: str | None
+    unrealized: str | None
+    time: str
+
+
+class Positions(BaseModel):
+    """Positions."""
+
+    data: list[Position]
+    feed: Feed | None
+
+
+class Portfolio(BaseModel):
+    """A portfolio and its worth."""
+
+    id: str
+    name: str
+    currency: str
+    broker_account: str
+    initial_cash: str
+    cash: str
+    equity: str | None
+    realized: str
+    fees: str
+    created_at: str
+    feed: Feed | None
+
+
+def plain(value: Decimal) -> str:
+    """Return a decimal as it is written."""
+    text = format(value, "f")
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text in ("-0", "") else text
+
+
+def _mine(who: Principal, query: OrderQuery) -> tuple[list[str], list[Any]]:
+    where, values = ["organization = ?", "environment = ?"], [who.organization, who.environment]
+    if query.portfolio is not None:
+        where.append("portfolio = ?")
+        values.append(query.portfolio)
+    return where, values
+
+
+@app.get("/v1/orders")
+async def list_orders(
+    query: Annotated[OrderQuery, Query()], who: Annotated[Principal, holding("orders:read")]
+) -> OrderPage:
+    """List orders."""
+    where, values = _mine(who, query)
+    down, limit = query.order == "desc", query.limit + 1
+    rows = await read(_page, "orders", where, values, "decided_time", down, after(query), limit)
+    kept, more, cursor = cut(query, rows, lambda row: (row["decided_time"], row["id"]))
+    same = ("id", "client_order_id", "portfolio", "run", "instrument", "side", "type", "units", "filled_units")
+    data = [
+        Order(
+            **{name: row[name] for name in (*same, "status", "reason")},
+            decided_time=moment(row["decided_time"]) or "",
+            created_at=moment(row["created_at"]) or "",
+        )
+        for row in kept
+    ]
+    return OrderPage(data=data, has_more=more, next_cursor=cursor)
+
+
+@app.get("/v1/fills")
+async def list_fills(
+    query: Annotated[OrderQuery, Query()], who: Annotated[Principal, holding("orders:read")]
+) -> FillPage:
+    """List fills."""
+    where, values = _mine(who, query)
+    rows = await read(_page, "fills", where, values, "time", query.order == "desc", after(query), query.limit + 1)
+    kept, more, cursor = cut(query, rows, lambda row: (row["time"], row["id"]))
+    same = ("id", "order", "portfolio", "instrument", "side", "units", "price", "fee")
+    data = [Fill(**{name: row[name] for name in same}, time=moment(row["time"]) or "") for row in kept]
+    return FillPage(data=data, has_more=more, next_cursor=cursor)
+
+
+def last_close(instrument: str, until: int | None) -> Decimal | None:
+    """Return the last close seen."""
+    times, columns = series[instrument]
+    high = len(times) if until is None else int(np.searchsorted(times, until, "right"))
+    for row in range(high - 1, -1, -1):
+        if columns[3][row] == columns[3][row]:
+            return Decimal(repr(float(columns[3][row])))
+    return None
+
+
+@app.get("/v1/portfolios/{key}/positions")
+async def list_positions(key: str, who: Annotated[Principal, holding("portfolios:read")]) -> Positions:
+    """List the positions of a portfolio."""
+    found, rows = await read(_portfolio_and_positions, who.organization, who.environment, key)
+    if not found:
+        raise HTTPException(404, "there is no such portfolio")
+    session = await session_of(who)
+    data = []
+    for row in rows:
+        units, cost = Decimal(row["units"]), Decimal(row["cost"])
+        if not units:
+            continue
+        await source_of(row["instrument"], "1d")
+        price = last_close(row["instrument"], None if session is None else session["market_time"])
+        value = None if price is None else units * price
+        data.append(
+            Position(
+                instrument=row["instrument"],
+                units=row["units"],
+                cost=row["cost"],
+                price=None if price is None else plain(price),
+                value=None if value is None else plain(value),
+                unrealized=None if value is None else plain(value - cost),
+                time=moment(row["time"]) or "",
+            )
+        )
+    return Positions(data=data, feed=feed(session))
+
+
+def _portfolio_and_positions(organization: str, environment: str, key: str) -> tuple[list[Any], list[Any]]:
+    found = _rows(
+        "SELECT * FROM portfolios WHERE id = ? AND organization = ? AND environment = ?", key, organization, environment
+    )
+    sql = "SELECT * FROM positions WHERE organization = ? AND environment = ? AND portfolio = ? ORDER BY instrument"
+    return found, _rows(sql, organization, environment, key)
+
+
+# A ledger is only ever added to: what was summed stays summed while the number of older lines is the same.
+folded: dict[str, tuple[int, int, dict[tuple[str, str], Decimal]]] = {}
+
+
+def _fold(key: str, where: tuple[str, str, str]) -> dict[tuple[str, str], Decimal]:
+    until, count, sums = folded.get(key, (-1, 0, {}))
+    mine = "organization = ? AND environment = ? AND portfolio = ?"
+    older = _rows(f"SELECT count(*) FROM postings WHERE {mine} AND time < ?", *where, until)[0][0]
+    if older != count:
+        until, count, sums = -1, 0, {}
+    lines = _rows(f"SELECT account, currency, amount, time FROM postings WHERE {mine} AND time >= ?", *where, until)
+    last = max((line["time"] for line in lines), default=until)
+    settled = dict(sums)
+    for line in lines:
+        if line["time"] < last:
+            _add(settled, line)
+            count += 1
+    folded[key] = (last, count, settled)
+    whole = dict(settled)
+    for line in lines:
+        if line["time"] >= last:
+            _add(whole, line)
+    return whole
+
+
+def _add(sums: dict[tuple[str, str], Decimal], line: sqlite3.Row) -> None:
+    key = (line["account"], line["currency"])
+    sums[key] = sums.get(key, Decimal(0)) + Decimal(line["amount"])
+
+
+def _portfolio_and_sums(organization: str, environment: str, key: str) -> tuple[list[Any], dict[Any, Decimal]]:
+    where = "id = ? AND organization = ? AND environment = ?"
+    found = _rows(f"SELECT * FROM portfolios WHERE {where}", key, organization, environment)
+    return found, _fold(key, (organization, environment, key)) if found else {}
+
+
+@app.get("/v1/portfolios/{key}")
+async def get_portfolio(key: str, who: Annotated[Principal, holding("portfolios:read")]) -> Portfolio:
+    """Return a portfolio and what it is worth."""
+    found, sums = await read(_portfolio_and_sums, who.organization, who.environment, key)
+    if not found:
+        raise HTTPException(404, "there is no such portfolio")
+    row, session = found[0], await session_of(who)
+    currency = row["currency"]
+    cash = sums.get(("assets:cash", currency), Decimal(0))
+    equity: Decimal | None = cash
+    for (account, unit), amount in sums.items():
+        if account.startswith("assets:positions:") and unit != currency and amount:
+            await source_of(unit, "1d")
+            price = last_close(unit, None if session is None else session["market_time"])
+            equity = None if equity is None or price is None else equity + amount * price
+    return Portfolio(
+        **{name: row[name] for name in ("id", "name", "currency", "broker_account", "initial_cash")},
+        cash=plain(cash),
+        equity=None if equity is None else plain(equity),
+        realized=plain(-sums.get(("income:realized", currency), Decimal(0))),
+        fees=plain(sums.get(("expenses:fees", currency), Decimal(0))),
+        created_at=moment(row["created_at"]) or "",
+        feed=feed(session),
+    )

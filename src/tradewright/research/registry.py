@@ -75,7 +75,8 @@ class Registry:
     def save_schedule(self, name: str, study: Study, schedule: ModelSchedule | None = None) -> str:
         """Store a schedule with all its models and the study's evaluation, in one transaction; return its id.
 
-        schedule: the study's when left out, or that with later entries. The first save of a schedule tells `model.trained`; another save of the same one changes nothing.
+        schedule: the study's when left out, or that with later entries. The first save of a schedule tells
+        `model.trained`; another save of the same one changes nothing.
         """
         chosen = study.schedule if schedule is None else schedule
         rows = [self._model_row(e.model, e.trained_before_us) for e in chosen.entries]

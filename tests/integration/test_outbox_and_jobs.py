@@ -1,0 +1,174 @@
+"""The outbox numbers without gaps; jobs survive their worker."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from tradewright.clock import FixedClock, WallClock
+from tradewright.errors import Cancelled, InvalidInput, TradewrightError
+from tradewright.jobs.compute import run_child
+from tradewright.jobs.worker import Worker
+from tradewright.storage import jobs, outbox
+from tradewright.storage.database import Database
+
+ORG = ("org", "paper")
+
+
+def test_numbers_are_gapless_for_each_scope_also_with_rollbacks(database: Database) -> None:
+    def fail(tx: Any) -> None:
+        outbox.append(tx, *ORG, [("a.b", "lost", None, {})], 1)
+        raise KeyError
+
+    for number in range(30):
+        database.write(outbox.append, *ORG, [("a.b", f"s{number}", None, {"n": number})], number)
+        database.write(outbox.append, "other", "paper", [("a.b", "x", None, {})], number)
+        with pytest.raises(KeyError):
+            database.write(fail)
+        if number % 7 == 0:
+            database.write(outbox.sequence, 5)
+    while database.write(outbox.sequence, 5):
+        continue
+    for organization in ("org", "other"):
+        told = database.read(outbox.list_events, organization, "paper")
+        assert [event["sequence"] for event in told] == list(range(1, 31))
+    assert [e["subject"] for e in database.read(outbox.list_events, *ORG)] == [f"s{n}" for n in range(30)]
+
+
+def test_two_sequencers_at_once_number_everything_once(database: Database) -> None:
+    for number in range(200):
+        database.write(outbox.append, *ORG, [("a.b", f"s{number}", None, {})], number)
+
+    def work() -> None:
+        for _ in range(60):
+            database.write(outbox.sequence, 7)
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    while database.write(outbox.sequence, 500):
+        continue
+    told = database.read(outbox.list_events, *ORG)
+    assert [event["sequence"] for event in told] == list(range(1, 201))
+
+
+def test_internal_events_are_not_listed(database: Database) -> None:
+    database.write(outbox.append, *ORG, [("a.b", "s", None, {})], 1, visibility="internal")
+    database.write(outbox.sequence)
+    assert database.read(outbox.list_events, *ORG) == []
+
+
+def test_a_job_is_done_by_one_worker_and_another_goes_on_when_it_is_gone(database: Database) -> None:
+    clock = FixedClock()
+    job = database.write(jobs.enqueue, *ORG, "x", {"a": 1}, clock.now_us())
+    taken = database.write(jobs.claim, "one", clock.now_us(), 10)
+    assert taken is not None
+    assert (taken["id"], taken["payload"]) == (job, {"a": 1})
+    assert database.write(jobs.claim, "two", clock.now_us(), 10) is None
+    clock.advance(1)
+    again = database.write(jobs.claim, "two", clock.now_us(), 10)
+    assert again is not None
+    assert again["worker"] == "two"
+    assert database.write(jobs.finish, job, "succeeded", clock.now_us(), result=3)
+    assert not database.write(jobs.finish, job, "failed", clock.now_us())
+    assert database.read(jobs.get, *ORG, job)["result"] == 3
+    assert database.read(jobs.get, "other", "paper", job) is None
+
+
+def _worker(database: Database, handler: Any) -> tuple[Worker, threading.Thread]:
+    worker = Worker(database, WallClock(), {"x": handler})
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    return worker, thread
+
+
+def _wait(database: Database, job: str, status: str) -> dict[str, Any]:
+    deadline = time.monotonic() + 20
+    while True:
+        row = database.read(jobs.get, *ORG, job)
+        if row["status"] == status:
+            return row
+        assert time.monotonic() < deadline, row
+        time.sleep(0.01)
+
+
+def test_results_errors_and_crashes_of_jobs_are_told(database: Database) -> None:
+    def handler(job: dict[str, Any], report: Any) -> Any:
+        report(0.5, "half")
+        kind = job["payload"]["kind"]
+        if kind == "refused":
+            raise InvalidInput("not like that")
+        if kind == "broken":
+            raise ZeroDivisionError("secret detail")
+        return {"kind": kind}
+
+    worker, thread = _worker(database, handler)
+    made = {kind: database.write(jobs.enqueue, *ORG, "x", {"kind": kind}, 1) for kind in ("fine", "refused", "broken")}
+    worker.wake()
+    assert _wait(database, made["fine"], "succeeded")["result"] == {"kind": "fine"}
+    assert _wait(database, made["refused"], "failed")["error"]["message"] == "not like that"
+    assert "secret" not in str(_wait(database, made["broken"], "failed")["error"])
+    worker.stop()
+    thread.join()
+
+
+def test_a_running_job_can_be_cancelled_and_a_stopped_worker_gives_it_back(database: Database) -> None:
+    begun = threading.Event()
+
+    def handler(job: dict[str, Any], report: Any) -> Any:
+        begun.set()
+        while not report(0.1, "working"):
+            time.sleep(0.01)
+        raise Cancelled("stopped")
+
+    worker, thread = _worker(database, handler)
+    first = database.write(jobs.enqueue, *ORG, "x", {}, 1)
+    worker.wake()
+    assert begun.wait(20)
+    database.write(jobs.request_cancel, *ORG, first, 2)
+    _wait(database, first, "cancelled")
+    begun.clear()
+    second = database.write(jobs.enqueue, *ORG, "x", {}, 3)
+    worker.wake()
+    assert begun.wait(20)
+    worker.stop()
+    thread.join()
+    assert database.read(jobs.get, *ORG, second)["status"] == "queued"
+
+
+CHILD = """
+import json, sys, time
+request = json.loads(sys.stdin.readline())
+def say(**message): print(json.dumps(message), flush=True)
+mode = request["payload"]["mode"]
+say(progress=0.5, message="half")
+if mode == "result": say(result=request["payload"])
+if mode == "error": say(error={"code": "in_sample", "message": "no"})
+if mode == "wait":
+    assert sys.stdin.readline() == "cancel\\n"
+    say(error={"code": "cancelled", "message": "stopped"})
+if mode == "die": sys.exit(7)
+"""
+
+
+@pytest.mark.parametrize(
+    ("mode", "raised"), [("error", "no"), ("wait", "stopped"), ("die", "ended early with exit status 7")]
+)
+def test_what_happens_in_a_child_is_raised_here(mode: str, raised: str) -> None:
+    with pytest.raises(TradewrightError, match=raised):
+        run_child([sys.executable, "-c", CHILD], "task", {"mode": mode}, lambda *_: mode == "wait")
+
+
+def test_a_child_reports_and_returns() -> None:
+    said: list[Any] = []
+    result = run_child(
+        [sys.executable, "-c", CHILD], "task", {"mode": "result"}, lambda f, m: bool(said.append((f, m)))
+    )
+    assert result == {"mode": "result"}
+    assert said == [(0.5, "half")]

@@ -39,9 +39,9 @@ def growth_steps(rows: Panel, last_time: NDArray[np.int64]) -> tuple[Floats, Flo
 
 
 def _move(rows: Panel, last_time: NDArray[np.int64]) -> None:
-    finite = np.isfinite(rows.close)
-    if len(rows) and finite[-1].all():
+    if len(rows) and bool(np.isfinite(rows.close[-1]).all()):
         last_time[:] = rows.times[-1]
         return
+    finite = np.isfinite(rows.close)
     for column in np.flatnonzero(finite.any(axis=0)):
         last_time[column] = rows.times[np.flatnonzero(finite[:, column])[-1]]

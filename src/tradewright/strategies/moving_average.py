@@ -19,7 +19,14 @@ TIE = 1e-12
 """Means closer than this share of the price are equal: below it lies rounding, not information."""
 
 LAPS = 64
-"""Running sums are taken anew from the ring every so many laps around it."""
+"""Running sums are taken anew from the closes every so many times the slow length."""
+
+GROUP = 8
+"""Running sums grow by sums of so many rows, which begin where the count of closes is a multiple of it. So the sums of
+one group do not wait for those of the one before, and batch, resume and row by row still add in the same order."""
+
+BLOCK = 256
+"""Rows that a batch takes at once, so that what lies between the steps stays in the fastest cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +73,9 @@ class MovingAverageCross:
         """Return the state before the first row."""
         n = panel.shape[1]
         return {
-            "ring": np.zeros((n, self.slow)),
+            "history": np.zeros((n, self.slow)),
             "seen": np.zeros(n, np.int64),
-            "sums": np.zeros((n, 2)),
+            "sums": np.zeros((n, 4)),
             "anchor": np.zeros(n),
             "factor": np.ones(n),
             "target": np.full(n, np.nan),
@@ -86,7 +93,7 @@ class MovingAverageCross:
             split,
             self.fast,
             float(self.units),
-            state["ring"],
+            state["history"],
             state["seen"],
             state["sums"],
             state["anchor"],
@@ -109,7 +116,7 @@ def _advance(
     split: Floats,
     fast: int,
     units: float,
-    ring: Floats,
+    history: Floats,
     seen: NDArray[np.int64],
     sums: Floats,
     anchor: Floats,
@@ -118,48 +125,156 @@ def _advance(
     quiet: NDArray[np.bool_],
     out: Floats,
 ) -> None:
-    slow = ring.shape[1]
-    actions = len(total) > 0
-    for c in range(close.shape[1]):
-        count, base, grown, held, silent = seen[c], anchor[c], factor[c], target[c], quiet[c]
-        sum_fast, sum_slow = sums[c, 0], sums[c, 1]
-        place = count % slow
-        behind = (place + slow - fast) % slow
-        for t in range(len(close)):
-            price = close[t, c]
-            if not np.isfinite(price):
-                out[t, c] = np.nan
-                continue
-            if actions:
-                grown *= total[t, c]
-                silent = silent or split[t, c] != 1.0
-            price *= grown
+    rows, n = close.shape
+    slow, size = history.shape[1], min(BLOCK, rows)
+    steps, place, parted = np.empty(slow + size), np.empty(size, np.int64), np.zeros(size, np.bool_)
+    price, short, long = np.empty(size), np.empty(size), np.empty(size)
+    flat_close, flat_out = close.reshape(-1), out.reshape(-1)
+    for c in range(n):
+        steps[:slow] = history[c]
+        t = 0
+        while t < rows:
+            room = min(size, slow * LAPS - seen[c] % (slow * LAPS))
+            count = min(room, rows - t)
+            straight = n == 1 and len(total) == 0 and not quiet[c] and _copied(flat_close, t, count, price)
+            if straight:
+                t += count
+            else:
+                t, count, factor[c] = _gathered(close, total, split, c, t, room, factor[c], price, place, parted, out)
             if count == 0:
-                base = price
-            x = price - base
-            sum_fast += x - ring[c, behind]
-            sum_slow += x - ring[c, place]
-            ring[c, place] = x
-            place += 1
-            behind += 1
-            count += 1
-            if behind == slow:
-                behind = 0
-            if place == slow:
-                place = 0
-                if count % (slow * LAPS) == 0:  # sum anew, so that rounding does not pile up
-                    sum_slow = 0.0
-                    for k in range(slow):
-                        sum_slow += ring[c, k]
-                    sum_fast = 0.0
-                    for k in range(slow - fast, slow):
-                        sum_fast += ring[c, k]
-            if count < slow:
-                out[t, c] = np.nan
                 continue
-            now = units if sum_fast / fast - sum_slow / slow > TIE * abs(price) else 0.0
-            if now != held:
-                held, silent = now, False
-            out[t, c] = np.nan if silent and now != 0.0 else now
-        seen[c], anchor[c], factor[c], target[c], quiet[c] = count, base, grown, held, silent
-        sums[c, 0], sums[c, 1] = sum_fast, sum_slow
+            if seen[c] == 0:
+                anchor[c] = price[0]
+            _differences(price, anchor[c], fast, slow, count, steps, short, long)
+            _running(short, long, count, seen[c], sums[c])
+            _decided(price, short, long, fast, slow, units, count, min(max(slow - 1 - seen[c], 0), count))
+            seen[c] += count
+            if straight:
+                flat_out[t - count : t] = price[:count]
+                target[c] = price[count - 1]
+            else:
+                target[c], quiet[c] = _spread(price, place, parted, count, c, target[c], quiet[c], out)
+            newest = steps[count:]
+            for k in range(slow):
+                steps[k] = newest[k]
+            if seen[c] % (slow * LAPS) == 0:
+                _sum_anew(steps, fast, slow, sums[c])
+        history[c] = steps[:slow]
+
+
+@kernel
+def _copied(close: Floats, first: int, count: int, price: Floats) -> bool:
+    part = close[first : first + count]
+    missing = 0
+    for k in range(count):
+        x = part[k]
+        price[k] = x
+        missing += x - x != 0.0
+    return missing == 0
+
+
+@kernel
+def _gathered(
+    close: Floats,
+    total: Floats,
+    split: Floats,
+    column: int,
+    row: int,
+    room: int,
+    grown: float,
+    price: Floats,
+    place: NDArray[np.int64],
+    parted: NDArray[np.bool_],
+    out: Floats,
+) -> tuple[int, int, float]:
+    count, actions = 0, len(total) > 0
+    while row < len(close) and count < room:
+        x = close[row, column]
+        if np.isfinite(x):
+            if actions:
+                grown *= total[row, column]
+            parted[count] = actions and split[row, column] != 1.0
+            price[count] = x * grown
+            place[count] = row
+            count += 1
+        else:
+            out[row, column] = np.nan
+        row += 1
+    return row, count, grown
+
+
+@kernel
+def _differences(
+    price: Floats, base: float, fast: int, slow: int, count: int, steps: Floats, short: Floats, long: Floats
+) -> None:
+    newest, before = steps[slow:], steps[slow - fast :]  # views: an index that cannot be negative is not checked
+    for k in range(count):
+        newest[k] = price[k] - base
+    for k in range(count):
+        short[k] = newest[k] - before[k]
+        long[k] = newest[k] - steps[k]
+
+
+@kernel
+def _running(short: Floats, long: Floats, count: int, seen: int, sums: Floats) -> None:
+    sum_short, sum_long, part_short, part_long = sums[0], sums[1], sums[2], sums[3]
+    k = 0
+    while k < count:
+        if seen % GROUP == 0 and k + GROUP <= count:
+            part_short, part_long = 0.0, 0.0
+            for j in range(k, k + GROUP):
+                part_short += short[j]
+                part_long += long[j]
+                short[j] = sum_short + part_short
+                long[j] = sum_long + part_long
+            k += GROUP
+            seen += GROUP
+        else:
+            part_short += short[k]
+            part_long += long[k]
+            short[k] = sum_short + part_short
+            long[k] = sum_long + part_long
+            k += 1
+            seen += 1
+        if seen % GROUP == 0:
+            sum_short, sum_long, part_short, part_long = short[k - 1], long[k - 1], 0.0, 0.0
+    sums[0], sums[1], sums[2], sums[3] = sum_short, sum_long, part_short, part_long
+
+
+@kernel
+def _decided(
+    price: Floats, short: Floats, long: Floats, fast: int, slow: int, units: float, count: int, waiting: int
+) -> None:
+    tie = TIE * fast * slow
+    for k in range(count):
+        price[k] = units if short[k] * slow - long[k] * fast > tie * abs(price[k]) else 0.0
+    price[:waiting] = np.nan
+
+
+@kernel
+def _spread(
+    wanted: Floats,
+    place: NDArray[np.int64],
+    parted: NDArray[np.bool_],
+    count: int,
+    column: int,
+    held: float,
+    silent: bool,
+    out: Floats,
+) -> tuple[float, bool]:
+    for k in range(count):
+        silent = silent or parted[k]
+        now = wanted[k]
+        if now == now and now != held:
+            held, silent = now, False
+        out[place[k], column] = np.nan if silent and now != 0.0 else now
+    return held, silent
+
+
+@kernel
+def _sum_anew(steps: Floats, fast: int, slow: int, sums: Floats) -> None:
+    sums[:] = 0.0
+    for k in range(slow):
+        sums[1] += steps[k]
+    for k in range(slow - fast, slow):
+        sums[0] += steps[k]

@@ -150,7 +150,7 @@ def traces(folder: Path) -> dict[str, list[Any]]:
             "scores": sorted(map(tuple, tx.execute(joined))),
             "postings": sorted(map(tuple, tx.execute(sa.select(*posting)))),
             "events": sorted(events),
-            "gaps": _gaps([row.sequence for row in tx.execute(sa.select(outbox.c.sequence))]),
+            "gaps": _gaps([row.sequence for row in tx.execute(sa.select(outbox.c.sequence))]),  # None: not yet numbered
         }
 
     with Database(f"sqlite:///{folder / 'tradewright.db'}") as database:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import uvicorn
 
 ENVIRONMENT = "paper"
+_NUMBERING_S = 0.1
 _log = logging.getLogger("tradewright.up")
 
 
@@ -75,6 +76,7 @@ def up(settings: Settings, restart_feed: bool, console: Console) -> None:
         server = _server(services, settings, this.started)
         engine = threading.Thread(target=_engine, args=(this,), name="engine")
         hands = threading.Thread(target=worker.run, name="worker")
+        numberer = threading.Thread(target=_number_events, args=(this,), name="numberer")
 
         def leave(*_: object) -> None:
             this.stop.set()
@@ -83,15 +85,15 @@ def up(settings: Settings, restart_feed: bool, console: Console) -> None:
 
         signal.signal(signal.SIGINT, leave)
         signal.signal(signal.SIGTERM, leave)
-        hands.start()
-        engine.start()
+        for thread in (hands, engine, numberer):
+            thread.start()
         greeter = threading.Thread(target=_greet, args=(this, listener.getsockname()[1], fresh), name="greeter")
         greeter.start()
         try:
             server.run(sockets=[listener])
         finally:
             leave()
-            for thread in (greeter, engine, hands):
+            for thread in (greeter, engine, hands, numberer):
                 thread.join()
         console.say("stopped")
         if progress.now().phase == "failed":
@@ -216,6 +218,20 @@ def _prepare(this: _House) -> dict[str, Any] | None:
     return None if this.stop.is_set() else made
 
 
+def _number_events(this: _House) -> None:
+    """Give committed events their numbers; those of the last moments get them at the next start."""
+    while not this.stop.wait(_NUMBERING_S):
+        try:
+            _number_waiting(this.database)
+        except StorageFailed as error:  # the events keep waiting; the next round tries again
+            _log.error("events wait for their numbers: %s", error.message)
+
+
+def _number_waiting(database: Database) -> None:
+    while database.read(outbox.waiting) and database.write(outbox.sequence):
+        continue
+
+
 def _trade(this: _House, made: dict[str, Any]) -> None:
     from tradewright.research.registry import Registry
 
@@ -228,8 +244,6 @@ def _trade(this: _House, made: dict[str, Any]) -> None:
     this.console.ready(made, opened.session, panel)
 
     def after_row(index: int) -> None:
-        while this.database.write(outbox.sequence):
-            continue
         this.console.row(panel, index)
 
     paper.run_replay(engine, opened, panel, this.settings.speed, this.stop, after_row)

@@ -9,7 +9,7 @@ from typing import Any
 
 from tradewright import ids
 from tradewright.clock import Clock
-from tradewright.errors import Cancelled, TradewrightError
+from tradewright.errors import Cancelled, StorageFailed, TradewrightError
 from tradewright.jobs.compute import Report
 from tradewright.storage import jobs
 from tradewright.storage.database import Database, Tx
@@ -51,12 +51,15 @@ class Worker:
     def run(self) -> None:
         """Work until `stop`; returns then."""
         while not self._stop.is_set():
-            job = self._database.write(jobs.claim, self._name, self._clock.now_us(), _LEASE_US)
-            if job is None:
-                self._wake.wait(_POLL_S)
-                self._wake.clear()
-                continue
-            self._work(job)
+            try:
+                job = self._database.write(jobs.claim, self._name, self._clock.now_us(), _LEASE_US)
+                if job is not None:
+                    self._work(job)
+                    continue
+            except StorageFailed as error:  # a job that was running is found again when its lease runs out
+                _log.error("the queue cannot be reached: %s", error.message)
+            self._wake.wait(_POLL_S)
+            self._wake.clear()
         self._database.write(jobs.release, self._name)
 
     def _work(self, job: dict[str, Any]) -> None:

@@ -75,6 +75,11 @@ def sequence(tx: Tx, limit: int = 1000) -> int:
     return len(updates)
 
 
+def waiting(tx: Tx) -> bool:
+    """Return whether an event has no number yet."""
+    return tx.execute(sa.select(outbox.c.id).where(outbox.c.sequence.is_(None)).limit(1)).first() is not None
+
+
 def _head(tx: Tx, scope: str) -> int:
     query = sa.select(outbox_heads.c.sequence).where(outbox_heads.c.scope == scope).with_for_update()
     found = tx.execute(query).scalar_one_or_none()

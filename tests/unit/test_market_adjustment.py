@@ -12,7 +12,6 @@ import pytest
 from tradewright.errors import InvalidInput, UnknownName
 from tradewright.market.adjustment import adjusted
 from tradewright.market.instruments import Instrument, Interval
-from tradewright.market.load import panel_from_frame
 from tradewright.market.panel import Action, Panel
 
 DAY = 86_400_000_000
@@ -57,7 +56,7 @@ def test_what_makes_no_sense_is_refused() -> None:
 def test_twenty_years_of_real_splits_and_dividends_give_the_published_factors(shared: Path) -> None:
     folder = shared / "data" / "us_equities_unadjusted"
     apple = Instrument("equity:AAPL", calendar="XNYS")
-    panel = panel_from_frame(pl.read_parquet(folder / "AAPL_1d.parquet"), instrument=apple, interval="1d")
+    panel = Panel.from_frame(pl.read_parquet(folder / "AAPL_1d.parquet"), instrument=apple, interval="1d")
     published = pl.read_parquet(folder / "corporate_actions" / "AAPL_factors.parquet").sort("timestamp")
     days = panel.times // DAY  # every session of New York closes on the same day in UTC
     last_days = published["timestamp"].dt.epoch("us").to_numpy() // DAY

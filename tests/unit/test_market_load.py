@@ -15,7 +15,7 @@ import pytest
 from tradewright.clock import format_us, parse_us
 from tradewright.errors import InvalidInput, TooFewRows, UnknownName
 from tradewright.market.instruments import Instrument
-from tradewright.market.load import load_panel, panel_from_frame
+from tradewright.market.load import load_panel
 from tradewright.market.panel import Panel
 from tradewright.market.verdicts import Verdict
 
@@ -125,17 +125,17 @@ def test_several_instruments_in_one_frame_become_columns() -> None:
 )
 def test_a_frame_that_is_no_bar_frame_is_refused_with_what_to_do(frame: Any, given: dict[str, Any], says: str) -> None:
     with pytest.raises(InvalidInput, match=says):
-        panel_from_frame(frame, interval="1m", **given)
+        Panel.from_frame(frame, interval="1m", **given)
 
 
 def test_no_usable_row_is_said() -> None:
     with pytest.raises(TooFewRows):
-        panel_from_frame(pl.DataFrame({"time": [1], "close": [-1.0]}), instrument="crypto:A-USD", interval="1m")
+        Panel.from_frame(pl.DataFrame({"time": [1], "close": [-1.0]}), instrument="crypto:A-USD", interval="1m")
 
 
 def test_an_instrument_can_bring_its_own_currency_and_calendar() -> None:
     share = Instrument("equity:BP.XLON", currency="GBP", calendar="XLON")
-    panel = panel_from_frame(pl.DataFrame({"time": STARTS_US, **_columns()}), instrument=share, interval="1m")
+    panel = Panel.from_frame(pl.DataFrame({"time": STARTS_US, **_columns()}), instrument=share, interval="1m")
     assert panel.instruments == (share,)
 
 

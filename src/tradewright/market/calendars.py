@@ -16,8 +16,8 @@ import numpy as np
 
 from tradewright.clock import DAY_US, from_us
 from tradewright.errors import InvalidInput, UnknownName
+from tradewright.market.arrays import Times
 from tradewright.market.instruments import Interval
-from tradewright.market.panel import Times
 
 ALWAYS = "24/7"
 FIRST_SESSION = "1970-01-01"

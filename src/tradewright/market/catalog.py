@@ -18,11 +18,11 @@ from tradewright import ids
 from tradewright.clock import from_us
 from tradewright.errors import InvalidInput, UnknownName
 from tradewright.ids import SYSTEM, Owner
+from tradewright.market.alignment import aligned
 from tradewright.market.delta import DeltaStore
 from tradewright.market.frames import SCHEMA, canonical, empty, resolve
 from tradewright.market.instruments import Interval
 from tradewright.market.panel import Panel
-from tradewright.market.panels import to_panel
 from tradewright.market.records import instrument_from_row, verdict_of_series
 from tradewright.storage import series as store
 from tradewright.storage.database import Database, Tx
@@ -143,7 +143,7 @@ class Catalog:
             mine = [row["instrument"] for row in rows if (row["owner"], row["source"], row["interval"]) == origin]
             bounds = (start_us, end_us, as_of_us, recorded_before_us)
             parts.append(resolve(self._history(Owner(origin[0]), origin[1], mine, origin[2], *bounds)))
-        return to_panel(
+        parts_of_panel = aligned(
             pl.concat(parts),
             [by_id[i] for i in wanted],
             Interval.parse(rows[0]["interval"]),
@@ -152,6 +152,7 @@ class Catalog:
             verdict=verdict_of_series(rows),
             sources=[row["source"] for row in rows],
         )
+        return Panel(**parts_of_panel)
 
     def _history(
         self,

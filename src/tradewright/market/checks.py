@@ -42,10 +42,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from tradewright.market.arrays import Flags, Floats, Times
 from tradewright.market.calendars import expected_times
 from tradewright.market.frames import VALUES, resolve
 from tradewright.market.instruments import Instrument, Interval, Kind
-from tradewright.market.panel import Flags, Floats, Times
 from tradewright.market.verdicts import DataVerdict, Finding, Verdict
 
 ROUNDING = 2e-3  # relative; published prices are rounded, adjusted ones twice

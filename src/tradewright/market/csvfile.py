@@ -13,7 +13,7 @@ import polars as pl
 from tradewright.errors import InvalidInput
 from tradewright.market.frames import VALUES
 from tradewright.market.instruments import Interval
-from tradewright.market.load import bar_times
+from tradewright.market.intake import bar_times
 
 MISSING = ("", "nan", "null", "none", "na", "n/a", "-")
 TIME_NAMES = {"date": "timestamp", "datetime": "timestamp", "time": "time", "timestamp": "timestamp"}
@@ -24,6 +24,8 @@ TIME_FORMATS = (
 )  # fmt: skip
 SECONDS_BELOW = 10**11  # an integer below this is seconds (until the year 5138), below the next milliseconds
 MILLISECONDS_BELOW = 10**14
+FIRST_US = -2_208_988_800_000_000  # 1900: a time before it is a slip of the pen, and would be a gap of ages
+LAST_US = 7_258_118_400_000_000  # 2200
 _UNREADABLE = {"position": pl.Int64(), "instrument": pl.String(), "detail": pl.String(), "row": pl.String()}
 
 
@@ -44,8 +46,8 @@ def read_csv(path: Path | str, instrument: str, interval: Interval, calendar: st
     """Return the bars of a CSV file with a header: time (ends) or timestamp (starts; also date), open .. volume.
 
     Times: RFC 3339, `2024-03-28 14:30:00` (UTC), bare dates, or integers (seconds, milliseconds or microseconds, told
-    by their size). A file with a close and no open, high and low is close-only. Raises InvalidInput for a file that
-    cannot be opened, has no header, or lacks a column.
+    by their size), from 1900 to 2199. A file with a close and no open, high and low is close-only. Raises InvalidInput
+    for a file that cannot be opened, has no header, or lacks a column.
     """
     table = _table(Path(path))
     names = {_plain_name(name): name for name in table.columns if name != "line" and name[:1] != "@"}
@@ -134,7 +136,7 @@ def _times(column: pl.Series) -> pl.Series:
         kind = pl.Date() if form == DAY_FORMAT else pl.Datetime("us")
         parsed = text.str.strptime(kind, form, strict=False).cast(pl.Datetime("us")).dt.epoch("us")
         times = times.zip_with(times.is_not_null(), parsed)
-    return times
+    return times.set(~times.is_between(FIRST_US, LAST_US).fill_null(True), None)
 
 
 def _problem(name: str, column: str) -> pl.Expr:

@@ -10,18 +10,15 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tradewright.errors import InvalidInput
+from tradewright.market.arrays import COLUMNS as COLUMNS
+from tradewright.market.arrays import PRICES as PRICES
+from tradewright.market.arrays import Flags as Flags
+from tradewright.market.arrays import Floats as Floats
+from tradewright.market.arrays import Times as Times
 from tradewright.market.instruments import Instrument, Interval
 from tradewright.market.verdicts import DataVerdict
-
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
-Times = NDArray[np.int64]
-
-PRICES = ("open", "high", "low", "close")
-COLUMNS = (*PRICES, "volume")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,16 +112,39 @@ class Panel:
         return cls(times=times, instruments=instruments, interval=interval, close=close, **filled, **given)
 
     @classmethod
-    def from_frame(cls, frame: Any, *, instrument: Instrument | str | None = None, interval: Interval | str) -> Panel:
+    def from_frame(
+        cls,
+        frame: Any,
+        *,
+        instrument: Instrument | str | None = None,
+        interval: Interval | str,
+        close_only: bool | None = None,
+        pre_adjusted: bool = False,
+        calendar: str | None = None,
+        currency: str = "USD",
+    ) -> Panel:
         """Return the panel of a polars or pandas frame, checked like any other data.
 
-        frame: column `time` (end of the bar) or `timestamp` (its start), open, high, low, close, volume; without open,
-        high and low the panel is close_only. instrument: an id or an Instrument; left out, column `instrument` says it.
-        The rest is described at `tradewright.market.load.panel_from_frame`. Raises InvalidInput, TooFewRows.
+        frame: column `time` (the bar's end) or `timestamp` (its start), `close`, and unless close_only open, high, low;
+        `volume` where there is one. Times are datetimes (without a zone they are UTC), RFC 3339 text, or integer
+        microseconds. Daily bars given by their start are complete at the close of that day's session.
+        instrument: an id or an Instrument for every row; left out, column `instrument` says it. close_only: left out,
+        it is true when there are no opens. calendar: left out, the one that the id implies. Rows that cannot be used
+        are left out and the verdict says which. Raises InvalidInput for missing columns, TooFewRows when no row can be used.
         """
-        from tradewright.market.load import panel_from_frame  # the panel itself needs no data frame library
+        from tradewright.market.intake import frame_parts  # the panel itself needs no data frame library
 
-        return panel_from_frame(frame, instrument=instrument, interval=interval)
+        return cls(
+            **frame_parts(
+                frame,
+                instrument=instrument,
+                interval=interval,
+                close_only=close_only,
+                pre_adjusted=pre_adjusted,
+                calendar=calendar,
+                currency=currency,
+            )
+        )
 
     def __len__(self) -> int:
         return len(self.times)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from tradewright.api.operations import Operation
-from tradewright.api.routes import backtests, market, models, portfolios, research, signals, system
+from tradewright.api.routes.backtests import OPERATIONS as BACKTESTS
+from tradewright.api.routes.market import OPERATIONS as MARKET
+from tradewright.api.routes.models import OPERATIONS as MODELS
+from tradewright.api.routes.portfolios import OPERATIONS as PORTFOLIOS
+from tradewright.api.routes.research import OPERATIONS as RESEARCH
+from tradewright.api.routes.signals import OPERATIONS as SIGNALS
+from tradewright.api.routes.system import OPERATIONS as SYSTEM
 
 
 def all_operations() -> list[Operation]:
     """Return every operation of the API, in the order of the reference."""
-    modules = (system, market, signals, models, research, backtests, portfolios)
-    return [operation for module in modules for operation in module.OPERATIONS]
+    return [*SYSTEM, *MARKET, *SIGNALS, *MODELS, *RESEARCH, *BACKTESTS, *PORTFOLIOS]

@@ -1,4 +1,4 @@
-"""From a long bar frame to a panel."""
+"""From a long bar frame to the aligned arrays of a panel."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import numpy as np
 import polars as pl
 
 from tradewright.errors import TooFewRows
+from tradewright.market.arrays import COLUMNS, Floats
 from tradewright.market.instruments import Instrument, Interval
-from tradewright.market.panel import COLUMNS, Floats, Panel
 from tradewright.market.verdicts import DataVerdict
 
 
-def to_panel(
+def aligned(
     frame: pl.DataFrame,
     instruments: Sequence[Instrument],
     interval: Interval,
@@ -23,11 +23,12 @@ def to_panel(
     pre_adjusted: bool,
     verdict: DataVerdict,
     sources: Sequence[str],
-) -> Panel:
-    """Return the panel of a resolved frame (one row per instrument and time), a column for each of `instruments`.
+) -> dict[str, Any]:
+    """Return the arguments of the panel of a resolved frame (one row per instrument and time).
 
-    Rows are the union of all times. A bar can be filled in when it is present and, unless close_only, has an open. The
-    digest of the content becomes `data_version`. Raises TooFewRows when the frame has no row.
+    A column for each of `instruments`; rows are the union of all times. A bar can be filled in when it is present and,
+    unless close_only, has an open. The digest of the content becomes `data_version`. Raises TooFewRows when the frame
+    has no row.
     """
     if frame.height == 0:
         names = ", ".join(i.id for i in instruments)
@@ -41,7 +42,7 @@ def to_panel(
     if close_only:
         arrays.update({name: np.full(shape, np.nan) for name in COLUMNS if name != "close"})
     present = np.isfinite(arrays["close"])
-    return Panel(
+    return dict(
         times=times,
         instruments=tuple(instruments),
         interval=interval,

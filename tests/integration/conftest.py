@@ -29,7 +29,7 @@ from tradewright.market.instruments import Instrument, Interval
 from tradewright.storage import accounts, backtests, jobs, models, outbox, signals, trading
 from tradewright.storage.database import Database, Tx
 from tradewright.trading import ledger
-from tradewright.trading.engine import RunIdentity, ledger_rows
+from tradewright.trading.rows import RunIdentity, ledger_rows
 
 R = TypeVar("R")
 START = 1_600_041_600_000_000

@@ -26,8 +26,9 @@ from tradewright.strategies.contract import KernelStrategy
 from tradewright.strategies.fixed import FixedTargets
 from tradewright.strategies.moving_average import MovingAverageCross
 from tradewright.trading import ledger
-from tradewright.trading.engine import Engine, RunIdentity, ledger_rows
+from tradewright.trading.engine import Engine
 from tradewright.trading.feed import ReplayFeed
+from tradewright.trading.rows import RunIdentity, ledger_rows
 
 WHO = RunIdentity("org", "paper", "run", "portfolio", "session", "USD")
 FEE = Decimal("0.001")

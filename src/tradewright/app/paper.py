@@ -20,8 +20,9 @@ from tradewright.storage import trading
 from tradewright.storage.database import Database, Tx
 from tradewright.strategies.model import ModelStrategy
 from tradewright.trading import ledger
-from tradewright.trading.engine import Engine, RunIdentity, ledger_rows
+from tradewright.trading.engine import Engine
 from tradewright.trading.feed import ReplayFeed
+from tradewright.trading.rows import RunIdentity, ledger_rows
 
 CASH = Decimal(1_000_000)
 

@@ -29,24 +29,13 @@ from tradewright.storage import signals as signal_rows
 from tradewright.storage.database import Database, Tx
 from tradewright.strategies.contract import KernelStrategy, State
 from tradewright.strategies.model import ModelStrategy
-from tradewright.trading import events, inputs, ledger, sizing
+from tradewright.trading import events, inputs, ledger, rows, sizing
 from tradewright.trading.broker import Broker, BrokerOrder
 from tradewright.trading.feed import Feed
 from tradewright.trading.ledger import ZERO, Position
+from tradewright.trading.rows import RunIdentity
 
 _WINDOW = 64  # rows kept to score signals beyond their horizon, for instruments that pause
-
-
-@dataclass(frozen=True, slots=True)
-class RunIdentity:
-    """Whose run this is and where it writes."""
-
-    organization: str
-    environment: str
-    run: str
-    portfolio: str
-    feed_session: str
-    currency: str
 
 
 @dataclass(slots=True)
@@ -171,9 +160,9 @@ class Engine:
         done = order["filled_units"] == order["units"]
         order["status"] = (OrderStatus.FILLED if done else OrderStatus.ACCEPTED).value
         row_id = ids.derive("fil", *self._tenant, fill.broker_fill_id)
-        trading.add_fill(tx, self._fill_row(fill, order["id"], row_id, now_us))
-        trading.add_postings(tx, self._posting_rows(postings, row_id, fill.time, now_us))
-        trading.put_position(tx, self._position_row(position, fill.time))
+        trading.add_fill(tx, rows.fill_row(self._who, fill, order["id"], row_id, now_us))
+        trading.add_postings(tx, rows.ledger_rows(self._who, postings, row_id, fill.time, now_us))
+        trading.put_position(tx, rows.position_row(self._who, position, fill.time))
         change = {"filled_units": order["filled_units"], "status": order["status"], "updated_at": now_us}
         trading.update_order(tx, *self._tenant, order["id"], change)
         news = [
@@ -218,8 +207,8 @@ class Engine:
             return targets[0], []
         model = schedule.entries[valid].model.id
         now_us = self._clock.now_us()
-        rows = issue.issue(self._issuer, model, row, forecast.probability[0], forecast.expected_return[0], now_us)
-        return targets[0], rows
+        said = issue.issue(self._issuer, model, row, forecast.probability[0], forecast.expected_return[0], now_us)
+        return targets[0], said
 
     def _orders(self, row: Panel, targets: Floats) -> list[Order]:
         held = {name: position.units for name, position in self._books.positions.items()}
@@ -263,9 +252,9 @@ class Engine:
                 books.orders[name] = {**live, "reason": events.REPLACED}
                 change = {"reason": events.REPLACED, "updated_at": now_us}
                 trading.update_order(tx, *self._tenant, live["id"], change)
-        rows = [self._order_row(order, now_us) for order in orders]
-        trading.add_orders(tx, rows)
-        books.orders.update({row["client_order_id"]: row for row in rows})
+        placed = [rows.order_row(self._who, order, now_us) for order in orders]
+        trading.add_orders(tx, placed)
+        books.orders.update({one["client_order_id"]: one for one in placed})
         outbox.append(tx, *self._tenant, told, now_us)
         trading.update_run(tx, *self._tenant, self._who.run, {"handled": sequence})
         progress = {"next_row": index + 1, "market_time": time, "updated_at": now_us}
@@ -331,81 +320,6 @@ class Engine:
         trading.update_feed_session(
             tx, *self._tenant, self._who.feed_session, {"status": "ended", "updated_at": self._clock.now_us()}
         )
-
-    def _order_row(self, order: Order, now_us: int) -> dict[str, Any]:
-        return {
-            "id": ids.derive("ord", *self._tenant, order.client_order_id),
-            "organization": self._who.organization,
-            "environment": self._who.environment,
-            "portfolio": self._who.portfolio,
-            "run": self._who.run,
-            "client_order_id": order.client_order_id,
-            "instrument": order.instrument,
-            "side": order.side.value,
-            "type": "market",
-            "units": order.units,
-            "filled_units": ZERO,
-            "status": OrderStatus.PENDING.value,
-            "reason": "",
-            "decided_time": order.decided_time,
-            "created_at": now_us,
-            "updated_at": now_us,
-        }
-
-    def _fill_row(self, fill: Fill, order: str, row_id: str, now_us: int) -> dict[str, Any]:
-        return {
-            "id": row_id,
-            "organization": self._who.organization,
-            "environment": self._who.environment,
-            "portfolio": self._who.portfolio,
-            "order": order,
-            "broker_fill_id": fill.broker_fill_id,
-            "instrument": fill.instrument,
-            "side": fill.side.value,
-            "units": fill.units,
-            "price": fill.price,
-            "fee": fill.fee,
-            "time": fill.time,
-            "created_at": now_us,
-        }
-
-    def _posting_rows(self, postings: list[ledger.Posting], cause: str, time: int, now_us: int) -> list[dict[str, Any]]:
-        return ledger_rows(self._who, postings, cause, time, now_us)
-
-    def _position_row(self, position: Position, time: int) -> dict[str, Any]:
-        return {
-            "portfolio": self._who.portfolio,
-            "instrument": position.instrument,
-            "organization": self._who.organization,
-            "environment": self._who.environment,
-            "units": position.units,
-            "cost": position.cost,
-            "time": time,
-        }
-
-
-def ledger_rows(
-    who: RunIdentity, postings: list[ledger.Posting], cause: str, time: int, now_us: int
-) -> list[dict[str, Any]]:
-    """Return the rows of one ledger transaction, its id derived from what caused it."""
-    transaction = ids.derive("ltx", who.portfolio, cause)
-    return [
-        {
-            "id": f"{transaction}-{line}",
-            "organization": who.organization,
-            "environment": who.environment,
-            "portfolio": who.portfolio,
-            "transaction": transaction,
-            "line": line,
-            "account": posting.account,
-            "currency": posting.currency,
-            "amount": posting.amount,
-            "cause": cause,
-            "time": time,
-            "created_at": now_us,
-        }
-        for line, posting in enumerate(postings)
-    ]
 
 
 def _order(row: dict[str, Any]) -> Order:

@@ -114,6 +114,7 @@ def simulate(
             float(scale[0, 0]),
             start_row,
             equity,
+            bool(panel.present.all()),
         )
     else:
         money = np.empty(rows)
@@ -147,7 +148,7 @@ def simulate(
         raise InvalidInput(
             f"the target of row {row} is infinite; targets are numbers, NaN to leave a position as it is"
         )
-    findings, fills = _findings(panel, counts, first), _fills(raw)
+    findings, fills = _findings(panel, counts, first), raw.view(FILL)[:, 0]
     if plain and settle[0] < 0:
         cash_of = partial(_cash_of_fills, rows, float(cash), fills, float(scale[0, 0]))
     else:
@@ -228,13 +229,6 @@ def _settle(panel: Panel) -> NDArray[np.int64]:
         row = max(after, int(present[-1]) + 1 if len(present) else 0)
         rows[column] = row if row < len(panel) else -1
     return rows
-
-
-def _fills(raw: Floats) -> Fills:
-    fills = np.empty(len(raw), FILL)
-    for place, name in enumerate(FILL.names or ()):
-        fills[name] = raw[:, place]
-    return fills
 
 
 _WORDS = {

@@ -43,15 +43,15 @@ def run(
     equity: Floats,
     cash_out: Floats,
     units_out: Floats,
-) -> tuple[Floats, Floats, Counts, Counts]:
+) -> tuple[Counts, Floats, Counts, Counts]:
     """Trade `targets` over the bars; fill `equity` and `cash_out` (T,), and `units_out` (T, N) unless it is empty.
 
     price, close, present, tradable, targets: (T, N); price is what orders are filled at. costs: (4, N) of
     Costs.columns. lots, smallest: (N,) lot and smallest notional, 0 for none. scale: (T or 1, N) account currency per
     price unit. start: first decision row. action_*: (A,) in order of row; the row is the first bar on the new terms.
     settle: (N,) row at which what is held is closed at its last close, or -1.
-    Returns fills (F, 6: decided, filled, column, units, price, fee), the final units and the mean weight held into each
-    next row (2, N), count and first row of each event (EVENTS, N) each.
+    Returns fills (F, 6: decided, filled, column, then the bits of units, price, fee), the final units and the mean
+    weight held into each next row (2, N), count and first row of each event (EVENTS, N) each.
     """
     rows, n = close.shape
     one = len(scale) == 1
@@ -181,7 +181,7 @@ def run(
     for c in range(n):
         final[0, c] = units[c]
         final[1, c] = held[c] / max(rows - 1 - start, 1)
-    return fills[:filled].copy(), final, counts, first
+    return packed(fills, filled), final, counts, first
 
 
 @kernel
@@ -201,6 +201,18 @@ def grown(fills: Floats) -> Floats:
     larger = np.empty((2 * len(fills), 6))
     larger[: len(fills)] = fills
     return larger
+
+
+@kernel
+def packed(fills: Floats, filled: int) -> Counts:
+    """Return the first `filled` fills in the layout of `FILL`: three whole numbers, then the bits of three floats."""
+    out = np.empty((filled, 6), np.int64)
+    numbers = out.view(np.float64)
+    for k in range(filled):
+        for j in range(3):
+            out[k, j] = np.int64(fills[k, j])
+            numbers[k, 3 + j] = fills[k, 3 + j]
+    return out
 
 
 @kernel

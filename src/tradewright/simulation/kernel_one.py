@@ -23,7 +23,11 @@ from tradewright.simulation.kernel import (
     count,
     grown,
     note,
+    packed,
 )
+
+LANES = 8
+"""Rows that are looked at together."""
 
 
 @kernel
@@ -39,9 +43,12 @@ def run_one(
     scale: float,
     start: int,
     equity: Floats,
-) -> tuple[Floats, Floats, Counts, Counts]:
-    """Return what `kernel.run` returns, for arrays of one column handed in flat, (T,); costs is (4,). Cash follows from
-    the fills, so it is not written."""
+    steady: bool,
+) -> tuple[Counts, Floats, Counts, Counts]:
+    """Return what `kernel.run` returns, for arrays of one column handed in flat, (T,); costs is (4,).
+
+    steady: present is True on every row. Cash follows from the fills, so it is not written.
+    """
     rows = len(close)
     rate, per_unit, minimum, edge = costs[0], costs[1], costs[2], costs[3]
     units, last, pending, decided, held = 0.0, np.nan, 0.0, -1, 0.0
@@ -75,7 +82,13 @@ def run_one(
                     note(fills, filled, at, t, 0, delta, paid, fee)
                     filled += 1
         stop = t + 1 if decided >= 0 else rows
-        t, last, held = _carry(t, stop, start, cash, units, last, held, scale, weights, close, present, targets, equity)
+        end, weight, _ = _carried(t, start, stop, weights, cash, units, scale, close, targets, price, equity)
+        if steady and weight == weight:
+            last = close[end - 1]
+        else:  # a stretch with a missing close
+            last, weight = _carried_over_gaps(t, end, cash, units, last, scale, close, present, equity)
+        held += weight
+        t = end - 1
         if t < start:  # the order of no row before the start is taken
             t += 1
             continue
@@ -95,48 +108,76 @@ def run_one(
                 continue
             target = target * equity[t - 1] / (last * scale)
         pending, decided = target, t - 1
+    if units != 0.0:  # what is held at the last close is held into no row
+        held -= units * last * scale / equity[rows - 1]
     final = np.empty((2, 1))
     final[0, 0], final[1, 0] = units, held / max(rows - 1 - start, 1)
-    return fills[:filled].copy(), final, counts, first
+    return packed(fills, filled), final, counts, first
 
 
 @kernel
-def _carry(
+def _carried(
     row: int,
-    stop: int,
     start: int,
+    stop: int,
+    weights: bool,
+    cash: float,
+    units: float,
+    scale: float,
+    close: Floats,
+    targets: Floats,
+    price: Floats,
+    equity: Floats,
+) -> tuple[int, float, int]:
+    t, priced = row, 0
+    a, b, c, d = 0.0, 0.0, 0.0, 0.0
+    while t + LANES <= stop:
+        changes = 0
+        for j in range(LANES):
+            k = np.uint64(t + j)  # an index that cannot be negative is not checked
+            changes += (targets[k] == targets[k]) & (weights | (targets[k] != units))
+        if changes and t + LANES > start:
+            break
+        for j in range(0, LANES, 4):
+            k, k1, k2, k3 = np.uint64(t + j), np.uint64(t + j + 1), np.uint64(t + j + 2), np.uint64(t + j + 3)
+            p0, p1, p2, p3 = close[k], close[k1], close[k2], close[k3]
+            w0, w1, w2, w3 = units * p0 * scale, units * p1 * scale, units * p2 * scale, units * p3 * scale
+            e0, e1, e2, e3 = cash + w0, cash + w1, cash + w2, cash + w3
+            equity[k], equity[k1], equity[k2], equity[k3] = e0, e1, e2, e3
+            a, b, c, d = a + w0 / e0, b + w1 / e1, c + w2 / e2, d + w3 / e3
+        priced += price[np.uint64(t)] > 0.0  # keeps prices at hand for the next order, which else waits for memory
+        t += LANES
+    while t < stop:
+        k = np.uint64(t)
+        worth = units * close[k] * scale
+        equity[k] = cash + worth
+        a += worth / equity[k]
+        t += 1
+        if t > start and targets[k] == targets[k] and (weights or targets[k] != units):
+            break
+    return t, (a + b) + (c + d), priced
+
+
+@kernel
+def _carried_over_gaps(
+    row: int,
+    end: int,
     cash: float,
     units: float,
     last: float,
-    held: float,
     scale: float,
-    weights: bool,
     close: Floats,
     present: Flags,
-    targets: Floats,
     equity: Floats,
-) -> tuple[int, float, float]:
-    rows, end = len(close), stop
-    for t in range(max(row, start), stop):
-        target = targets[t]
-        if target == target and (weights or target != units):
-            end = t + 1
-            break
-    if units == 0.0:
-        for t in range(row, end):
-            equity[t] = cash
-        for t in range(end - 1, row - 1, -1):
-            if present[t] and close[t] == close[t]:
-                last = close[t]
-                break
-        return end - 1, last, held
+) -> tuple[float, float]:
+    held = 0.0
     for t in range(row, end):
-        now = close[t]
-        last = now if present[t] and now == now else last
+        if present[t] and close[t] == close[t]:
+            last = close[t]
+        if units == 0.0:
+            equity[t] = cash
+            continue
         worth = units * last * scale
-        total = cash + worth
-        equity[t] = total
-        held += worth / total
-    if end == rows:  # what is held at the last close is held into no row
-        held -= units * last * scale / equity[rows - 1]
-    return end - 1, last, held
+        equity[t] = cash + worth
+        held += worth / equity[t]
+    return last, held

@@ -4,40 +4,68 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from tradewright import settings as settings_module
 from tradewright.errors import SettingsInvalid, TradewrightError
+from tradewright.market.instruments import Interval
 from tradewright.settings import Settings
 
 app = typer.Typer(
-    help="An AI trading engine whose numbers can be trusted.", no_args_is_help=True, add_completion=False,
-    pretty_exceptions_enable=False,
+    help="An AI trading engine whose numbers can be trusted.", add_completion=False, pretty_exceptions_enable=False
 )  # fmt: skip
-keys_app = typer.Typer(help="API keys.", no_args_is_help=True)
+keys_app = typer.Typer(help="API keys.")
 app.add_typer(keys_app, name="keys")
+
+_log = logging.getLogger("tradewright.cli")
+_INTERRUPTED = 130
 
 Folder = Annotated[Path | None, typer.Option("--data-folder", help="Where everything is kept.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def main() -> None:
-    """Run the command line; exit status 0, 1 (failed) or 2 (usage)."""
+    """Run the command line; exit status 0, 1 (failed), 2 (usage or settings) or 130 (interrupted)."""
     try:
-        app(standalone_mode=True)
+        status = app(sys.argv[1:] or ["--help"], prog_name="tradewright", standalone_mode=False) or 0
+        if status == _INTERRUPTED:
+            _failed("cancelled", "interrupted; what was stored stays, run it again to go on", status)
+        sys.stdout.flush()
     except TradewrightError as error:
-        if "--json" in sys.argv:
-            print(json.dumps({"error": {"code": error.code, "message": error.message}}))
-        print(f"error: {error.message}", file=sys.stderr)
-        sys.exit(2 if isinstance(error, SettingsInvalid) else 1)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(1)
+        usage = isinstance(error, SettingsInvalid) or bool(error.facts.get("usage"))
+        status = _failed(error.code, error.message, 2 if usage else 1)
+    except typer.TyperException as error:
+        status = _misused(error)
+    except BrokenPipeError:  # the reader of our output is gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
+    except MemoryError as error:
+        status = _failed("internal_error", f"there is not enough memory for this: {error}; ask for less at a time", 1)
+    except Exception as error:  # noqa: BLE001 - the outermost edge: a person is told, a log has the traceback
+        _log.debug("a fault", exc_info=True)
+        hint = "please report it; with TRADEWRIGHT_LOG_LEVEL=debug it says where it happened"
+        status = _failed("internal_error", f"a fault of Tradewright ({type(error).__name__}: {error}); {hint}", 1)
+    sys.exit(status)
+
+
+def _misused(error: typer.TyperException) -> int:
+    context = getattr(error, "ctx", None)
+    path = "tradewright" if context is None else context.command_path
+    return _failed("usage", f"{error.format_message().rstrip('.')}; `{path} --help` says how", 2)
+
+
+def _failed(code: str, message: str, status: int) -> int:
+    if "--json" in sys.argv:
+        print(json.dumps({"error": {"code": code, "message": message}}), flush=True)
+    print(f"error: {message}", file=sys.stderr)
+    return status
 
 
 def _settings(folder: Path | None = None, **overrides: Any) -> Settings:
@@ -47,7 +75,10 @@ def _settings(folder: Path | None = None, **overrides: Any) -> Settings:
 
 
 def _show(value: Any, as_json: bool, text: Callable[[Any], str]) -> None:
-    print(json.dumps(value, indent=2, default=str) if as_json else text(value))
+    if as_json:  # msgspec writes what is not finite as null: JSON has no word for it
+        print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    else:
+        print(text(value))
 
 
 @app.command()
@@ -57,28 +88,39 @@ def up(
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
     speed: Annotated[str | None, typer.Option(help="Rows of the replay per second, or max.")] = None,
     restart_feed: Annotated[bool, typer.Option("--restart-feed", help="Replay from the start, new portfolio.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
 ) -> None:
-    """Everything on this machine: data, model, paper trading and the API."""
-    from tradewright.app.console import Console
+    """Everything on this machine: data, model, paper trading, the API and the jobs asked for over it."""
+    from tradewright.app.console import Console, JsonConsole
     from tradewright.app.up import up as run
 
-    run(_settings(folder, host=host, port=port, speed=speed), restart_feed, Console())
+    console = JsonConsole() if as_json else Console()
+    run(_settings(folder, host=host, port=port, speed=speed), restart_feed, console)
 
 
 @app.command()
 def api(
     folder: Folder = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
+    as_json: Json = False,
 ) -> None:
-    """Only the HTTP API, on the data folder and database of the settings."""
+    """Only the HTTP API, on the data folder and database of the settings.
+
+    It runs no jobs and no feed: a backtest asked for here waits in the queue until `tradewright up` runs on the same
+    folder or database.
+    """
     from tradewright.app.serve import serve
 
-    serve(_settings(folder, host=host, port=port))
+    def tell(address: str) -> None:
+        _show({"address": address}, as_json, lambda made: f"Tradewright API serves on {made['address']}")
+        sys.stdout.flush()
+
+    serve(_settings(folder, host=host, port=port), tell)
 
 
 @app.command()
-def openapi() -> None:
+def openapi(as_json: Annotated[bool, typer.Option("--json", help="It is JSON in any case.")] = False) -> None:
     """Print the OpenAPI document."""
     from tradewright.api.documents import document_bytes
     from tradewright.app.house import VERSION
@@ -90,7 +132,7 @@ def openapi() -> None:
 def ingest(
     source: Annotated[str, typer.Argument(help="A data set, a source, or a CSV file.")],
     instruments: Annotated[list[str] | None, typer.Argument(help="Instrument ids, for a source or a file.")] = None,
-    interval: Annotated[str, typer.Option(help="1m 5m 15m 1h 1d")] = "1d",
+    interval: Annotated[Interval, typer.Option(help="Length of a bar.")] = Interval.DAY,
     start: Annotated[str | None, typer.Option(help="First bar time, RFC 3339 or a date.")] = None,
     end: Annotated[str | None, typer.Option(help="Last bar time, RFC 3339 or a date.")] = None,
     folder: Folder = None,
@@ -99,7 +141,7 @@ def ingest(
     """Fetch or read bars, check them, keep them."""
     from tradewright.app.commands import ingest as run
 
-    report = run(_settings(folder), source, instruments or [], interval, start, end, _progress(as_json))
+    report = run(_settings(folder), source, instruments or [], interval.value, start, end, _progress(as_json))
     _show(report, as_json, _ingest_text)
 
 
@@ -136,7 +178,7 @@ def backtest(
     strategy: Annotated[str, typer.Argument(help="Name, as GET /v1/strategies lists it.")],
     data: Annotated[str | None, typer.Option(help="Data set.")] = None,
     instruments: Annotated[list[str] | None, typer.Option("--instruments", help="Instead: instrument ids.")] = None,
-    interval: Annotated[str, typer.Option(help="1m 5m 15m 1h 1d")] = "1d",
+    interval: Annotated[Interval, typer.Option(help="Length of a bar.")] = Interval.DAY,
     param: Annotated[list[str] | None, typer.Option(help="name=value, once for each.")] = None,
     cash: Annotated[float, typer.Option(help="Starting cash.")] = 1_000_000.0,
     fee_rate: Annotated[float | None, typer.Option(help="Instead of the default costs.")] = None,
@@ -152,7 +194,7 @@ def backtest(
         strategy,
         data,
         instruments,
-        interval,
+        interval.value,
         param or [],
         cash,
         fee_rate,
@@ -177,12 +219,13 @@ def report(
     backtest_id: Annotated[str, typer.Argument(metavar="ID", help="Id of a backtest.")],
     output: Annotated[Path, typer.Option(help="Where to write the HTML.")] = Path("report.html"),
     folder: Folder = None,
+    as_json: Json = False,
 ) -> None:
-    """Write the HTML report of a stored backtest to a file."""
+    """Write the HTML report of a backtest that was asked for over the API to a file."""
     from tradewright.app.commands import report as run
 
     run(_settings(folder), backtest_id, output)
-    print(f"wrote {output}")
+    _show({"backtest": backtest_id, "report": str(output)}, as_json, lambda made: f"wrote {made['report']}")
 
 
 @keys_app.command("create")
@@ -209,12 +252,14 @@ def keys_list(folder: Folder = None, as_json: Json = False) -> None:
 
 
 @keys_app.command("revoke")
-def keys_revoke(key: Annotated[str, typer.Argument(metavar="ID")], folder: Folder = None) -> None:
+def keys_revoke(
+    key: Annotated[str, typer.Argument(metavar="ID")], folder: Folder = None, as_json: Json = False
+) -> None:
     """End a key now."""
     from tradewright.app.commands import revoke_key
 
     revoke_key(_settings(folder), key)
-    print(f"revoked {key}")
+    _show({"id": key, "state": "revoked"}, as_json, lambda made: f"revoked {made['id']}")
 
 
 @app.command()
@@ -240,11 +285,15 @@ def doctor(
 @app.command()
 def bench(
     only: Annotated[list[str] | None, typer.Argument(help="Names of benchmarks; all when left out.")] = None,
+    as_json: Json = False,
 ) -> None:
     """Measure side by side with peers; needs a source checkout (its `benchmarks` folder)."""
     from tradewright.app.commands import bench as run
 
-    raise typer.Exit(run(only or []))
+    status = run(only or [], quiet=as_json)
+    if as_json:
+        _show({"status": status}, as_json, str)
+    raise typer.Exit(status)
 
 
 def _progress(quiet: bool) -> Callable[[float, str], None]:
@@ -257,10 +306,14 @@ def _progress(quiet: bool) -> Callable[[float, str], None]:
 
 
 def _ingest_text(report: dict[str, Any]) -> str:
-    lines = [
-        f"{report['rows_read']} rows read: {report['accepted']} accepted, {report['rejected']} to quarantine",
-        f"{report['duplicates']} identical duplicates; verdict: {report['verdict']}",
-    ]
+    if report["rows_read"] == 0:
+        lines = [f"nothing to do, it is in the catalog already; verdict: {report['verdict']}"]
+    else:
+        kept = f"{report['accepted']} accepted ({report['stored']} of them new), {report['rejected']} to quarantine"
+        lines = [
+            f"{report['rows_read']} rows read: {kept}, {report['duplicates']} identical duplicates",
+            f"verdict: {report['verdict']}",
+        ]
     for finding in report["findings"]:
         lines.append(f"  {finding['severity']:8} {finding['instrument']:16} {finding['code']}: {finding['detail']}")
     return "\n".join(lines)
@@ -301,8 +354,8 @@ def _signals_text(rows: list[dict[str, Any]]) -> str:
 
 
 def _keys_text(rows: list[dict[str, Any]]) -> str:
-    lines = [f"{'id':31} {'environment':11} {'name':20} {'created':21} state"]
+    lines = [f"{'id':31} {'environment':11} {'name':20} {'created':27} state"]
     lines += [
-        f"{row['id']:31} {row['environment']:11} {row['name']:20} {row['created_at']:21} {row['state']}" for row in rows
+        f"{row['id']:31} {row['environment']:11} {row['name']:20} {row['created_at']:27} {row['state']}" for row in rows
     ]
     return "\n".join(lines)

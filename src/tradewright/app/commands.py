@@ -13,8 +13,9 @@ from typing import Any
 from tradewright.accounts import keys
 from tradewright.accounts.scopes import SCOPES
 from tradewright.app import house
+from tradewright.app.texts import backtest_text, evidence_reason
 from tradewright.clock import WallClock, format_us, parse_us
-from tradewright.errors import InvalidInput, NotFound, UnknownName
+from tradewright.errors import InvalidInput, NotFound, StorageFailed, UnknownName
 from tradewright.ids import SYSTEM, Owner, derive
 from tradewright.settings import Settings
 from tradewright.storage import accounts, backtests, series
@@ -38,17 +39,21 @@ def ingest(
     from tradewright.market.datasets import DATA_SETS
     from tradewright.sources.registry import SOURCES
 
+    if Path(source).is_dir() and source not in DATA_SETS and source not in SOURCES:
+        raise InvalidInput(f"{source} is a folder; name one CSV file in it")
     is_file = source.endswith(".csv") or Path(source).is_file()
     if not is_file and source not in DATA_SETS and source not in SOURCES:
         raise UnknownName.of("data set, source or file", source, [*DATA_SETS, *SOURCES])
+    if source in DATA_SETS and instruments:
+        raise InvalidInput(f"the data set {source} comes whole; leave {' '.join(instruments)} out", usage=True)
+    if source not in DATA_SETS and not instruments:
+        raise InvalidInput("name at least one instrument after the source, for example crypto:BTC-USDT", usage=True)
     with house.open_database(settings) as database:
         if source in DATA_SETS:
             from tradewright.market.ingest import ingest_data_set
 
             catalog = house.open_catalog(settings, database)
             return _report(ingest_data_set(catalog, database, source, WallClock().now_us(), progress))
-        if not instruments:
-            raise InvalidInput("name at least one instrument after the source, for example crypto:BTC-USDT")
         if is_file:
             return _ingest_file(settings, database, Path(source), instruments, interval, progress)
         return _ingest_source(settings, database, source, instruments, interval, start, end, progress)
@@ -61,13 +66,12 @@ def _ingest_file(
     from tradewright.market.instruments import Instrument, Kind
 
     if len(instruments) != 1:
-        raise InvalidInput(f"a file holds the bars of one instrument; got {len(instruments)} names")
-    if not path.is_file():
-        raise NotFound(f"there is no file {path}")
+        raise InvalidInput(f"a file holds the bars of one instrument; got {len(instruments)} names", usage=True)
+    _refuse_no_text(path)
     bare = Instrument(instruments[0])
     instrument = Instrument(bare.id, calendar="XNYS") if bare.kind in (Kind.EQUITY, Kind.INDEX) else bare
     stat = path.stat()
-    return _report(
+    report = _report(
         ingest_csv(
             path,
             house.open_catalog(settings, database),
@@ -80,6 +84,21 @@ def _ingest_file(
             progress=progress,
         )
     )
+    if report["rows_read"] == 0:
+        raise InvalidInput(f"{path}: there are no rows below the header; nothing was stored")
+    return report
+
+
+def _refuse_no_text(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            start = file.read(4096)
+    except FileNotFoundError as error:
+        raise NotFound(f"there is no file {path}") from error
+    except OSError as error:
+        raise InvalidInput(f"cannot open {path}: {error.strerror}") from error
+    if b"\0" in start:
+        raise InvalidInput(f"{path} is no text file; save it as CSV in UTF-8")
 
 
 def _ingest_source(
@@ -114,6 +133,11 @@ def _ingest_source(
     import polars as pl
 
     frame = pl.concat(asyncio.run(fetch()))
+    if frame.height == 0:
+        raise NotFound(
+            f"{chosen.title} has no bars of {', '.join(instruments)} at {interval} from {format_us(start_us)} to "
+            f"{format_us(end_us)}; nothing was stored; name another time with --start and --end"
+        )
     now_us = clock.now_us()
     return _report(
         ingest_frame(
@@ -151,14 +175,15 @@ def _report(report: Any) -> dict[str, Any]:
         "accepted": report.accepted,
         "rejected": report.rejected,
         "duplicates": report.duplicates,
+        "stored": report.stored,
         "verdict": report.verdict.verdict.label,
         "findings": findings,
     }
 
 
 def catalog(settings: Settings) -> list[dict[str, Any]]:
-    """Return every series that this installation sees."""
-    with house.open_database(settings) as database:
+    """Return every series that this installation sees. Raises NotFound where there is no installation."""
+    with _present(settings) as database:
         rows = database.read(series.list_series, _organization(database))
     return [
         {
@@ -185,7 +210,9 @@ def train(settings: Settings, data: str, horizon: int, splits: int, progress: Pr
 
     with house.open_database(settings) as database:
         organization = _organization(database)
-        panel = house.open_catalog(settings, database).panel(data, owner=organization)
+        catalog = house.open_catalog(settings, database)
+        _ensure_data_set(catalog, database, data, progress)
+        panel = catalog.panel(data, owner=organization)
         ledger = TrialLedger(database, organization, ENVIRONMENT)
         study = walk_forward(
             GradientBoosting(), panel, horizon=horizon, splits=splits, ledger=ledger, progress=progress
@@ -197,11 +224,6 @@ def train(settings: Settings, data: str, horizon: int, splits: int, progress: Pr
         "reason": evidence_reason(study.result),
         "evaluation": study.to_summary(),
     }
-
-
-def evidence_reason(result: Any) -> str:
-    """Return the reasons of a judgement as one text."""
-    return "; ".join([*result.judgement.reasons, result.judgement.to_know_more])
 
 
 def backtest(
@@ -222,7 +244,11 @@ def backtest(
     from tradewright.simulation.costs import Costs
     from tradewright.strategies import registry
 
+    if (data is None) == (instruments is None):
+        raise InvalidInput("name --data (for example us-stocks) or --instruments, one of the two", usage=True)
     chosen = registry.make(strategy, _params(params))
+    if report is not None:
+        _refuse_unwritable(report)
     with house.open_database(settings) as database:
         organization = _organization(database)
         catalog = house.open_catalog(settings, database)
@@ -239,7 +265,16 @@ def backtest(
         )
         if report is not None:
             result.save_report(report)
-    return {"summary": result.to_summary(), "text": _backtest_text(result, report)}
+    return {"summary": result.to_summary(), "text": backtest_text(result, report)}
+
+
+def _refuse_unwritable(report: Path) -> None:
+    folder = report.absolute().parent
+    if report.is_dir() or not folder.is_dir() or not os.access(report if report.exists() else folder, os.W_OK):
+        raise StorageFailed(
+            f"cannot write the report to {report}: the folder must exist and may be written, and the name must not be "
+            "a folder's; name another --report. Nothing was run"
+        )
 
 
 def _ensure_data_set(catalog: Any, database: Database, name: str, progress: Progress) -> None:
@@ -255,7 +290,7 @@ def _params(params: list[str]) -> dict[str, Any]:
     for text in params:
         name, sign, value = text.partition("=")
         if not sign:
-            raise InvalidInput(f"--param takes name=value, got {text!r}")
+            raise InvalidInput(f"--param takes name=value, got {text!r}", usage=True)
         values[name] = _number(value)
     return values
 
@@ -269,35 +304,28 @@ def _number(text: str) -> Any:
     return text
 
 
-def _backtest_text(result: Any, report: Path | None) -> str:
-    lines = [
-        f"evidence: {result.evidence.label}; data: {result.data_verdict.verdict.label}",
-        evidence_reason(result),
-        f"equity {result.equity[-1]:,.2f} after {len(result.fills)} fills",
-    ]
-    lines += [f"  {name}: {figure}" for name, figure in result.statistics.items()]
-    lines += [f"  finding {f.code}: {f.detail}" for f in result.data_verdict.findings]
-    if report is not None:
-        lines.append(f"report: {report}")
-    return "\n".join(lines)
-
-
 def signals(settings: Settings, limit: int) -> list[dict[str, Any]]:
-    """Return the newest signals of the paper environment."""
-    with house.open_database(settings) as database:
+    """Return the newest signals of the paper environment. Raises NotFound where there is no installation."""
+    with _present(settings) as database:
         rows = database.read(signal_rows.list_page, _organization(database), ENVIRONMENT, limit, True)
     names = ("id", "instrument", "direction", "probability", "expected_return", "horizon", "status", "evidence")
     return [{"bar_time": format_us(row["bar_time"]), **{name: row[name] for name in names}} for row in rows]
 
 
 def report(settings: Settings, backtest_id: str, output: Path) -> None:
-    """Write the report of a stored backtest to a file."""
-    with house.open_database(settings) as database:
+    """Write the report of a stored backtest to a file. Raises NotFound, StorageFailed."""
+    with _present(settings) as database:
         organization = _organization(database)
         page = database.read(backtests.get_blob, organization, ENVIRONMENT, backtest_id, "report")
     if page is None:
-        raise NotFound(f"there is no finished backtest {backtest_id!r}; GET /v1/backtests lists them")
-    output.write_bytes(page)
+        raise NotFound(
+            f"there is no finished backtest {backtest_id!r}; GET /v1/backtests lists those asked for over the API, and "
+            "`tradewright backtest --report FILE` writes the report of its own"
+        )
+    try:
+        output.write_bytes(page)
+    except OSError as error:
+        raise StorageFailed(f"cannot write the report to {output}: {error.strerror}; name another --output") from error
 
 
 def create_key(settings: Settings, environment: str, name: str, scopes: list[str] | None) -> dict[str, Any]:
@@ -311,8 +339,8 @@ def create_key(settings: Settings, environment: str, name: str, scopes: list[str
 
 
 def list_keys(settings: Settings) -> list[dict[str, Any]]:
-    """Return the keys of this installation without secrets."""
-    with house.open_database(settings) as database:
+    """Return the keys of this installation without secrets. Raises NotFound where there is no installation."""
+    with _present(settings) as database:
         rows = database.read(accounts.list_api_keys, _organization(database))
     return [
         {
@@ -329,17 +357,30 @@ def list_keys(settings: Settings) -> list[dict[str, Any]]:
 
 def revoke_key(settings: Settings, key: str) -> None:
     """Revoke a key. Raises NotFound."""
-    with house.open_database(settings) as database:
+    with _present(settings) as database:
         if not database.write(accounts.revoke_api_key, _organization(database), key, WallClock().now_us()):
             raise NotFound(f"there is no valid key {key!r}; `tradewright keys list` shows them")
 
 
-def bench(only: list[str]) -> int:
-    """Run the benchmarks of a source checkout; return their exit status. Raises NotFound elsewhere."""
+def bench(only: list[str], quiet: bool = False) -> int:
+    """Run the benchmarks of a source checkout; return their exit status. Raises NotFound elsewhere.
+
+    quiet: what they print goes to the error output.
+    """
     root = Path(__file__).resolve().parents[3]
     if not (root / "benchmarks" / "__main__.py").is_file():
         raise NotFound("the benchmarks are part of a source checkout; clone the project and run `make bench` there")
-    return subprocess.run([sys.executable, "-m", "benchmarks", *only], cwd=root, check=False).returncode
+    out = sys.stderr.fileno() if quiet else None
+    return subprocess.run([sys.executable, "-m", "benchmarks", *only], cwd=root, stdout=out, check=False).returncode
+
+
+def _present(settings: Settings) -> Database:
+    if not settings.database_url and not (settings.data_folder / "tradewright.db").exists():
+        raise NotFound(
+            f"there is nothing in the data folder {settings.data_folder} yet; run `tradewright up` or `tradewright "
+            "ingest us-stocks`, or name the folder you mean with --data-folder"
+        )
+    return house.open_database(settings)
 
 
 def _organization(database: Database) -> Owner:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from typing import Any
 
@@ -82,3 +83,44 @@ class Console:
     def failed(self, message: str) -> None:
         """Something stopped the engine."""
         self.say(f"error: {message}")
+
+
+class JsonConsole(Console):
+    """The same for a program: one JSON object a line, told apart by `event`."""
+
+    def say(self, text: str = "") -> None:
+        """{"event": "message", "text"}."""
+        self._write("message", text=text)
+
+    def address(self, url: str) -> None:
+        """{"event": "serving", "address"}."""
+        self._write("serving", address=url)
+
+    def first_key(self, key: str) -> None:
+        """{"event": "first_key", "key"}."""
+        self._write("first_key", key=key)
+
+    def progress(self, fraction: float, message: str) -> None:
+        """{"event": "progress", "fraction", "message"}."""
+        self._write("progress", fraction=fraction, message=message)
+
+    def ready(self, made: dict[str, Any], session: dict[str, Any], panel: Panel) -> None:
+        """{"event": "ready", ...}: the model with its evidence, the data verdict, the rows still to come."""
+        findings = sorted({finding.code for finding in panel.verdict.findings})
+        left = session["rows"] - session["next_row"]
+        verdict = panel.verdict.verdict.label
+        self._write("ready", model=made, data_verdict=verdict, findings=findings, feed="replay", rows_to_come=left)
+
+    def row(self, panel: Panel, index: int) -> None:
+        """Nothing: the stream of the rows is the API's."""
+
+    def ended(self) -> None:
+        """{"event": "replay_ended"}."""
+        self._write("replay_ended")
+
+    def failed(self, message: str) -> None:
+        """{"event": "failed", "message"}."""
+        self._write("failed", message=message)
+
+    def _write(self, event: str, **facts: Any) -> None:
+        print(json.dumps({"event": event, **facts}), flush=True)

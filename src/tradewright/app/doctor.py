@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
+import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tradewright.app import house
-from tradewright.errors import TradewrightError
-from tradewright.settings import Settings
+from tradewright.errors import SettingsInvalid, StorageFailed, TradewrightError
+from tradewright.settings import PREFIX, Settings
 
 _LEAST_FREE = 1_000_000_000
 
@@ -18,6 +20,7 @@ def examine(settings: Settings) -> list[dict[str, Any]]:
     """Return one row for each thing looked at: what, ok, detail (how to mend it when not ok)."""
     looks: list[tuple[str, Callable[[Settings], str]]] = [
         ("Python", _python),
+        ("settings", _settings),
         ("LightGBM", _lightgbm),
         ("compiler cache", _numba),
         ("disk space", _disk),
@@ -31,10 +34,38 @@ def _look(what: str, look: Callable[[Settings], str], settings: Settings) -> dic
         return {"what": what, "ok": True, "detail": look(settings)}
     except TradewrightError as error:
         return {"what": what, "ok": False, "detail": error.message}
+    except Exception as error:  # noqa: BLE001 - whatever is broken is told, and the other looks go on
+        return {"what": what, "ok": False, "detail": f"{type(error).__name__}: {error}"}
 
 
 def _python(_: Settings) -> str:
     return sys.version.split()[0]
+
+
+def _settings(settings: Settings) -> str:
+    unknown = sorted(unknown_variables(os.environ))
+    if unknown:
+        raise SettingsInvalid("; ".join(f"{name} is no setting and is ignored{_meant(name)}" for name in unknown))
+    changed = [name for name, origin in settings.origins.items() if origin != "default"]
+    return f"{len(changed)} differ from the defaults; `tradewright doctor --settings` shows them"
+
+
+def unknown_variables(environ: Mapping[str, str]) -> set[str]:
+    """Return the TRADEWRIGHT_ variables that nothing reads."""
+    return {name for name in environ if name.startswith(PREFIX)} - _variables()
+
+
+def _variables() -> set[str]:
+    from tradewright.sources.registry import SOURCES
+
+    own = {PREFIX + name.upper() for name in Settings.__dataclass_fields__ if name != "origins"}
+    tests = {PREFIX + "TEST_POSTGRES", PREFIX + "SHARED"}  # of a source checkout
+    return own | {PREFIX + "SETTINGS"} | {source.base_url_variable for source in SOURCES.values()} | tests
+
+
+def _meant(name: str) -> str:
+    close = difflib.get_close_matches(name, sorted(_variables()), n=1)
+    return f", did you mean {close[0]}?" if close else ""
 
 
 def _lightgbm(_: Settings) -> str:
@@ -57,9 +88,7 @@ def _disk(settings: Settings) -> str:
         place = place.resolve().parent
     free = shutil.disk_usage(place).free
     if free < _LEAST_FREE:
-        raise TradewrightError(
-            f"only {free / 1e6:.0f} MB are free at {place}; free at least {_LEAST_FREE / 1e9:.0f} GB"
-        )
+        raise StorageFailed(f"only {free / 1e6:.0f} MB are free at {place}; free at least {_LEAST_FREE / 1e9:.0f} GB")
     return f"{free / 1e9:.0f} GB free at {place}"
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import socket
+from collections.abc import Callable
 from typing import Any
 
 from tradewright import settings as settings_module
 from tradewright.api.services import Readiness
 from tradewright.app import house
 from tradewright.clock import WallClock
+from tradewright.errors import SettingsInvalid
 from tradewright.settings import Settings
 
 
@@ -17,26 +20,48 @@ class _Ready:
         return Readiness(True, "running", 1.0, "serving")
 
 
-def serve(settings: Settings) -> None:
-    """Serve until SIGINT or SIGTERM."""
+def serve(settings: Settings, tell: Callable[[str], None]) -> None:
+    """Serve until SIGINT or SIGTERM.
+
+    tell: called with the address when the socket listens. Raises SettingsInvalid for an address that cannot be used
+    and StorageFailed.
+    """
     from granian import Granian
     from granian.constants import Interfaces
 
+    address, port = _usable(settings.host, settings.port)
     house.open_database(settings).close()
     os.environ["TRADEWRIGHT_DATA_FOLDER"] = str(settings.data_folder)
     if settings.database_url:
         os.environ["TRADEWRIGHT_DATABASE_URL"] = settings.database_url
     server = Granian(
         "tradewright.app.serve:application",
-        address=settings.host,
-        port=settings.port,
+        address=address,
+        port=port,
         interface=Interfaces.ASGI,
         workers=1,
         factory=True,
         log_access=False,
         log_level=settings.log_level,  # type: ignore[arg-type]
     )
+    shown = f"[{address}]" if ":" in address else address
+    server.on_startup(lambda: tell(f"http://{shown}:{port}"))
     server.serve()
+
+
+def _usable(host: str, port: int) -> tuple[str, int]:
+    # Granian takes a numeric address only, and does not say which free port it took
+    try:
+        family, _, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(where)
+            taken = probe.getsockname()
+    except OSError as error:
+        raise SettingsInvalid(
+            f"cannot listen on {host}:{port}: {error.strerror}; choose another address with --host or --port"
+        ) from error
+    return str(taken[0]), int(taken[1])
 
 
 def application() -> Any:

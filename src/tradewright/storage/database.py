@@ -10,11 +10,14 @@ import asyncio
 import concurrent.futures
 import threading
 from collections.abc import Callable, Coroutine
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import sqlalchemy as sa
 
 from tradewright.errors import SettingsInvalid, StorageFailed
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -26,6 +29,8 @@ _READERS = 3
 class _Backend(Protocol):
     def submit(self, work: Callable[[Tx], R], write: bool) -> concurrent.futures.Future[R]: ...
 
+    def submit_short(self, work: Callable[[Tx], R]) -> concurrent.futures.Future[R]: ...
+
     def close(self) -> None: ...
 
 
@@ -34,7 +39,8 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        scheme = sa.make_url(url).get_backend_name() if url else ""
+        self.commits = 0  # grows with every transaction that was written through this object
+        scheme = _scheme(url)
         if scheme == "sqlite":
             self._backend: _Backend = _Sqlite(url)
         elif scheme == "postgresql":
@@ -47,7 +53,10 @@ class Database:
 
     def write(self, function: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run `function(tx, ...)` in a transaction and return its result once committed."""
-        return _translated(self._backend.submit(lambda tx: function(tx, *args, **kwargs), True))
+        try:
+            return _translated(self._backend.submit(lambda tx: function(tx, *args, **kwargs), True))
+        finally:
+            self.commits += 1
 
     def read(self, function: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run `function(tx, ...)` on a reading connection."""
@@ -55,11 +64,22 @@ class Database:
 
     async def write_async(self, function: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """As `write`, without blocking the event loop."""
-        return await _awaited(self._backend.submit(lambda tx: function(tx, *args, **kwargs), True))
+        try:
+            return await _awaited(self._backend.submit(lambda tx: function(tx, *args, **kwargs), True))
+        finally:
+            self.commits += 1
 
     async def read_async(self, function: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """As `read`, without blocking the event loop."""
         return await _awaited(self._backend.submit(lambda tx: function(tx, *args, **kwargs), False))
+
+    async def read_short_async(self, function: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """As `read_async`, for what is known to be short: a row, a page.
+
+        SQLite answers in this thread, the event loop's: handing such a read to another one takes longer than the read.
+        """
+        future = self._backend.submit_short(lambda tx: function(tx, *args, **kwargs))
+        return _translated(future) if future.done() else await _awaited(future)
 
     def close(self) -> None:
         """Wait for running transactions and close every connection."""
@@ -72,24 +92,58 @@ class Database:
         self.close()
 
 
+def _scheme(url: str) -> str:
+    try:
+        return sa.make_url(url).get_backend_name() if url else ""
+    except (sa.exc.ArgumentError, ValueError):  # their text may hold the password: not shown, not chained
+        raise SettingsInvalid(
+            "database_url cannot be read; write postgresql://user:password@host:5432/name, with %40 for an @ in the "
+            "password, or leave it empty for the embedded database"
+        ) from None
+
+
 def _translated(future: concurrent.futures.Future[R]) -> R:
     try:
         return future.result()
-    except sa.exc.OperationalError as error:
+    except sa.exc.DatabaseError as error:
+        if not _is_the_machines(error):
+            raise
         raise _storage_failed(error) from error
 
 
 async def _awaited(future: concurrent.futures.Future[R]) -> R:
     try:
         return await asyncio.wrap_future(future)
-    except sa.exc.OperationalError as error:
+    except sa.exc.DatabaseError as error:
+        if not _is_the_machines(error):
+            raise
         raise _storage_failed(error) from error
 
 
-def _storage_failed(error: sa.exc.OperationalError) -> StorageFailed:
+def _is_the_machines(error: sa.exc.DatabaseError) -> bool:
+    # the other classes are a broken rule or statement: for the caller, or a fault of ours
+    return type(error) is sa.exc.DatabaseError or isinstance(error, sa.exc.OperationalError)
+
+
+def _storage_failed(error: sa.exc.DatabaseError) -> StorageFailed:
     cause = str(error.orig)
-    advice = "free some space and run it again" if "full" in cause else "check the database and run it again"
+    advice = next((text for sign, text in _ADVICE.items() if sign in cause), "check the database and run it again")
     return StorageFailed(f"the database refused: {cause}; nothing of this transaction was kept; {advice}")
+
+
+_ADVICE = {
+    "full": "free some space and run it again",
+    "not a database": "the file is damaged: put a copy of it back, or move it away to begin anew",
+    "malformed": "the file is damaged: put a copy of it back, or move it away to begin anew",
+    "unable to open": "check that the folder exists and may be written",
+    "readonly": "check that the file and its folder may be written",
+}
+
+
+def as_dicts(result: sa.CursorResult[Any] | sa.Result[Any]) -> list[dict[str, Any]]:
+    """Return the rows of a result as dictionaries by column name."""
+    names = tuple(result.keys())
+    return [dict(zip(names, row, strict=True)) for row in result]
 
 
 class _Sqlite:
@@ -98,7 +152,7 @@ class _Sqlite:
         self._engine = sa.create_engine(
             url,
             poolclass=sa.pool.SingletonThreadPool,
-            pool_size=_READERS + 2,
+            pool_size=_READERS + 3,
             connect_args={"timeout": 30.0, "check_same_thread": False},
         )
         sa.event.listen(self._engine, "connect", _prepare_sqlite)
@@ -108,6 +162,14 @@ class _Sqlite:
     def submit(self, work: Callable[[Tx], R], write: bool) -> concurrent.futures.Future[R]:
         pool, begin = (self._writer, "BEGIN IMMEDIATE") if write else (self._readers, "BEGIN")
         return pool.submit(self._run, work, begin)
+
+    def submit_short(self, work: Callable[[Tx], R]) -> concurrent.futures.Future[R]:
+        done: concurrent.futures.Future[R] = concurrent.futures.Future()
+        try:
+            done.set_result(self._run(work, "BEGIN"))
+        except Exception as error:  # noqa: BLE001 - raised again where the future is read
+            done.set_exception(error)
+        return done
 
     def _run(self, work: Callable[[Tx], R], begin: str) -> R:
         with self._engine.connect() as tx:
@@ -143,25 +205,54 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
+def _asyncpg_url(url: str) -> sa.URL:
+    # the driver calls `sslmode` ssl, and knows few other words of libpq
+    given = sa.make_url(url)
+    query = dict(given.query)
+    if "sslmode" in query:
+        query["ssl"] = query.pop("sslmode")
+    for name in query:
+        if name != "ssl":
+            raise SettingsInvalid(f"database_url has the option {name!r}; the only one known is sslmode")
+    return given.set(drivername="postgresql+asyncpg", query=query)
+
+
 class _Postgres:
     def __init__(self, url: str) -> None:
         from sqlalchemy.ext.asyncio import create_async_engine  # not paid for by the embedded database
 
+        async_url = _asyncpg_url(url)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="database", daemon=True)
         self._thread.start()
-        async_url = sa.make_url(url).set(drivername="postgresql+asyncpg")
+        self._where = f"{async_url.host}:{async_url.port or 5432}/{async_url.database}"
         self._engine = create_async_engine(async_url, pool_size=8, max_overflow=8, pool_pre_ping=False)
 
     def submit(self, work: Callable[[Tx], R], write: bool) -> concurrent.futures.Future[R]:
         return asyncio.run_coroutine_threadsafe(self._run(work, write), self._loop)
 
+    def submit_short(self, work: Callable[[Tx], R]) -> concurrent.futures.Future[R]:
+        return self.submit(work, False)
+
     async def _run(self, work: Callable[[Tx], R], write: bool) -> R:
-        async with self._engine.connect() as connection:
+        async with await self._connected() as connection:
             if not write:
                 await connection.execution_options(postgresql_readonly=True, isolation_level="REPEATABLE READ")
             async with connection.begin():
                 return await connection.run_sync(work)
+
+    async def _connected(self) -> AsyncConnection:
+        import asyncpg
+
+        connection = self._engine.connect()
+        try:
+            return await connection.start()
+        except (OSError, asyncpg.PostgresError, sa.exc.DBAPIError) as error:
+            cause = getattr(error, "orig", error)
+            raise StorageFailed(
+                f"no connection to the PostgreSQL database {self._where}: {cause or type(error).__name__}; check that "
+                "it runs, and address, user and password in database_url"
+            ) from error
 
     def close(self) -> None:
         async def stop() -> None:

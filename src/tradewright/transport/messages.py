@@ -25,8 +25,13 @@ class Request:
         """
         if base_url is None:
             return self
-        base, own = urlsplit(base_url), urlsplit(self.url)
-        if base.scheme not in ("http", "https") or not base.netloc:
+        own = urlsplit(self.url)
+        try:
+            base = urlsplit(base_url)
+            usable = base.scheme in ("http", "https") and bool(base.hostname) and base.port != 0
+        except ValueError:  # brackets or a port that cannot be read
+            usable = False
+        if not usable or any(letter.isspace() for letter in base_url):
             raise SettingsInvalid(f"the address of a source must begin with http:// or https://, got {base_url!r}")
         return replace(self, url=urlunsplit((base.scheme, base.netloc, base.path.rstrip("/") + own.path, "", "")))
 

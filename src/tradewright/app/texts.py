@@ -1,0 +1,50 @@
+"""Results as text for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+
+def evidence_reason(result: Any) -> str:
+    """Return the reasons of a judgement as one text."""
+    return "; ".join([*result.judgement.reasons, result.judgement.to_know_more])
+
+
+def backtest_text(result: Any, report: Path | None) -> str:
+    """Return what a person wants to know of a backtest: evidence, equity, figures with n and interval, findings.
+
+    report: where the report was written, None when it was not.
+    """
+    lines = [
+        f"evidence: {result.evidence.label}; data: {result.data_verdict.verdict.label}",
+        evidence_reason(result),
+        f"equity {result.equity[-1]:,.2f} after {len(result.fills)} fills",
+    ]
+    lines += [f"  {name:34} {_figure(figure)}" for name, figure in result.statistics.items()]
+    lines += _findings([*result.findings, *result.data_verdict.findings])
+    if report is not None:
+        lines.append(f"report: {report}")
+    return "\n".join(lines)
+
+
+def _figure(figure: Any) -> str:
+    if figure.value is None:
+        return f"none: {figure.reason}"
+    text = f"{figure.value:,.0f}" if abs(figure.value) >= 1e5 else f"{figure.value:.6g}"
+    if figure.low is not None and figure.high is not None:
+        text += f"  (95 % {figure.low:.4g} to {figure.high:.4g})"
+    return text + (f"  n={figure.n}" if figure.n is not None else "")
+
+
+def _findings(findings: Iterable[Any]) -> list[str]:
+    grouped: dict[str, list[Any]] = {}
+    for finding in findings:
+        grouped.setdefault(finding.code, []).append(finding)
+    lines = []
+    for code, group in grouped.items():
+        about = ", ".join(sorted({f.instrument for f in group if f.instrument}))
+        more = f" (and {len(group) - 1} more like it)" if len(group) > 1 else ""
+        lines.append(f"  finding {code}{': ' + about if about else ''}: {group[0].detail}{more}")
+    return lines

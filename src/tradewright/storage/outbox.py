@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from tradewright import ids
 from tradewright.storage.database import Tx
@@ -81,12 +82,10 @@ def waiting(tx: Tx) -> bool:
 
 
 def _head(tx: Tx, scope: str) -> int:
+    insert = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
+    tx.execute(insert(outbox_heads).values(scope=scope, sequence=0).on_conflict_do_nothing())
     query = sa.select(outbox_heads.c.sequence).where(outbox_heads.c.scope == scope).with_for_update()
-    found = tx.execute(query).scalar_one_or_none()
-    if found is None:
-        tx.execute(outbox_heads.insert().values(scope=scope, sequence=0))
-        return 0
-    return int(found)
+    return int(tx.execute(query).scalar_one())
 
 
 def list_events(tx: Tx, organization: str, environment: str, after: int = 0, limit: int = 500) -> list[dict[str, Any]]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 
-from tradewright.storage.database import Tx
+from tradewright.storage.database import Tx, as_dicts
 from tradewright.storage.tables import signal_scores, signals
+from tradewright.storage.types import Time
 
 _SCORE = ("entry_time", "entry_price", "exit_time", "exit_price", "realized_return", "correct")
 
@@ -65,22 +67,34 @@ def list_page(
     end_us: int | None = None,
 ) -> list[dict[str, Any]]:
     """Return signals with their scores by (bar time, id), after that pair; start included, end excluded."""
-    query = _joined().where(signals.c.organization == organization, signals.c.environment == environment)
-    if instrument is not None:
-        query = query.where(signals.c.instrument == instrument)
-    if status is not None:
-        query = query.where(signals.c.status == status)
-    if start_us is not None:
-        query = query.where(signals.c.bar_time >= start_us)
-    if end_us is not None:
-        query = query.where(signals.c.bar_time < end_us)
-    keys = (signals.c.bar_time, signals.c.id)
+    given = {"instrument": instrument, "status": status, "start": start_us, "end": end_us}
+    named = {name: value for name, value in given.items() if value is not None}
+    query = _page(frozenset(named), descending, after is not None)
+    values: dict[str, Any] = {**named, "organization": organization, "environment": environment, "rows": limit}
     if after is not None:
-        pair = sa.tuple_(*keys)
-        place = sa.tuple_(sa.literal(after[0]), sa.literal(after[1]))
-        query = query.where(pair < place if descending else pair > place)
-    query = query.order_by(*(k.desc() for k in keys) if descending else keys).limit(limit)
-    return [dict(row) for row in tx.execute(query).mappings()]
+        values |= {"after_time": after[0], "after_id": after[1]}
+    return as_dicts(tx.execute(query, values))
+
+
+@lru_cache(128)  # building a statement takes longer than running it
+def _page(named: frozenset[str], descending: bool, after: bool) -> sa.Select[Any]:
+    s = signals.c
+    query = _joined().where(
+        s.organization == sa.bindparam("organization"), s.environment == sa.bindparam("environment")
+    )
+    conditions = {
+        "instrument": s.instrument == sa.bindparam("instrument"),
+        "status": s.status == sa.bindparam("status"),
+        "start": s.bar_time >= sa.bindparam("start"),
+        "end": s.bar_time < sa.bindparam("end"),
+    }
+    query = query.where(*(condition for name, condition in conditions.items() if name in named))
+    keys = (s.bar_time, s.id)
+    if after:
+        place = sa.tuple_(sa.bindparam("after_time", type_=Time), sa.bindparam("after_id", type_=sa.Text))
+        query = query.where(sa.tuple_(*keys) < place if descending else sa.tuple_(*keys) > place)
+    query = query.order_by(*(k.desc() for k in keys) if descending else keys)
+    return query.limit(sa.bindparam("rows", type_=sa.Integer))
 
 
 def scoreboard(tx: Tx, organization: str, environment: str) -> list[dict[str, Any]]:

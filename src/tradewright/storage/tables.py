@@ -338,6 +338,7 @@ signals = Table(
         unique=True,
     ),
     Index(None, "organization", "environment", "bar_time", "id"),
+    Index(None, "organization", "environment", "instrument", "bar_time", "id"),
 )
 
 signal_scores = Table(
@@ -398,6 +399,7 @@ orders = Table(
     _time("updated_at"),
     Index(None, "organization", "environment", "client_order_id", unique=True),
     Index(None, "organization", "environment", "portfolio", "status"),
+    Index(None, "organization", "environment", "decided_time", "id"),
 )
 
 fills = Table(
@@ -417,6 +419,7 @@ fills = Table(
     _time("created_at"),
     Index(None, "organization", "environment", "broker_fill_id", unique=True),
     Index(None, "organization", "environment", "portfolio", "time"),
+    Index(None, "organization", "environment", "time", "id"),
 )
 
 postings = Table(

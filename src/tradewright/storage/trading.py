@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 
-from tradewright.storage.database import Tx
+from tradewright.storage.database import Tx, as_dicts
 from tradewright.storage.tables import (
     broker_accounts,
     feed_sessions,
@@ -19,6 +20,7 @@ from tradewright.storage.tables import (
     postings,
     runs,
 )
+from tradewright.storage.types import Time
 
 LIVE = ("pending", "unknown", "accepted")
 
@@ -61,12 +63,29 @@ def list_postings(
     after: tuple[int, str] | None = None,
 ) -> list[dict[str, Any]]:
     """Return the ledger of a portfolio by (time, id), after that pair; all of it without `limit`."""
-    query = sa.select(postings).where(
+    return _by_time(tx, postings, "time", organization, environment, limit, descending, after, portfolio)
+
+
+def count_postings_before(tx: Tx, organization: str, environment: str, portfolio: str, time: int) -> int:
+    """Return how many lines the ledger of a portfolio has with an earlier time."""
+    query = sa.select(sa.func.count()).where(
         postings.c.organization == organization,
         postings.c.environment == environment,
         postings.c.portfolio == portfolio,
+        postings.c.time < time,
     )
-    return _by_time(tx, query, postings, limit, descending, after)
+    return int(tx.execute(query).scalar_one())
+
+
+def postings_from(tx: Tx, organization: str, environment: str, portfolio: str, time: int) -> list[sa.Row[Any]]:
+    """Return (account, currency, amount, time) of the lines of a ledger from this time on, by time."""
+    query = sa.select(postings.c.account, postings.c.currency, postings.c.amount, postings.c.time).where(
+        postings.c.organization == organization,
+        postings.c.environment == environment,
+        postings.c.portfolio == portfolio,
+        postings.c.time >= time,
+    )
+    return list(tx.execute(query.order_by(postings.c.time)))
 
 
 def put_position(tx: Tx, row: dict[str, Any]) -> None:
@@ -131,10 +150,7 @@ def list_orders(
     portfolio: str | None = None,
 ) -> list[dict[str, Any]]:
     """Return orders by (decided time, id), after that pair."""
-    query = sa.select(orders).where(orders.c.organization == organization, orders.c.environment == environment)
-    if portfolio is not None:
-        query = query.where(orders.c.portfolio == portfolio)
-    return _by_time(tx, query, orders, limit, descending, after, column="decided_time")
+    return _by_time(tx, orders, "decided_time", organization, environment, limit, descending, after, portfolio)
 
 
 def add_fill(tx: Tx, row: dict[str, Any]) -> None:
@@ -152,10 +168,7 @@ def list_fills(
     portfolio: str | None = None,
 ) -> list[dict[str, Any]]:
     """Return fills by (time, id), after that pair."""
-    query = sa.select(fills).where(fills.c.organization == organization, fills.c.environment == environment)
-    if portfolio is not None:
-        query = query.where(fills.c.portfolio == portfolio)
-    return _by_time(tx, query, fills, limit, descending, after)
+    return _by_time(tx, fills, "time", organization, environment, limit, descending, after, portfolio)
 
 
 def add_feed_session(tx: Tx, row: dict[str, Any]) -> None:
@@ -266,19 +279,34 @@ def _page(
 
 def _by_time(
     tx: Tx,
-    query: sa.Select[Any],
     table: sa.Table,
+    column: str,
+    organization: str,
+    environment: str,
     limit: int | None,
     descending: bool,
     after: tuple[int, str] | None,
-    column: str = "time",
+    portfolio: str | None,
 ) -> list[dict[str, Any]]:
-    keys = (table.c[column], table.c.id)
+    query = _page_by_time(table, column, limit is not None, descending, after is not None, portfolio is not None)
+    values: dict[str, Any] = {"organization": organization, "environment": environment, "portfolio": portfolio}
     if after is not None:
-        pair = sa.tuple_(*keys)
-        place = sa.tuple_(sa.literal(after[0]), sa.literal(after[1]))
-        query = query.where(pair < place if descending else pair > place)
+        values |= {"after_time": after[0], "after_id": after[1]}
+    return as_dicts(tx.execute(query, {**values, "rows": limit}))
+
+
+@lru_cache(128)  # building a statement takes longer than running it
+def _page_by_time(
+    table: sa.Table, column: str, limited: bool, descending: bool, after: bool, of_portfolio: bool
+) -> sa.Select[Any]:
+    keys = (table.c[column], table.c.id)
+    query = sa.select(table).where(
+        table.c.organization == sa.bindparam("organization"), table.c.environment == sa.bindparam("environment")
+    )
+    if of_portfolio:
+        query = query.where(table.c.portfolio == sa.bindparam("portfolio"))
+    if after:
+        place = sa.tuple_(sa.bindparam("after_time", type_=Time), sa.bindparam("after_id", type_=sa.Text))
+        query = query.where(sa.tuple_(*keys) < place if descending else sa.tuple_(*keys) > place)
     query = query.order_by(*(k.desc() for k in keys) if descending else keys)
-    if limit is not None:
-        query = query.limit(limit)
-    return [dict(row) for row in tx.execute(query).mappings()]
+    return query.limit(sa.bindparam("rows", type_=sa.Integer)) if limited else query

@@ -31,7 +31,7 @@ class Money(sa.types.TypeDecorator[Decimal]):
     def process_result_value(self, value: Any, dialect: sa.Dialect) -> Decimal | None:
         if value is None:
             return None
-        return Decimal(plain(Decimal(value)))
+        return Decimal(value) if isinstance(value, str) else Decimal(plain(Decimal(value)))  # text is canonical already
 
 
 def plain(value: Decimal) -> str:

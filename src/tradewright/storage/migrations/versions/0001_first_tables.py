@@ -166,6 +166,12 @@ def upgrade() -> None:
         ["organization", "environment", "portfolio", "time"],
         unique=False,
     )
+    op.create_index(
+        op.f("ix_fills_organization_environment_time_id"),
+        "fills",
+        ["organization", "environment", "time", "id"],
+        unique=False,
+    )
     op.create_table(
         "house",
         sa.Column("name", sa.Text(), nullable=False),
@@ -310,6 +316,12 @@ def upgrade() -> None:
         "orders",
         ["organization", "environment", "client_order_id"],
         unique=True,
+    )
+    op.create_index(
+        op.f("ix_orders_organization_environment_decided_time_id"),
+        "orders",
+        ["organization", "environment", "decided_time", "id"],
+        unique=False,
     )
     op.create_index(
         op.f("ix_orders_organization_environment_portfolio_status"),
@@ -544,6 +556,12 @@ def upgrade() -> None:
         ["organization", "environment", "feed_session", "model", "instrument", "bar_time", "horizon"],
         unique=True,
     )
+    op.create_index(
+        op.f("ix_signals_organization_environment_instrument_bar_time_id"),
+        "signals",
+        ["organization", "environment", "instrument", "bar_time", "id"],
+        unique=False,
+    )
     op.create_table(
         "trial_returns",
         sa.Column("hash", sa.Text(), nullable=False),
@@ -592,6 +610,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_trials_organization_environment_lineage"), table_name="trials")
     op.drop_table("trials")
     op.drop_table("trial_returns")
+    op.drop_index(op.f("ix_signals_organization_environment_instrument_bar_time_id"), table_name="signals")
     op.drop_index(
         op.f("ix_signals_organization_environment_feed_session_model_instrument_bar_time_horizon"), table_name="signals"
     )
@@ -619,6 +638,7 @@ def downgrade() -> None:
     op.drop_table("outbox")
     op.drop_table("organizations")
     op.drop_index(op.f("ix_orders_organization_environment_portfolio_status"), table_name="orders")
+    op.drop_index(op.f("ix_orders_organization_environment_decided_time_id"), table_name="orders")
     op.drop_index(op.f("ix_orders_organization_environment_client_order_id"), table_name="orders")
     op.drop_table("orders")
     op.drop_table("models")
@@ -634,6 +654,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_idempotency_created_at"), table_name="idempotency")
     op.drop_table("idempotency")
     op.drop_table("house")
+    op.drop_index(op.f("ix_fills_organization_environment_time_id"), table_name="fills")
     op.drop_index(op.f("ix_fills_organization_environment_portfolio_time"), table_name="fills")
     op.drop_index(op.f("ix_fills_organization_environment_broker_fill_id"), table_name="fills")
     op.drop_table("fills")

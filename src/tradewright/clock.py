@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time as _time
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Protocol
 
 from tradewright.errors import InvalidInput
@@ -53,6 +54,7 @@ def from_us(us: int) -> datetime:
     return _EPOCH + timedelta(microseconds=us)
 
 
+@lru_cache(16_384)
 def format_us(us: int) -> str:
     """Return RFC 3339 with `Z`, without a fraction when it is zero."""
     text = from_us(us).replace(tzinfo=None).isoformat(timespec="microseconds" if us % 1_000_000 else "seconds")

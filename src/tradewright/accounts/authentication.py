@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hmac
+import itertools
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import Any
 
 from tradewright.accounts import keys
 from tradewright.accounts.keys import Principal
@@ -15,6 +17,7 @@ from tradewright.storage.database import Database
 
 _FRESH_US = 2_000_000
 _KEPT = 10_000
+_BATCH = 200  # keys in use that are read again together: one read for each of them would cost more than the requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,8 @@ class Authenticator:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._known: OrderedDict[str, _Known] = OrderedDict()  # the one read longest ago first
+        self._used: set[str] = set()  # since they were read
 
     async def principal(self, text: str) -> Principal:
         """Return who holds the key. Raises Unauthenticated, saying no more than that the key is not valid."""
@@ -45,6 +49,8 @@ class Authenticator:
         known = self._known.get(parts.public_id)
         if known is None or now_us - known.loaded_at > _FRESH_US:
             known = await self._load(parts.public_id, now_us)
+        else:
+            self._used.add(parts.public_id)
         if (
             known is None
             or not hmac.compare_digest(known.secret_hash, keys.digest(parts.secret))
@@ -57,17 +63,31 @@ class Authenticator:
     def forget(self) -> None:
         """Drop everything remembered."""
         self._known.clear()
+        self._used.clear()
 
     async def _load(self, public_id: str, now_us: int) -> _Known | None:
-        row = await self._database.read_async(accounts.api_key_by_public_id, public_id)
-        if row is None:
-            self._known.pop(public_id, None)
-            return None
-        ends = [moment for moment in (row["revoked_at"], row["expires_at"]) if moment is not None]
-        principal = Principal(row["organization"], row["environment"], row["id"], frozenset(row["scopes"]))
-        known = _Known(now_us, bytes(row["secret_hash"]), principal, row["environment"], min(ends, default=None))
-        self._known[public_id] = known
-        self._known.move_to_end(public_id)
+        wanted = [public_id, *self._stale_and_used(public_id, now_us)]
+        rows = await self._database.read_short_async(accounts.api_keys_by_public_id, wanted)
+        found = {row["public_id"]: row for row in rows}
+        for name in wanted:
+            self._known.pop(name, None)
+            if name in found:
+                self._known[name] = _known(found[name], now_us)
         while len(self._known) > _KEPT:
             self._known.popitem(last=False)
-        return known
+        return self._known.get(public_id)
+
+    def _stale_and_used(self, besides: str, now_us: int) -> list[str]:
+        # half the time a key is remembered: so that keys in use are read again before a request has to wait for it
+        oldest = itertools.takewhile(
+            lambda name: now_us - self._known[name].loaded_at > _FRESH_US // 2, itertools.islice(self._known, _BATCH)
+        )
+        names = [name for name in oldest if name in self._used and name != besides]
+        self._used.difference_update(names, (besides,))
+        return names
+
+
+def _known(row: dict[str, Any], now_us: int) -> _Known:
+    ends = [moment for moment in (row["revoked_at"], row["expires_at"]) if moment is not None]
+    principal = Principal(row["organization"], row["environment"], row["id"], frozenset(row["scopes"]))
+    return _Known(now_us, bytes(row["secret_hash"]), principal, row["environment"], min(ends, default=None))

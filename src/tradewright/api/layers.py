@@ -54,7 +54,7 @@ class Outermost:
         try:
             await self._app(scope, receive, with_id)
         except Exception as error:
-            if not isinstance(error, Refused):
+            if problems.of(error).code == "internal_error":
                 _log.exception("request %s failed: %s %s", request_id, scope["method"], scope["path"])
             if started:
                 raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,12 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tradewright.api.glances import Glances
 from tradewright.errors import InvalidInput, NotFound
 from tradewright.ids import Owner
 from tradewright.market.catalog import Catalog
 from tradewright.market.panel import COLUMNS
 from tradewright.storage import series
-from tradewright.storage.database import Database
+from tradewright.storage.database import Database, Tx
 
 _KEPT_SERIES = 512
 
@@ -53,6 +55,7 @@ class MarketData:
     def __init__(self, catalog: Catalog, database: Database) -> None:
         self._catalog = catalog
         self._database = database
+        self._glances = Glances(database)
         self._held: OrderedDict[SeriesKey, _Held] = OrderedDict()
 
     async def series_of(
@@ -62,8 +65,8 @@ class MarketData:
 
         Raises NotFound where there is none, InvalidInput where several sources have it and none was named.
         """
-        rows = await self._database.read_async(
-            series.list_series, Owner(owner), instruments=list(instruments), interval=interval, source=source
+        rows = await self._glances.read(
+            series.list_series, Owner(owner), instruments=tuple(instruments), interval=interval, source=source
         )
         found: dict[str, list[SeriesKey]] = {}
         for row in rows:
@@ -94,8 +97,7 @@ class MarketData:
     ) -> list[BarRow]:
         """Return up to `limit` bars by (time, instrument), start included, end excluded, after the pair `after`."""
         rows: list[BarRow] = []
-        for key in keys:
-            held = await self._series(key, as_of_us)
+        for key, held in zip(keys, await self._all_series(keys, as_of_us), strict=True):
             low = 0 if start_us is None else int(np.searchsorted(held.times, start_us, "left"))
             if after is not None:
                 first = after[0] if key.instrument > after[1] else after[0] + 1
@@ -109,20 +111,17 @@ class MarketData:
             rows.sort(key=lambda row: (row.time, row.key.instrument))
         return rows[:limit]
 
-    async def last_close(self, key: SeriesKey, until_us: int | None) -> float | None:
-        """Return the last close at or before `until_us` (None: the last one), None when there is none."""
-        held = await self._series(key, None)
-        high = len(held.times) if until_us is None else int(np.searchsorted(held.times, until_us, "right"))
-        closes = held.columns["close"][:high]
-        known = closes[np.isfinite(closes)]
-        return float(known[-1]) if len(known) else None
+    async def last_closes(self, keys: Sequence[SeriesKey], until_us: int | None) -> list[float | None]:
+        """Return the last close of each at or before `until_us` (None: the last one), None where there is none."""
+        return [_last_close(held, until_us) for held in await self._all_series(keys, None)]
 
-    async def _series(self, key: SeriesKey, as_of_us: int | None) -> _Held:
+    async def _all_series(self, keys: Sequence[SeriesKey], as_of_us: int | None) -> list[_Held]:
         if as_of_us is not None:
-            return await asyncio.to_thread(self._load, key, (), as_of_us)
-        version = await self._database.read_async(
-            series.version, Owner(key.owner), key.source, key.instrument, key.interval
-        )
+            return [await asyncio.to_thread(self._load, key, (), as_of_us) for key in keys]
+        versions = await self._glances.read(_versions, tuple(keys))
+        return [await self._series(key, version) for key, version in zip(keys, versions, strict=True)]
+
+    async def _series(self, key: SeriesKey, version: tuple[Any, ...]) -> _Held:
         held = self._held.get(key)
         if held is None or held.version != version:
             held = await asyncio.to_thread(self._load, key, version, None)
@@ -136,3 +135,16 @@ class MarketData:
         frame = self._catalog.read(Owner(key.owner), key.source, [key.instrument], key.interval, as_of_us=as_of_us)
         columns = {name: frame[name].cast(float).fill_null(float("nan")).to_numpy() for name in COLUMNS}
         return _Held(version, frame["time"].to_numpy(), columns)
+
+
+def _versions(tx: Tx, keys: Sequence[SeriesKey]) -> list[tuple[Any, ...]]:
+    return [series.version(tx, Owner(key.owner), key.source, key.instrument, key.interval) for key in keys]
+
+
+def _last_close(held: _Held, until_us: int | None) -> float | None:
+    last = len(held.times) if until_us is None else int(np.searchsorted(held.times, until_us, "right"))
+    closes = held.columns["close"]
+    for row in range(last - 1, -1, -1):
+        if math.isfinite(closes[row]):
+            return float(closes[row])
+    return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from functools import cache
 from typing import Any, TypeVar, get_type_hints
 from urllib.parse import parse_qsl
 
@@ -17,7 +18,7 @@ _SIMPLE = {"Expected": "expected", "got": "got"}
 
 def parse_query(raw: bytes, struct: type[S]) -> S:
     """Return the query parameters as `struct`. Raises Refused with one entry in `errors` for each fault."""
-    fields = {f.encode_name: f for f in msgspec.structs.fields(struct)}
+    fields, _ = _shape(struct)
     faults: list[FieldError] = []
     values: dict[str, Any] = {}
     try:
@@ -45,10 +46,16 @@ def parse_body(raw: bytes, media_type: str, struct: type[S]) -> S:
         raise Refused("malformed_json", f"the body is not valid JSON: {error}") from None
     if not isinstance(value, dict):
         raise Refused("invalid_input", f"the body must be a JSON object, got {_kind(value)}")
-    fields = {f.encode_name: f for f in msgspec.structs.fields(struct)}
+    fields, _ = _shape(struct)
     faults = [FieldError(f"/{_escaped(n)}", _unknown(n, list(fields), "field")) for n in value if n not in fields]
     known = {name: item for name, item in value.items() if name in fields}
     return _struct(struct, fields, known, faults, lambda name: f"/{_escaped(name)}", from_text=False)
+
+
+@cache
+def _shape(struct: type[msgspec.Struct]) -> tuple[dict[str, Any], dict[str, Any]]:
+    fields = {f.encode_name: f for f in msgspec.structs.fields(struct)}
+    return fields, get_type_hints(struct, include_extras=True)
 
 
 def _struct(
@@ -59,7 +66,7 @@ def _struct(
     pointer: Any,
     from_text: bool,
 ) -> S:
-    hints = get_type_hints(struct, include_extras=True)
+    _, hints = _shape(struct)
     converted: dict[str, Any] = {}
     for name, field in fields.items():
         if name not in values:

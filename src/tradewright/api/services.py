@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from tradewright.accounts.authentication import Authenticator
+from tradewright.api.balances import BalanceReader
+from tradewright.api.glances import Glances
 from tradewright.api.market_data import MarketData
 from tradewright.clock import Clock
 from tradewright.storage.database import Database
@@ -48,4 +50,11 @@ class Services:
     progress: Progress
     wake_worker: Callable[[], None]
     version: str
+    glances: Glances = field(init=False)
+    balances: BalanceReader = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "glances", Glances(self.database))
+        object.__setattr__(self, "balances", BalanceReader())
+
     documents: Documents

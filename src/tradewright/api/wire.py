@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -29,9 +30,14 @@ class Feed(msgspec.Struct, frozen=True):
     age_s: float | None
 
 
+async def session_of(call: Call) -> Mapping[str, Any] | None:
+    """Return the feed session of the caller's environment, None when there never was one."""
+    return await call.services.glances.read(trading.latest_feed_session, *call.tenant)
+
+
 async def feed_of(call: Call) -> Feed | None:
     """Return the state of the feed of the caller's environment, None when there never was one."""
-    row = await call.services.database.read_async(trading.latest_feed_session, *call.tenant)
+    row = await session_of(call)
     if row is None:
         return None
     started = row["market_time"] is not None
@@ -46,7 +52,7 @@ async def feed_of(call: Call) -> Feed | None:
 
 async def market_time_of(call: Call) -> int | None:
     """Return the market time of a replay in the caller's environment: nothing later may be shown or learned from."""
-    row = await call.services.database.read_async(trading.latest_feed_session, *call.tenant)
+    row = await session_of(call)
     if row is None or row["mode"] != "replay":
         return None
     return int(row["market_time"] if row["market_time"] is not None else row["start_time"])

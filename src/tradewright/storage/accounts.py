@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
-from tradewright.storage.database import Tx
+from tradewright.storage.database import Tx, as_dicts
 from tradewright.storage.tables import api_keys, organizations
 
 
@@ -30,6 +31,11 @@ def api_key_by_public_id(tx: Tx, public_id: str) -> dict[str, Any] | None:
     """Return the key with this public part, revoked and expired ones too, or None."""
     row = tx.execute(sa.select(api_keys).where(api_keys.c.public_id == public_id)).mappings().first()
     return None if row is None else dict(row)
+
+
+def api_keys_by_public_id(tx: Tx, public_ids: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the keys with these public parts that exist, revoked and expired ones too, in no order."""
+    return as_dicts(tx.execute(sa.select(api_keys).where(api_keys.c.public_id.in_(public_ids))))
 
 
 def list_api_keys(tx: Tx, organization: str) -> list[dict[str, Any]]:

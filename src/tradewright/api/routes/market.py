@@ -130,7 +130,7 @@ class VerdictQuery(PageQuery, frozen=True, kw_only=True):
 async def _list_instruments(call: Call) -> Page[Instrument]:
     query: PageQuery = call.query
     after = decode_cursor(query, str)
-    rows = await call.services.database.read_async(
+    rows = await call.services.database.read_short_async(
         series.list_instruments, after_id=after, limit=query.limit + 1, descending=query.order == "desc"
     )
     return page(query, rows, [row["id"] for row in rows], _instrument)
@@ -138,7 +138,7 @@ async def _list_instruments(call: Call) -> Page[Instrument]:
 
 async def _get_instrument(call: Call) -> Instrument:
     key = call.path["id"]
-    row = await call.services.database.read_async(series.get_instrument, key)
+    row = await call.services.database.read_short_async(series.get_instrument, key)
     return _instrument(found(row, "instrument", key))
 
 
@@ -165,7 +165,7 @@ async def _list_bars(call: Call) -> BarPage:
 
 async def _list_verdicts(call: Call) -> Page[SeriesVerdict]:
     query: VerdictQuery = call.query
-    rows = await call.services.database.read_async(
+    rows = await call.services.database.read_short_async(
         series.list_series,
         Owner(call.principal.organization),
         instruments=None if query.instrument is None else [query.instrument],

@@ -9,10 +9,10 @@ import msgspec
 
 from tradewright.api.operations import Call, Operation
 from tradewright.api.pagination import Page, PageQuery, decode_cursor, page
-from tradewright.api.wire import Amount, Feed, amount, feed_of, found, market_time_of, moment
+from tradewright.api.wire import Amount, Feed, amount, feed_of, found, market_time_of, moment, session_of
 from tradewright.market.orders import to_price
 from tradewright.storage import trading
-from tradewright.trading import ledger
+from tradewright.storage.database import Tx
 
 
 class Portfolio(msgspec.Struct, frozen=True):
@@ -102,7 +102,7 @@ class OrderQuery(PageQuery, frozen=True, kw_only=True):
 
 async def _list_portfolios(call: Call) -> Page[Portfolio]:
     query: PageQuery = call.query
-    rows = await call.services.database.read_async(
+    rows = await call.services.database.read_short_async(
         trading.list_portfolios, *call.tenant, query.limit + 1, query.order == "desc", decode_cursor(query, str)
     )
     full = [await _portfolio(call, row) for row in rows[: query.limit]] + rows[query.limit :]
@@ -114,8 +114,9 @@ async def _get_portfolio(call: Call) -> Portfolio:
 
 
 async def _list_positions(call: Call) -> Positions:
-    row = await _row(call)
-    rows = await call.services.database.read_async(trading.list_positions, *call.tenant, row["id"])
+    key = call.path["id"]
+    portfolio, rows = await call.services.database.read_short_async(_with_positions, *call.tenant, key)
+    found(portfolio, "portfolio", key)
     held = [position for position in rows if position["units"]]
     prices = await _prices(call, [position["instrument"] for position in held])
     return Positions([_position(p, prices.get(p["instrument"])) for p in held], await feed_of(call))
@@ -124,7 +125,7 @@ async def _list_positions(call: Call) -> Positions:
 async def _list_ledger(call: Call) -> Page[Posting]:
     row = await _row(call)
     query: PageQuery = call.query
-    rows = await call.services.database.read_async(
+    rows = await call.services.database.read_short_async(
         trading.list_postings,
         *call.tenant,
         row["id"],
@@ -138,7 +139,7 @@ async def _list_ledger(call: Call) -> Page[Posting]:
 async def _list_orders(call: Call) -> Page[Order]:
     query: OrderQuery = call.query
     after = decode_cursor(query, tuple[int, str])
-    rows = await call.services.database.read_async(
+    rows = await call.services.database.read_short_async(
         trading.list_orders, *call.tenant, query.limit + 1, query.order == "desc", after, query.portfolio
     )
     return page(query, rows, [(r["decided_time"], r["id"]) for r in rows], _order)
@@ -146,28 +147,35 @@ async def _list_orders(call: Call) -> Page[Order]:
 
 async def _get_order(call: Call) -> Order:
     key = call.path["id"]
-    row = await call.services.database.read_async(trading.get_order, *call.tenant, key)
+    row = await call.services.database.read_short_async(trading.get_order, *call.tenant, key)
     return _order(found(row, "order", key))
 
 
 async def _list_fills(call: Call) -> Page[Fill]:
     query: OrderQuery = call.query
     after = decode_cursor(query, tuple[int, str])
-    rows = await call.services.database.read_async(
+    rows = await call.services.database.read_short_async(
         trading.list_fills, *call.tenant, query.limit + 1, query.order == "desc", after, query.portfolio
     )
     return page(query, rows, [(r["time"], r["id"]) for r in rows], _fill)
 
 
+def _with_positions(
+    tx: Tx, organization: str, environment: str, key: str
+) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
+    row = trading.get_portfolio(tx, organization, environment, key)
+    return row, [] if row is None else trading.list_positions(tx, organization, environment, key)
+
+
 async def _row(call: Call) -> dict[str, Any]:
     key = call.path["id"]
-    return found(await call.services.database.read_async(trading.get_portfolio, *call.tenant, key), "portfolio", key)
+    row = await call.services.database.read_short_async(trading.get_portfolio, *call.tenant, key)
+    return found(row, "portfolio", key)
 
 
 async def _portfolio(call: Call, row: dict[str, Any]) -> Portfolio:
-    lines = await call.services.database.read_async(trading.list_postings, *call.tenant, row["id"])
-    postings = [ledger.Posting(line["account"], line["currency"], line["amount"]) for line in lines]
-    balances = ledger.fold(postings, row["currency"])
+    reader = call.services.balances
+    balances = await call.services.database.read_async(reader.read, *call.tenant, row["id"], row["currency"])
     prices = await _prices(call, list(balances.units))
     equity: Decimal | None = balances.cash
     with localcontext() as context:
@@ -195,14 +203,12 @@ async def _prices(call: Call, instruments: list[str]) -> dict[str, Decimal]:
     if not instruments:
         return {}
     seen_until = await market_time_of(call)
-    row = await call.services.database.read_async(trading.latest_feed_session, *call.tenant)
+    row = await session_of(call)
     data = call.services.market_data
-    closes: dict[str, Decimal] = {}
-    for key in await data.series_of(call.principal.organization, instruments, row["interval"] if row else "1d", None):
-        close = await data.last_close(key, seen_until)
-        if close is not None:
-            closes[key.instrument] = to_price(close)
-    return closes
+    keys = await data.series_of(call.principal.organization, instruments, row["interval"] if row else "1d", None)
+    closes = await data.last_closes(keys, seen_until)
+    known = zip(keys, closes, strict=True)
+    return {key.instrument: to_price(close) for key, close in known if close is not None}
 
 
 def _position(row: dict[str, Any], price: Decimal | None) -> Position:

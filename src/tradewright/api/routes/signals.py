@@ -100,7 +100,7 @@ class Scoreboard(msgspec.Struct, frozen=True):
 
 async def _list_signals(call: Call) -> SignalPage:
     query: SignalQuery = call.query
-    rows = await call.services.database.read_async(
+    rows = await call.services.database.read_short_async(
         signals.list_page,
         *call.tenant,
         query.limit + 1,
@@ -117,7 +117,7 @@ async def _list_signals(call: Call) -> SignalPage:
 
 async def _get_signal(call: Call) -> Signal:
     key = call.path["id"]
-    row = await call.services.database.read_async(signals.get, *call.tenant, key)
+    row = await call.services.database.read_short_async(signals.get, *call.tenant, key)
     return _signal(found(row, "signal", key))
 
 
@@ -137,9 +137,14 @@ def _signal(row: dict[str, Any]) -> Signal:
             row["realized_return"],
             bool(row["correct"]),
         )
-    names = ("id", "instrument", "horizon", "direction", "probability", "expected_return", "decision_price")
     return Signal(
-        **{name: row[name] for name in names},
+        id=row["id"],
+        instrument=row["instrument"],
+        horizon=row["horizon"],
+        direction=row["direction"],
+        probability=row["probability"],
+        expected_return=row["expected_return"],
+        decision_price=row["decision_price"],
         bar_time=moment(row["bar_time"]) or "",
         valid_until=moment(row["valid_until"]) or "",
         status=row["status"],

@@ -1,0 +1,62 @@
+"""Paths find the operations declared on them, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tradewright.api.operations import PUBLIC, Operation
+from tradewright.api.routes import all_operations
+from tradewright.api.routing import Router
+
+
+async def nothing(_: Any) -> None:
+    return None
+
+
+def operation(method: str, path: str) -> Operation:
+    return Operation(method, path, f"{method} {path}", "", "", PUBLIC, nothing)
+
+
+def found(router: Router, method: str, path: str) -> tuple[str, dict[str, str]] | None:
+    place = router.find(path)
+    return None if place is None else (place[0].operations[method].path, place[1])
+
+
+def test_a_path_finds_its_operation_and_its_parameters() -> None:
+    router = Router([operation("GET", "/v1/a"), operation("GET", "/v1/a/{id}"), operation("POST", "/v1/a/{id}/stop")])
+    assert found(router, "GET", "/v1/a") == ("/v1/a", {})
+    assert found(router, "GET", "/v1/a/") == ("/v1/a", {})
+    assert found(router, "GET", "/v1/a/crypto:X") == ("/v1/a/{id}", {"id": "crypto:X"})
+    assert found(router, "POST", "/v1/a/7/stop") == ("/v1/a/{id}/stop", {"id": "7"})
+
+
+@pytest.mark.parametrize("path", ["", "/", "/v1", "/v1/b", "/v1/a/7/go", "/v1/a/7/stop/now", "/v1/a//stop", "//v1/a"])
+def test_a_path_nobody_declared_finds_nothing(path: str) -> None:
+    router = Router([operation("GET", "/v1/a"), operation("GET", "/v1/a/{id}"), operation("POST", "/v1/a/{id}/stop")])
+    assert router.find(path) is None
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_written_segment_goes_before_a_parameter(turned: bool) -> None:
+    declared = [operation("GET", "/v1/a/{id}"), operation("GET", "/v1/a/board"), operation("GET", "/v1/a/board/{id}")]
+    declared += [operation("GET", "/v1/a/{id}/{part}")]
+    router = Router(reversed(declared) if turned else declared)
+    assert found(router, "GET", "/v1/a/board") == ("/v1/a/board", {})
+    assert found(router, "GET", "/v1/a/board/7") == ("/v1/a/board/{id}", {"id": "7"})
+    assert found(router, "GET", "/v1/a/6/7") == ("/v1/a/{id}/{part}", {"id": "6", "part": "7"})
+
+
+@pytest.mark.parametrize("path", ["/v1/a/{id}", "/v1/a/{name}"])
+def test_what_is_declared_twice_is_refused_at_the_start(path: str) -> None:
+    with pytest.raises(ValueError, match="twice"):
+        Router([operation("GET", "/v1/a/{id}"), operation("GET", path)])
+
+
+def test_every_operation_of_the_api_is_found_on_its_own_path() -> None:
+    router = Router(all_operations())
+    for declared in all_operations():
+        place = router.find(declared.path.replace("{id}", "x"))
+        assert place is not None
+        assert place[0].operations[declared.method] is declared

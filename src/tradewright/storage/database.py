@@ -235,11 +235,14 @@ class _Postgres:
         return self.submit(work, False)
 
     async def _run(self, work: Callable[[Tx], R], write: bool) -> R:
-        async with await self._connected() as connection:
+        connection = await self._connected()
+        try:
             if not write:
                 await connection.execution_options(postgresql_readonly=True, isolation_level="REPEATABLE READ")
             async with connection.begin():
                 return await connection.run_sync(work)
+        finally:
+            await connection.close()
 
     async def _connected(self) -> AsyncConnection:
         import asyncpg

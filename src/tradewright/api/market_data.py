@@ -57,6 +57,7 @@ class MarketData:
         self._database = database
         self._glances = Glances(database)
         self._held: OrderedDict[SeriesKey, _Held] = OrderedDict()
+        self._loading: dict[tuple[SeriesKey, tuple[Any, ...]], asyncio.Task[_Held]] = {}
 
     async def series_of(
         self, owner: str, instruments: Sequence[str], interval: str, source: str | None
@@ -123,12 +124,19 @@ class MarketData:
 
     async def _series(self, key: SeriesKey, version: tuple[Any, ...]) -> _Held:
         held = self._held.get(key)
-        if held is None or held.version != version:
-            held = await asyncio.to_thread(self._load, key, version, None)
-            self._held[key] = held
-            while len(self._held) > _KEPT_SERIES:
-                self._held.popitem(last=False)
+        if held is not None and held.version == version:
+            self._held.move_to_end(key)
+            return held
+        loading = self._loading.get((key, version))
+        if loading is None:  # one load, however many requests wait for it
+            loading = asyncio.get_running_loop().create_task(asyncio.to_thread(self._load, key, version, None))
+            self._loading[key, version] = loading
+            loading.add_done_callback(lambda _: self._loading.pop((key, version), None))
+        held = await asyncio.shield(loading)
+        self._held[key] = held
         self._held.move_to_end(key)
+        while len(self._held) > _KEPT_SERIES:
+            self._held.popitem(last=False)
         return held
 
     def _load(self, key: SeriesKey, version: tuple[Any, ...], as_of_us: int | None) -> _Held:

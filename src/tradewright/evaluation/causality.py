@@ -154,7 +154,7 @@ def _decide_kernel(strategy: KernelStrategy, panel: Panel, full: bool) -> Decide
     stops = [*starts, tail_row, rows] if tail_row > starts[-1] else [*starts, rows]
     for first, last in itertools.pairwise(stops):
         states.append(_copy(state))
-        values[first:last] = _advanced(strategy, state, panel.rows(first, last))
+        _advance_into(strategy, state, panel.rows(first, last), values[first:last])
     batch = Targets(values, strategy.kind)
     if full:
         return Decided(batch, _one_by_one(strategy, strategy.start(panel.rows(0, 1)), panel, values, 0, rows), rows)
@@ -176,6 +176,14 @@ def _copy(state: State) -> State:
 def _cut(values: Floats, first: int, last: int) -> int:
     changes = np.flatnonzero(_changes(values[first:last]))
     return first + int(changes[-1]) + 1 if len(changes) else last
+
+
+def _advance_into(strategy: KernelStrategy, state: State, rows: Panel, out: Floats) -> None:
+    into = getattr(strategy, "advance_into", None)
+    if into is None:
+        out[:] = _advanced(strategy, state, rows)
+    else:
+        into(state, rows, out)
 
 
 def _advanced(strategy: KernelStrategy, state: State, rows: Panel) -> Floats:

@@ -12,8 +12,8 @@ import numpy as np
 
 from tradewright.compiled import kernel
 from tradewright.evaluation.causality import blocking
-from tradewright.evaluation.figures import significant_autocorrelation
-from tradewright.evaluation.moments import Moments
+from tradewright.evaluation.figures import significant_autocorrelation, simple_returns
+from tradewright.evaluation.moments import BLOCK, SUMS, Moments, add_block, of_sums
 from tradewright.evaluation.sharpe import (
     deflated_sharpe_ratio,
     minimum_track_record_length,
@@ -190,3 +190,49 @@ def twin_excess(returns: Floats, close: Floats, present: Flags, growth: Floats, 
                 out[t - start - 1] -= share * (step - 1.0)
             last = price
     return out
+
+
+def span_moments(
+    equity: Floats, close: Floats, present: Flags, growth: Floats, weight: Floats, start: int
+) -> tuple[Moments, Moments]:
+    """Return the moments of `simple_returns(equity, start)` and of its `twin_excess`, without making either array.
+
+    Arguments as in `twin_excess`. Raises InvalidInput when a return is not finite.
+    """
+    sums = np.zeros((2, SUMS))
+    if close.shape[1] == 1 and len(growth) == 0 and bool(present[start:, 0].all()):
+        _add_one(equity[start:], close[start:, 0], float(weight[0]), sums)
+        if math.isfinite(sums[1, 2]):
+            return of_sums(sums[0]), of_sums(sums[1])
+        sums[:] = 0.0  # a close is missing
+    _add_span(equity, close, present, growth, weight, start, sums)
+    return of_sums(sums[0]), of_sums(sums[1])
+
+
+@kernel
+def _add_one(equity: Floats, close: Floats, share: float, sums: Floats) -> None:
+    net, excess = np.empty(BLOCK), np.empty(BLOCK)
+    for first in range(1, len(equity), BLOCK):
+        count = min(BLOCK, len(equity) - first)
+        before, after = equity[first - 1 :], equity[first:]
+        last, price = close[first - 1 :], close[first:]
+        for k in range(count):
+            net[k] = after[k] / before[k] - 1.0 if before[k] > 0.0 else 0.0
+        for k in range(count):
+            excess[k] = net[k] - share * (price[k] / last[k] - 1.0)
+        add_block(net, count, sums[0])
+        add_block(excess, count, sums[1])
+
+
+@kernel
+def _add_span(
+    equity: Floats, close: Floats, present: Flags, growth: Floats, weight: Floats, start: int, sums: Floats
+) -> None:
+    returns = simple_returns(equity, start)
+    excess = twin_excess(returns, close, present, growth, weight, start)
+    block = np.empty(BLOCK)
+    for first in range(0, len(returns), BLOCK):
+        for place, values in enumerate((returns, excess)):
+            part = values[first : first + BLOCK]
+            block[: len(part)] = part
+            add_block(block, len(part), sums[place])

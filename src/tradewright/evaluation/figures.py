@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tradewright.clock import DAY_US
 from tradewright.compiled import kernel
 from tradewright.evaluation.forecasts import wilson_interval
-from tradewright.evaluation.moments import Moments, normal_quantile
+from tradewright.evaluation.moments import BLOCK, Moments, normal_quantile
 from tradewright.evaluation.sharpe import (
     minimum_track_record_length,
     probabilistic_sharpe_ratio,
@@ -78,16 +79,17 @@ class Trading:
     fills: int
 
 
-def describe(equity: Floats, returns: Floats, moments: Moments, trading: Trading, per_year: float) -> dict[str, Figure]:
+def describe(equity: Floats, moments: Moments, trading: Trading, per_year: float) -> dict[str, Figure]:
     """Return the figures of a tested span by name.
 
-    equity: (n + 1,). returns: (n,), net, per period, with their `moments`. per_year: periods in a year.
+    equity: (n + 1,). moments: of its n simple returns, net, per period. per_year: periods in a year.
     Shares are fractions (0.1 is 10 %); lengths are rows; `sharpe_ratio`, `skew`, `kurtosis`, `autocorrelation` are per
     period, names with `annual` per year. hit_rate counts the rows that moved equity.
     """
-    n, years = len(returns), len(returns) / per_year
+    n, years = len(equity) - 1, (len(equity) - 1) / per_year
     total = float(equity[-1] / equity[0] - 1.0)
-    downside, wins, moved, drawdown, length, under = _path(equity, returns)
+    downside, wins, moved, mean_equity = _returns_path(equity)
+    drawdown, length, under = _drawdowns(equity)
     low, high = wilson_interval(wins, moved) if moved else (None, None)
     return {
         "total_return": Figure(total, n),
@@ -100,7 +102,7 @@ def describe(equity: Floats, returns: Floats, moments: Moments, trading: Trading
         "longest_drawdown_rows": Figure(float(under), n),
         "hit_rate": Figure(wins / moved, moved, low, high) if moved else Figure(None, 0, reason="equity never moved"),
         "exposure": Figure(trading.exposure, n),
-        "annual_turnover": Figure(trading.notional / float(np.mean(equity)) / years, n) if n else _too_few(n),
+        "annual_turnover": Figure(trading.notional / mean_equity / years, n) if n else _too_few(n),
         "fees": Figure(trading.fees),
         "fills": Figure(float(trading.fills)),
         "periods_per_year": Figure(per_year),
@@ -161,26 +163,70 @@ def _sharpe_figures(moments: Moments, per_year: float) -> dict[str, Figure]:
 
 
 @kernel
-def _path(equity: Floats, returns: Floats) -> tuple[float, int, int, float, int, int]:
-    below, wins, moved = 0.0, 0, 0
-    for r in returns:  # without branches: the signs of returns cannot be predicted
-        moved += r != 0.0
-        wins += r > 0.0
-        below += min(r, 0.0) * r
+def _returns_path(equity: Floats) -> tuple[float, int, int, float]:
+    returns, n = np.empty(BLOCK), len(equity) - 1
+    wins, moved = 0, 0
+    below, total = np.zeros(4), np.zeros(4)
+    for first in range(1, len(equity), BLOCK):
+        count = min(BLOCK, len(equity) - first)
+        before, after = equity[first - 1 :], equity[first:]
+        for k in range(count):
+            returns[k] = after[k] / before[k] - 1.0 if before[k] > 0.0 else 0.0
+        for k in range(count):  # without branches: the signs of returns cannot be predicted
+            moved += returns[k] != 0.0
+            wins += returns[k] > 0.0
+        for k in range(count):
+            returns[k] = min(returns[k], 0.0) * returns[k]
+        k = 0
+        while k + 4 <= count:
+            for j in range(4):
+                below[j] += returns[k + j]
+                total[j] += after[k + j]
+            k += 4
+        while k < count:
+            below[0] += returns[k]
+            total[0] += after[k]
+            k += 1
+    downside = np.sqrt(np.sum(below) / n) if n else 0.0
+    return downside, wins, moved, (equity[0] + np.sum(total)) / (n + 1)
+
+
+@kernel
+def _drawdowns(equity: Floats) -> tuple[float, int, int]:
     peak, peak_at, deepest, deepest_peak, deepest_length, longest = equity[0], 0, 0.0, -1, 0, 0
-    for t in range(1, len(equity)):
-        value = equity[t]
-        if value >= peak:
-            peak, peak_at = value, t
-            continue
-        if t - peak_at > longest:
-            longest = t - peak_at
-        if value < peak * (1.0 - deepest):
-            deepest, deepest_peak = 1.0 - value / peak, peak_at
-        if peak_at == deepest_peak:
-            deepest_length = t - peak_at
-    downside = np.sqrt(below / len(returns)) if len(returns) else 0.0
-    return downside, wins, moved, deepest, deepest_length, longest
+    for first in range(1, len(equity), BLOCK):
+        part = equity[first : first + BLOCK]
+        peaks = 0
+        for k in range(len(part)):
+            peaks += part[k] >= peak
+        # under water all along, only the lowest row counts
+        step, lowest = (1, peak) if peaks else (len(part), _lowest(part))
+        for k in range(step - 1, len(part), step):
+            value, t = part[k] if peaks else lowest, first + k
+            if value >= peak:
+                peak, peak_at = value, t
+                continue
+            longest = max(longest, t - peak_at)
+            if value < peak * (1.0 - deepest):
+                deepest, deepest_peak = 1.0 - value / peak, peak_at
+            if peak_at == deepest_peak:
+                deepest_length = t - peak_at
+    return deepest, deepest_length, longest
+
+
+@kernel
+def _lowest(values: Floats) -> float:
+    a = b = c = d = values[0]
+    k = 0
+    while k + 4 <= len(values):
+        p, q, r, s = values[np.uint64(k)], values[np.uint64(k + 1)], values[np.uint64(k + 2)], values[np.uint64(k + 3)]
+        a, b, c, d = p if p < a else a, q if q < b else b, r if r < c else c, s if s < d else d
+        k += 4
+    while k < len(values):
+        a = min(a, values[k])
+        k += 1
+    lowest: float = min(min(a, b), min(c, d))
+    return lowest
 
 
 @kernel
@@ -193,21 +239,41 @@ def simple_returns(equity: Floats, start: int) -> Floats:
     return out
 
 
-@kernel
 def daily_returns(times: Times, equity: Floats, start: int) -> Floats:
     """Return the returns from the last row of each UTC day to that of the next, from row `start` on."""
-    day_us = 86_400_000_000
-    out = np.empty(max(len(equity) - 1 - start, 0))
-    count, base, day = 0, equity[start], times[start] // day_us
-    for t in range(start + 1, len(equity)):
-        following = times[t] // day_us
-        if following != day:
-            if t - 1 > start:
-                out[count] = equity[t - 1] / base - 1.0 if base > 0.0 else 0.0
-                count += 1
-                base = equity[t - 1]
-            day = following
-    if len(out):
-        out[count] = equity[-1] / base - 1.0 if base > 0.0 else 0.0
+    ends = _last_rows_of_days(times[start:])
+    worth = equity[start:][ends]
+    if len(times) - start < 2:
+        return np.empty(0)
+    if ends[0] == 0:  # the first day ends on the row that is the base of all
+        worth = worth[1:] if len(worth) > 1 else worth
+    before = np.concatenate([equity[start : start + 1], worth[:-1]])
+    returns: Floats = np.divide(worth, before, out=np.ones_like(worth), where=before > 0.0) - 1.0
+    return returns
+
+
+@kernel
+def _last_rows_of_days(times: Times) -> NDArray[np.int64]:
+    day_us, rows = 86_400_000_000, len(times)
+    out, count, row = np.empty(min(64, rows), np.int64), 0, 0
+    while row < rows:
+        following = (times[row] // day_us + 1) * day_us
+        low, step = row, 1
+        while low + step < rows and times[low + step] < following:  # ever longer steps, then half by half
+            low += step
+            step *= 2
+        high = min(low + step, rows)
+        while high - low > 1:
+            middle = (low + high) // 2
+            if times[middle] < following:
+                low = middle
+            else:
+                high = middle
+        if count == len(out):
+            larger = np.empty(min(2 * len(out), rows), np.int64)
+            larger[:count] = out
+            out = larger
+        out[count] = low
         count += 1
+        row = low + 1
     return out[:count].copy()

@@ -174,14 +174,14 @@ class Panel:
         arrays: dict[str, Any] = {
             n: getattr(self, n)[part] for n in ("times", *COLUMNS, "present", "tradable", "member")
         }
-        return replace(
-            self,
-            **arrays,
-            fields=MappingProxyType({name: array[part] for name, array in self.fields.items()}),
-            actions=tuple(a for a in self.actions if a.known_at_us <= last) if self.actions else (),
-            fx=None if self.fx is None else self.fx[part],
-            data_version=f"{self.data_version}[{part.start}:{part.stop}]",
-        )
+        arrays["fields"] = MappingProxyType({name: array[part] for name, array in self.fields.items()})
+        arrays["actions"] = tuple(a for a in self.actions if a.known_at_us <= last) if self.actions else ()
+        arrays["fx"] = None if self.fx is None else self.fx[part]
+        arrays["data_version"] = f"{self.data_version}[{part.start}:{part.stop}]"
+        rows = object.__new__(Panel)  # rows of a panel that was checked need no check
+        for name in self.__dataclass_fields__:
+            object.__setattr__(rows, name, arrays.get(name, getattr(self, name)))
+        return rows
 
     def followed_by(self, later: Panel) -> Panel:
         """Return this panel with the rows of `later`, a panel of the same instruments, after its own."""

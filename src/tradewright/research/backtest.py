@@ -12,13 +12,13 @@ from tradewright.errors import InSample, InvalidInput
 from tradewright.evaluation.audit import audit_fills
 from tradewright.evaluation.audit import in_sample as in_sample_findings
 from tradewright.evaluation.causality import CHECKS, decide
-from tradewright.evaluation.evidence import Trials, judge, twin_excess
-from tradewright.evaluation.figures import daily_returns, periods_per_year, simple_returns
-from tradewright.evaluation.moments import Moments, moments
+from tradewright.evaluation.evidence import Trials, judge, span_moments
+from tradewright.evaluation.figures import daily_returns, periods_per_year
+from tradewright.evaluation.moments import Moments
 from tradewright.market.panel import Floats, Panel
 from tradewright.market.verdicts import Finding
 from tradewright.research.result import BacktestResult, Setup, plain
-from tradewright.research.traded import growth
+from tradewright.research.traded import decisions, growth
 from tradewright.research.trials import PURPOSES, Trial, TrialLedger
 from tradewright.simulation.bars import Simulation, simulate
 from tradewright.simulation.costs import Costs, default_costs
@@ -146,9 +146,8 @@ def _judged(
     purpose: str,
 ) -> BacktestResult:
     start = setup.start_row
-    returns = simple_returns(simulation.equity, start)
-    net = moments(returns)
-    excess = moments(twin_excess(returns, panel.close, panel.present, growth(panel), simulation.mean_weight, start))
+    held = (panel.close, panel.present, growth(panel), simulation.mean_weight)
+    net, excess = span_moments(simulation.equity, *held, start)
     trials: Trials | Literal["uncounted"] = "uncounted"
     if ledger is not None:
         daily = daily_returns(panel.times, simulation.equity, start)
@@ -156,12 +155,12 @@ def _judged(
     judgement = judge(
         net,
         excess,
-        decisions=len(np.unique(simulation.fills["row_decided"])),
+        decisions=decisions(simulation),
         trials=None if isinstance(trials, str) else trials,
         data_verdict=panel.verdict.verdict,
         findings=findings,
     )
-    return BacktestResult(setup, panel, targets, simulation, returns, net, findings, judgement, trials)
+    return BacktestResult(setup, panel, targets, simulation, net, findings, judgement, trials)
 
 
 def _configuration(setup: Setup, panel: Panel) -> Mapping[str, Any]:

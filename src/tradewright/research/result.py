@@ -25,7 +25,7 @@ from tradewright.evaluation.bootstrap import sharpe_interval
 from tradewright.evaluation.causality import blocking
 from tradewright.evaluation.consistency import Consistency, consistency
 from tradewright.evaluation.evidence import Evidence, Judgement, Trials
-from tradewright.evaluation.figures import Figure, daily_returns, describe
+from tradewright.evaluation.figures import Figure, daily_returns, describe, simple_returns
 from tradewright.evaluation.moments import Moments
 from tradewright.evaluation.report import Report, render
 from tradewright.market.panel import Floats, Panel
@@ -64,7 +64,6 @@ class BacktestResult:
     panel: Panel
     targets: Targets
     simulation: Simulation
-    returns: Floats
     moments: Moments
     findings: tuple[Finding, ...]
     judgement: Judgement
@@ -74,6 +73,11 @@ class BacktestResult:
     def equity(self) -> Floats:
         """(T,) account value at each row's close."""
         return self.simulation.equity
+
+    @cached_property
+    def returns(self) -> Floats:
+        """Net simple returns of the tested span, one for each row after `start_row`."""
+        return simple_returns(self.equity, self.setup.start_row)
 
     @property
     def fills(self) -> Fills:
@@ -99,9 +103,7 @@ class BacktestResult:
     def statistics(self) -> Mapping[str, Figure]:
         """Figures of the tested span by name, each with n and, where there is one, its interval."""
         start = self.setup.start_row
-        figures = describe(
-            self.equity[start:], self.returns, self.moments, trading(self.panel, self.simulation), self.setup.per_year
-        )
+        figures = describe(self.equity[start:], self.moments, trading(self.panel, self.simulation), self.setup.per_year)
         n = self.moments.n
         judged = self.judgement
         figures["probabilistic_sharpe_ratio_excess"] = Figure.of(judged.probabilistic_excess, n)

@@ -29,6 +29,13 @@ def trading(panel: Panel, simulation: Simulation) -> Trading:
     return Trading(traded_notional(panel, simulation), float(np.sum(fills["fee"])), exposure, len(fills))
 
 
+def decisions(simulation: Simulation) -> int:
+    """Return the number of distinct rows on which a filled target was decided."""
+    rows = simulation.fills["row_decided"]
+    steps = np.diff(rows)
+    return int(np.count_nonzero(steps)) + 1 if len(rows) and bool((steps >= 0).all()) else len(np.unique(rows))
+
+
 def _multiplier(panel: Panel) -> Floats:
     return np.array([float(i.multiplier) for i in panel.instruments])
 

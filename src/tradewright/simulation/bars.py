@@ -114,7 +114,7 @@ def simulate(
             float(scale[0, 0]),
             start_row,
             equity,
-            bool(panel.present.all()),
+            bool(panel.present[:, 0].all()),
         )
     else:
         money = np.empty(rows)

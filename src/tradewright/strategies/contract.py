@@ -54,7 +54,11 @@ class Strategy(Protocol):
 
 @runtime_checkable
 class KernelStrategy(Strategy, Protocol):
-    """A strategy that can go on from a state."""
+    """A strategy that can go on from a state.
+
+    It may also have `advance_into(state, rows, out)`, which writes what `advance` returns to `out`, (len(rows), N) and
+    contiguous; long batches then need no second copy.
+    """
 
     @property
     def kind(self) -> TargetKind: ...

@@ -85,8 +85,13 @@ class MovingAverageCross:
 
     def advance(self, state: State, rows: Panel) -> Floats:
         """Return the targets of `rows`, (len(rows), N), and move `state` past them in place."""
-        total, split = growth_steps(rows, state["last_time"])
         out = np.empty(rows.shape)
+        self.advance_into(state, rows, out)
+        return out
+
+    def advance_into(self, state: State, rows: Panel, out: Floats) -> None:
+        """As `advance`, writing the targets to `out`, (len(rows), N) and contiguous."""
+        total, split = growth_steps(rows, state["last_time"])
         _advance(
             rows.close,
             total,
@@ -102,7 +107,6 @@ class MovingAverageCross:
             state["quiet"],
             out,
         )
-        return out
 
     def targets(self, panel: Panel) -> Targets:
         """Return the targets of the whole panel: `advance` from `start`."""

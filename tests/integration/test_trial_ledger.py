@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from tradewright.clock import FixedClock
-from tradewright.errors import InvalidInput
+from tradewright.errors import Cancelled, InvalidInput
 from tradewright.evaluation.moments import moments
 from tradewright.evaluation.worlds import planted_sign_world
 from tradewright.market.panel import Panel
@@ -25,7 +25,8 @@ from tradewright.strategies.contract import Targets
 def trial(seed: int, first: int = 0, last: int = 99, **rest: Any) -> Trial:
     returns = np.random.default_rng(seed).normal(0, 0.01, 100)
     given: dict[str, Any] = {"universe": ("equity:A",), "interval": "1d", "configuration": {"seed": seed}}
-    return Trial(first_time=first, last_time=last, moments=moments(returns), daily_returns=returns, **{**given, **rest})
+    given |= {"moments": moments(returns), "daily_returns": returns}
+    return Trial(first_time=first, last_time=last, **{**given, **rest})
 
 
 @pytest.fixture
@@ -139,6 +140,52 @@ def test_a_crashing_strategy_is_recorded_and_raises(ledger: TrialLedger) -> None
     assert (row["status"], row["sharpe"]) == ("crashed", None)
     assert row["detail"]["error"] == "ZeroDivisionError: by mistake"
     assert ledger.verify().intact
+
+
+def test_near_copies_count_once_and_do_not_cut_the_hurdle(ledger: TrialLedger) -> None:
+    draw = np.random.default_rng(11)
+    ten = [trial(seed) for seed in range(10)]
+    alone = ledger.record_many(ten)[-1]
+    average = draw.normal(0, 0.01, 100)
+    ledger.record(trial(0, configuration={"copied": 0}, moments=moments(average), daily_returns=average))
+    before = ledger.count(ten[0])
+    assert (alone.distinct, before.distinct) == (10, 11)
+    near = [average * draw.uniform(0.5, 2) + draw.normal(0, 1e-4, 100) * 0.5 for _ in range(990)]
+    copies = [
+        trial(0, configuration={"copied": k + 1}, moments=moments(x), daily_returns=x) for k, x in enumerate(near)
+    ]
+    ledger.record_many(copies[:980])
+    for copy in copies[980:985]:
+        ledger.record(copy)
+    after = ledger.record_many(copies[985:])[-1]
+    assert (after.raw, after.distinct, after.variance) == (1_001, 11, before.variance)
+    assert ledger.verify().intact
+
+
+def test_alike_is_not_a_copy(ledger: TrialLedger) -> None:
+    draw, base = np.random.default_rng(3), np.random.default_rng(1).normal(0, 0.01, 100)
+    alike = base + draw.normal(0, 0.01, 100) * 0.1  # correlation about 0.995
+    assert 0.99 < np.corrcoef(base, alike)[0, 1] < 0.999
+    ledger.record(trial(1, moments=moments(base), daily_returns=base))
+    assert ledger.record(trial(1, moments=moments(alike), daily_returns=alike)).distinct == 2
+    still = np.zeros(100)
+    for n in (100, 99):
+        ledger.record(trial(1, moments=moments(still[:n]), daily_returns=still[:n]))
+    assert ledger.count(trial(1)).distinct == 4
+    two = [np.array([0.01, 0.02]), np.array([0.02, 0.05])]  # two days always correlate
+    for x in two:
+        ledger.record(trial(1, moments=moments(x), daily_returns=x))
+    assert ledger.count(trial(1)).distinct == 6
+
+
+def test_a_stopped_backtest_is_recorded_as_cancelled(ledger: TrialLedger) -> None:
+    def stop(share: float, words: str) -> None:
+        raise Cancelled("enough")
+
+    with pytest.raises(Cancelled):
+        backtest(MovingAverageCross(3, 10, 100), planted_sign_world(0.5, 50, 1, seed=1), ledger=ledger, progress=stop)
+    row = ledger.list()[0]
+    assert (row["status"], row["detail"]["error"]) == ("cancelled", "Cancelled: enough")
 
 
 def test_impossible_trials_are_refused() -> None:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tradewright.errors import InSample, InvalidInput
+from tradewright.errors import Cancelled, InSample, InvalidInput
 from tradewright.evaluation.audit import audit_fills
 from tradewright.evaluation.audit import in_sample as in_sample_findings
 from tradewright.evaluation.causality import CHECKS, decide
@@ -52,7 +52,8 @@ def backtest(
     "sampled" or "full" prefix replay. in_sample: a model tested on rows that it learned from is refused with InSample
     unless True, which marks the result as leaking. ledger: without one the result is "uncounted" and has no deflated
     Sharpe ratio. purpose: "audit" is recorded and not counted. progress: called with the share done; may raise to stop.
-    A strategy that raises is recorded as a crashed trial. Raises InvalidInput for arguments that cannot be used.
+    A strategy that raises is recorded as a crashed trial, one that was stopped as cancelled. Raises InvalidInput for
+    arguments that cannot be used.
     """
     tell = progress or _silent
     costs = default_costs(panel.instruments) if costs is None else costs
@@ -77,7 +78,7 @@ def backtest(
         targets = _from(decided.targets, start)
         simulation = simulate(panel, targets, cash=cash, costs=costs, leverage=leverage, lots=lots, start_row=start)
     except Exception as error:
-        _crashed(ledger, setup, panel, purpose, error)
+        _unfinished(ledger, setup, panel, purpose, error)
         raise
     tell(0.8, "judging")
     findings = (*touched, *decided.findings, *audit_fills(panel, simulation, costs), *simulation.findings)
@@ -183,7 +184,8 @@ def _trial(setup: Setup, panel: Panel, purpose: str, net: Moments | None, daily:
     )
 
 
-def _crashed(ledger: TrialLedger | None, setup: Setup, panel: Panel, purpose: str, error: Exception) -> None:
+def _unfinished(ledger: TrialLedger | None, setup: Setup, panel: Panel, purpose: str, error: Exception) -> None:
     if ledger is not None:
         detail = {"error": f"{type(error).__name__}: {error}"[:2_000]}
-        ledger.record(_trial(setup, panel, purpose, None, None, status="crashed", detail=detail))
+        status = "cancelled" if isinstance(error, Cancelled) else "crashed"
+        ledger.record(_trial(setup, panel, purpose, None, None, status=status, detail=detail))

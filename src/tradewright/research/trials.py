@@ -20,15 +20,17 @@ from tradewright.errors import InvalidInput
 from tradewright.evaluation.evidence import Trials
 from tradewright.evaluation.moments import Moments
 from tradewright.market.panel import Floats
+from tradewright.research.copies import Originals, sketch
 from tradewright.storage import trials as rows
 from tradewright.storage.database import Database, Tx
 
 PURPOSES = ("research", "audit")
-STATUSES = ("completed", "crashed", "pruned")
+STATUSES = ("completed", "crashed", "pruned", "cancelled")
 
 TrialCount = Trials
-"""raw: all trials. distinct: with different returns (crashed ones: different configurations). variance: of the
-per-period Sharpe ratios of the distinct ones, None when there are fewer than two."""
+"""raw: all trials. distinct: with different returns, near copies (`copies.find`) taken as one (those that crashed:
+different configurations). variance: of the per-period Sharpe ratios of the distinct ones, of each group the first;
+None when there are fewer than two."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,7 +39,8 @@ class Trial:
 
     universe, interval: what it was tested on. first_time, last_time: the tested span. configuration: everything that
     could make another result (strategy, parameters, code, costs, seeds ...), as plain values. moments and daily_returns
-    (float32 in the ledger) are None for a trial that crashed or was pruned. purpose: "audit" is kept and not counted.
+    (float32 in the ledger) are None for a trial that crashed, was pruned or was cancelled. purpose: "audit" is kept and
+    not counted.
     """
 
     universe: tuple[str, ...]
@@ -92,13 +95,30 @@ class TrialLedger:
         """Store trials in one transaction and return the count of each, all of them included."""
         now = self._clock.now_us()
         prepared = [_row(trial, now) for trial in trials]
-        returns = {row["returns_hash"]: content for row, content in prepared if content is not None}
+        returns = {row["returns_hash"]: (content, sketch(content)) for row, content in prepared if content is not None}
 
         def write(tx: Tx) -> list[TrialCount]:
+            rows.lock(tx, *self._tenant)
+            self._find_copies(tx, [row for row, _ in prepared], returns)
             rows.append(tx, *self._tenant, [row for row, _ in prepared], returns)
             return [self._count(tx, trial) for trial in trials]
 
         return self._database.write(write)
+
+    def _find_copies(self, tx: Tx, fresh: Sequence[dict[str, Any]], returns: Mapping[str, tuple[bytes, bytes]]) -> None:
+        known: dict[tuple[str, int, int], Originals] = {}
+
+        def returns_of(name: str) -> bytes:
+            return returns[name][0] if name in returns else rows.returns_of(tx, *self._tenant, name) or b""
+
+        for row in fresh:
+            name, span = row["returns_hash"], (row["lineage"], row["first_time"], row["last_time"])
+            if not name:
+                row["same_as"] = ""
+                continue
+            if span not in known:
+                known[span] = Originals(rows.originals(tx, *self._tenant, *span), returns_of)
+            row["same_as"] = known[span].place(name, *returns[name])
 
     def count(self, trial: Trial) -> TrialCount:
         """Return the count that a trial would be judged by, without storing it."""
@@ -106,7 +126,9 @@ class TrialLedger:
 
     def _count(self, tx: Tx, trial: Trial) -> TrialCount:
         found = rows.counted(tx, *self._tenant, trial.lineage, trial.first_time, trial.last_time)
-        distinct = {returns or f"-{configuration}": sharpe for returns, configuration, sharpe in found}
+        distinct: dict[str, float | None] = {}
+        for same_as, configuration, sharpe in found:
+            distinct.setdefault(same_as or f"-{configuration}", sharpe)
         ratios = [sharpe for sharpe in distinct.values() if sharpe is not None]
         return TrialCount(len(found), len(distinct), statistics.variance(ratios) if len(ratios) > 1 else None)
 

@@ -218,6 +218,7 @@ trials = Table(
     _text("status"),
     _text("configuration"),
     _text("returns_hash"),
+    _text("same_as"),  # hash of the first returns of this lineage and span that these are a near copy of, or their own
     Column("sequence", BigInteger, nullable=False),
     _text("previous_hash"),
     _text("hash"),
@@ -234,7 +235,11 @@ trials = Table(
 )
 
 trial_returns = Table(
-    "trial_returns", metadata, _text("hash", primary_key=True), Column("returns", LargeBinary, nullable=False)
+    "trial_returns",
+    metadata,
+    _text("hash", primary_key=True),
+    Column("returns", LargeBinary, nullable=False),
+    Column("sketch", LargeBinary, nullable=False),
 )
 
 backtests = Table(

@@ -23,17 +23,25 @@ def row_hash(row: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def append(
-    tx: Tx, organization: str, environment: str, rows: Sequence[dict[str, Any]], returns: Mapping[str, bytes]
-) -> list[int]:
-    """Chain `rows` to the ledger and store `returns` by hash; return the sequence numbers.
-
-    rows: every column but organization, environment, sequence, previous_hash and hash. One writer at a time: SQLite's
-    write lock, on PostgreSQL a lock for this chain that the transaction holds.
-    """
+def lock(tx: Tx, organization: str, environment: str) -> None:
+    """Be the only writer of this ledger until the transaction ends: SQLite's write lock is enough for that."""
     if tx.dialect.name == "postgresql":
         key = f"trials/{organization}/{environment}"
         tx.execute(sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": key})
+
+
+def append(
+    tx: Tx,
+    organization: str,
+    environment: str,
+    rows: Sequence[dict[str, Any]],
+    returns: Mapping[str, tuple[bytes, bytes]],
+) -> list[int]:
+    """Chain `rows` to the ledger and store `returns`, (returns, sketch) by hash; return the sequence numbers.
+
+    rows: every column but organization, environment, sequence, previous_hash and hash. One writer at a time: `lock`.
+    """
+    lock(tx, organization, environment)
     mine = (trials.c.organization == organization, trials.c.environment == environment)
     last = tx.execute(
         sa.select(trials.c.sequence, trials.c.hash).where(*mine).order_by(trials.c.sequence.desc()).limit(1)
@@ -52,9 +60,11 @@ def append(
     return [row["sequence"] for row in chained]
 
 
-def _keep(tx: Tx, returns: Mapping[str, bytes]) -> None:
+def _keep(tx: Tx, returns: Mapping[str, tuple[bytes, bytes]]) -> None:
     known = set(tx.execute(sa.select(trial_returns.c.hash).where(trial_returns.c.hash.in_(list(returns)))).scalars())
-    fresh = [{"hash": name, "returns": content} for name, content in returns.items() if name not in known]
+    fresh = [
+        {"hash": h, "returns": whole, "sketch": sketch} for h, (whole, sketch) in returns.items() if h not in known
+    ]
     if fresh:
         if tx.dialect.name == "postgresql":
             from sqlalchemy.dialects.postgresql import insert
@@ -66,11 +76,11 @@ def _keep(tx: Tx, returns: Mapping[str, bytes]) -> None:
 def counted(
     tx: Tx, organization: str, environment: str, lineage: str, first_time: int, last_time: int
 ) -> list[tuple[str, str, float | None]]:
-    """Return (returns hash, configuration, Sharpe ratio) of each trial that counts.
+    """Return (same_as, configuration, Sharpe ratio) of each trial that counts, oldest first.
 
     Of this lineage, with a tested span that overlaps first_time..last_time, and not for audit.
     """
-    query = sa.select(trials.c.returns_hash, trials.c.configuration, trials.c.sharpe).where(
+    query = sa.select(trials.c.same_as, trials.c.configuration, trials.c.sharpe).where(
         trials.c.organization == organization,
         trials.c.environment == environment,
         trials.c.lineage == lineage,
@@ -78,7 +88,29 @@ def counted(
         trials.c.first_time <= last_time,
         trials.c.last_time >= first_time,
     )
+    query = query.order_by(trials.c.sequence)
     return [(str(a), str(b), None if c is None else float(c)) for a, b, c in tx.execute(query)]
+
+
+def originals(
+    tx: Tx, organization: str, environment: str, lineage: str, first_time: int, last_time: int
+) -> list[tuple[str, bytes]]:
+    """Return (hash, sketch) of the returns of this lineage and exact span that copy no others, oldest first."""
+    query = (
+        sa.select(trials.c.returns_hash, trial_returns.c.sketch)
+        .join(trial_returns, trial_returns.c.hash == trials.c.returns_hash)
+        .where(
+            trials.c.organization == organization,
+            trials.c.environment == environment,
+            trials.c.lineage == lineage,
+            trials.c.first_time == first_time,
+            trials.c.last_time == last_time,
+            trials.c.same_as == trials.c.returns_hash,
+        )
+        .group_by(trials.c.returns_hash, trial_returns.c.sketch)
+        .order_by(sa.func.min(trials.c.sequence))
+    )
+    return [(str(name), bytes(sketch)) for name, sketch in tx.execute(query)]
 
 
 def listed(

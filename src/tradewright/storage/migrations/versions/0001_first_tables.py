@@ -566,6 +566,7 @@ def upgrade() -> None:
         "trial_returns",
         sa.Column("hash", sa.Text(), nullable=False),
         sa.Column("returns", sa.LargeBinary(), nullable=False),
+        sa.Column("sketch", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("hash", name=op.f("pk_trial_returns")),
     )
     op.create_table(
@@ -578,6 +579,7 @@ def upgrade() -> None:
         sa.Column("status", sa.Text(), nullable=False),
         sa.Column("configuration", sa.Text(), nullable=False),
         sa.Column("returns_hash", sa.Text(), nullable=False),
+        sa.Column("same_as", sa.Text(), nullable=False),
         sa.Column("sequence", sa.BigInteger(), nullable=False),
         sa.Column("previous_hash", sa.Text(), nullable=False),
         sa.Column("hash", sa.Text(), nullable=False),

@@ -25,7 +25,9 @@ from tradewright.storage.migrations import upgrade
 from tradewright.strategies import MovingAverageCross
 
 Row = tuple[str, str, float, float, float]  # what, peer, ours median ms, peer median ms, ratio
-BARS, RUNS = 1_000_000, 15
+BARS, RUNS, STATS_RUNS = 1_000_000, 15, 5
+_BARE = "averages, fills and equity"
+_WHOLE = "the same, checks for leaks, statistics, evidence, durable trial row"
 PEERS = {"vectorbt": "vectorbt==1.2.0", "backtesting.py": "backtesting==0.6.6"}
 
 _VECTORBT = """
@@ -38,16 +40,20 @@ def run():
     held = np.where(np.isnan(slow.ma.values), np.nan, (fast.ma.values > slow.ma.values) * 1.0)
     size = np.concatenate([[np.nan], held[:-1]])
     made = vbt.Portfolio.from_orders(close, size=size, size_type="targetamount", price=opened, fees=0.001,
-        init_cash=1e6)
+        init_cash=1e6, freq="1min")
     return made, made.value()
 def signals():
     fast, slow = vbt.MA.run(close, 20), vbt.MA.run(close, 50)
     entries, exits = fast.ma_above(slow).vbt.fshift(1), fast.ma_below(slow).vbt.fshift(1)
-    made = vbt.Portfolio.from_signals(close, entries, exits, price=opened, size=1.0, fees=0.001, init_cash=1e6)
+    made = vbt.Portfolio.from_signals(close, entries, exits, price=opened, size=1.0, fees=0.001,
+        init_cash=1e6, freq="1min")
     return made, made.value()
 kinds = {"orders": run, "signals": signals}
 for line in sys.stdin:
-    began = time.perf_counter(); made, value = kinds[line.strip()](); took = time.perf_counter() - began
+    kind, _, more = line.strip().partition("+")
+    began = time.perf_counter(); made, value = kinds[kind]()
+    if more: made.stats()
+    took = time.perf_counter() - began
     print(json.dumps([took, float(value.iloc[-1]), len(made.orders.records)]), flush=True)
 """
 
@@ -83,9 +89,10 @@ for line in sys.stdin:
 def run(folder: Path) -> list[Row]:
     """Return the measured rows; times are milliseconds, the ratio is peer / ours.
 
-    folder: kept between runs, for the peers' environments. Peers and ours take turns, medians of 15 (of 2 for
-    backtesting.py, which takes seconds a run); all must give the same fills, and equity to 1e-9. Raises
-    AssertionError when they do not.
+    folder: kept between runs, for the peers' environments. Peers and ours take turns, medians of 15 (of 5 with
+    vectorbt's stats(), of 2 for backtesting.py, which takes seconds a run). vectorbt makes the averages, the fills and
+    the equity curve, and its default statistics where the name says so. All must give the same fills, and equity to
+    1e-9. Raises AssertionError when they do not.
     """
     panel = random_walk(BARS)
     data = folder / "walk.npz"
@@ -105,10 +112,15 @@ def run(folder: Path) -> list[Row]:
 
         bare, whole = _timed(decide_and_trade), _timed(whole_call)
         with Peer(folder, "vectorbt", _VECTORBT, data) as peer:
-            ways = {f"vectorbt from_{name}": (partial(peer.ask, name), RUNS) for name in ("orders", "signals")}
-            table = _compare(bare, whole, ways)
+            both, stats = {_BARE: bare, _WHOLE: whole}, {_WHOLE: whole}
+            table = []
+            for name in ("orders", "signals"):
+                table += _compare(both, f"vectorbt from_{name}, equity", partial(peer.ask, name), RUNS)
+                ask = partial(peer.ask, f"{name}+stats")
+                table += _compare(stats, f"vectorbt from_{name}, equity, stats()", ask, STATS_RUNS)
         with Peer(folder, "backtesting.py", _BACKTESTING, data) as peer:
-            table += _compare(bare, whole, {"backtesting.py": (partial(peer.ask, "run"), 2)})
+            name = "backtesting.py, equity and statistics"
+            table += _compare({_BARE: bare, _WHOLE: whole}, name, partial(peer.ask, "run"), 2)
     return table
 
 
@@ -124,23 +136,21 @@ def _timed(call: Callable[[], tuple[float, int]]) -> Callable[[], Timed]:
     return measured
 
 
-def _compare(
-    bare: Callable[[], Timed], whole: Callable[[], Timed], peers: dict[str, tuple[Callable[[], Timed], int]]
-) -> list[Row]:
-    calls = {"decide + simulate": bare, "whole call, checks, statistics, trial row": whole}
+def _compare(calls: dict[str, Callable[[], Timed]], name: str, ask: Callable[[], Timed], times: int) -> list[Row]:
+    takers = {**calls, name: ask}
+    for call in takers.values():
+        call()
+    seen: dict[str, list[Timed]] = {key: [] for key in takers}
+    for _ in range(times):
+        for key, call in takers.items():
+            seen[key].append(call())
+    peer = seen.pop(name)
     table: list[Row] = []
-    for name, (ask, times) in peers.items():
-        ask(), bare(), whole()
-        seen: dict[str, list[Timed]] = {key: [] for key in (*calls, name)}
-        for _ in range(times):
-            for key, call in (*calls.items(), (name, ask)):
-                seen[key].append(call())
-        peer = seen.pop(name)
-        for key, ours in seen.items():
-            assert {fills for _, _, fills in (*ours, *peer)} == {peer[0][2]}, (key, name, ours[0], peer[0])
-            assert abs(ours[0][1] / peer[0][1] - 1) <= 1e-9, (key, name, ours[0], peer[0])
-            mine, theirs = (median(t for t, _, _ in rows) * 1_000 for rows in (ours, peer))
-            table.append((f"moving-average cross, {BARS:,} bars: {key}, ms", name, mine, theirs, theirs / mine))
+    for key, ours in seen.items():
+        assert {fills for _, _, fills in (*ours, *peer)} == {peer[0][2]}, (key, name, ours[0], peer[0])
+        assert abs(ours[0][1] / peer[0][1] - 1) <= 1e-9, (key, name, ours[0], peer[0])
+        mine, theirs = (median(t for t, _, _ in rows) * 1_000 for rows in (ours, peer))
+        table.append((f"moving-average cross, {BARS:,} bars: {key}, ms", name, mine, theirs, theirs / mine))
     return table
 
 

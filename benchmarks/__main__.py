@@ -20,6 +20,11 @@ from benchmarks.table import Row, markdown, row_of
 NAMES = ("backtest", "prediction", "engine", "catalog", "start", "api")
 HERE = Path(__file__).resolve().parent
 STORED = HERE / "results.json"
+INTRODUCTION = (
+    "Written by `make bench`; one benchmark alone: `make bench ARGS=NAME`. Figures are medians; the two sides of "
+    "a ratio took turns in the same run, so a busy machine slows both. Times and rates by themselves are those of"
+    " the machine named; a limit is missed more easily on a busy one."
+)
 
 
 def main(wanted: list[str]) -> int:
@@ -63,9 +68,7 @@ def main(wanted: list[str]) -> int:
 def _page(stored: dict[str, dict[str, object]], peers: str, failed: list[str]) -> str:
     parts = [
         "# Measured beside its peers",
-        "Written by `make bench`; one benchmark alone: `make bench ARGS=NAME`. Figures are medians; the two sides of a "
-        "ratio took turns in the same run, so a busy machine slows both. Times and rates by themselves are those of the "
-        "machine named; a limit is missed more easily on a busy one.",
+        INTRODUCTION,
         f"Peers, in environments of their own: {peers}.",
     ]
     for name in NAMES:

@@ -43,7 +43,8 @@ class Row(NamedTuple):
         return ", ".join(parts)
 
 
-# Benchmarks that return plain rows (what, peer, ours, peer's, ratio) have their budgets here: (what, peer, limit, least).
+# Benchmarks that return plain rows (what, peer, ours, peer's, ratio) have their budgets here.
+# Each: what and peer as patterns, the limit, the least ratio.
 BUDGETS: tuple[tuple[str, str, float | None, float | None], ...] = (
     (r"decide \+ simulate", r"vectorbt", None, 20.0),
     (r"whole call", r"vectorbt", None, 5.0),

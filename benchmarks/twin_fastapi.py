@@ -18,7 +18,7 @@ import sqlite3
 import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, getcontext
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -32,7 +32,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 FOLDER = Path(os.environ["TWIN_FOLDER"])
 FRESH_S, GLANCE_S = 2.0, 0.25
 getcontext().prec = 60
-EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 COLUMNS = ("open", "high", "low", "close", "volume")
 DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
@@ -356,7 +356,9 @@ async def list_bars(query: Annotated[BarQuery, Query()], who: Annotated[Principa
             low = max(low, int(np.searchsorted(times, first, "left")))
         high = len(times) if end is None else int(np.searchsorted(times, end, "left"))
         part = slice(low, min(high, low + query.limit + 1))
-        for at, values in zip(times[part].tolist(), zip(*(c[part].tolist() for c in columns))):
+        for at, values in zip(
+            times[part].tolist(), zip(*(c[part].tolist() for c in columns), strict=True), strict=True
+        ):
             known = [None if value != value else value for value in values]
             rows.append(
                 Bar(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from decimal import ROUND_DOWN, Decimal
-
-import numpy as np
 
 from tradewright import ids
 from tradewright.market.instruments import Instrument
@@ -34,12 +33,14 @@ def orders_for(
     """
     time = int(row.times[0])
     orders = []
-    for column, instrument in enumerate(row.instruments):
-        target, close = float(targets[column]), float(closes[column])
-        if np.isnan(target) or np.isnan(close):
+    for instrument, target, close in zip(row.instruments, targets.tolist(), closes.tolist(), strict=True):
+        if math.isnan(target) or math.isnan(close):
             continue
         wanted = target * equity / close if kind is TargetKind.WEIGHTS else target
-        change = _in_lots(to_units(wanted) - held.get(instrument.id, ZERO), instrument)
+        units = held.get(instrument.id, ZERO)
+        if units == wanted:  # exact, and quicker than decimals: most rows change little
+            continue
+        change = _in_lots(to_units(wanted) - units, instrument)
         if change == 0 or _too_small(change, close, instrument):
             continue
         side = Side.BUY if change > 0 else Side.SELL

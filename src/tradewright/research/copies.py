@@ -52,7 +52,9 @@ class Originals:
     def __init__(self, known: Sequence[tuple[str, bytes]], returns_of: Callable[[str], bytes]) -> None:
         self._names = {name for name, _ in known}
         self._sketched = [name for name, sketched in known if sketched]
-        self._sketches = [np.frombuffer(sketched, "<f4") for _, sketched in known if sketched]
+        self._table = np.zeros((max(2 * len(known), 16), _PARTS))
+        for row, sketched in zip(self._table, (sketched for _, sketched in known if sketched), strict=False):
+            row[:] = _padded(sketched)
         self._returns_of = returns_of
 
     def place(self, name: str, content: bytes, sketched: bytes) -> str:
@@ -60,20 +62,27 @@ class Originals:
         if name in self._names:
             return name
         if sketched:
-            mine, direction = np.frombuffer(sketched, "<f4"), unit(content)
+            mine, direction = _padded(sketched), unit(content)
             for at in self._near(mine):
                 other = unit(self._returns_of(self._sketched[at]))
                 if len(other) == len(direction) and float(other @ direction) > NEAR:
                     return self._sketched[at]
+            if len(self._sketched) == len(self._table):
+                self._table = np.concatenate([self._table, np.zeros_like(self._table)])
+            self._table[len(self._sketched)] = mine
             self._sketched.append(name)
-            self._sketches.append(mine)
         self._names.add(name)
         return name
 
     def _near(self, mine: Floats) -> list[int]:
-        same = [k for k, other in enumerate(self._sketches) if len(other) == len(mine)]
-        if not same:
-            return []
-        apart = np.sum((np.stack([self._sketches[k] for k in same]) - mine) ** 2, axis=1)
-        order = np.argsort(apart, kind="stable")
-        return [same[k] for k in order if apart[k] <= 2 * (1 - NEAR) + 1e-6]
+        table = self._table[: len(self._sketched)]
+        apart = np.einsum("ij,ij->i", table, table) + mine @ mine - 2 * (table @ mine)
+        near = np.flatnonzero(apart <= 2 * (1 - NEAR) + 1e-6)  # room for the rounding of float32
+        return [int(k) for k in near[np.argsort(apart[near], kind="stable")]]
+
+
+def _padded(sketched: bytes) -> Floats:
+    row = np.zeros(_PARTS)
+    values = np.frombuffer(sketched, "<f4")
+    row[: len(values)] = values
+    return row

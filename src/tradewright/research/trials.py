@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -101,7 +100,9 @@ class TrialLedger:
             rows.lock(tx, *self._tenant)
             self._find_copies(tx, [row for row, _ in prepared], returns)
             rows.append(tx, *self._tenant, [row for row, _ in prepared], returns)
-            return [self._count(tx, trial) for trial in trials]
+            spans = {(t.lineage, t.first_time, t.last_time): t for t in trials}
+            counts = {span: self._count(tx, trial) for span, trial in spans.items()}
+            return [counts[t.lineage, t.first_time, t.last_time] for t in trials]
 
         return self._database.write(write)
 
@@ -130,7 +131,7 @@ class TrialLedger:
         for same_as, configuration, sharpe in found:
             distinct.setdefault(same_as or f"-{configuration}", sharpe)
         ratios = [sharpe for sharpe in distinct.values() if sharpe is not None]
-        return TrialCount(len(found), len(distinct), statistics.variance(ratios) if len(ratios) > 1 else None)
+        return TrialCount(len(found), len(distinct), float(np.var(ratios, ddof=1)) if len(ratios) > 1 else None)
 
     def list(self, *, after: int | None = None, limit: int = 50, descending: bool = True) -> list[dict[str, Any]]:
         """Return trials as plain rows, beyond the sequence number `after`, newest first unless told otherwise."""

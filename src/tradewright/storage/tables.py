@@ -238,8 +238,8 @@ trial_returns = Table(
     "trial_returns",
     metadata,
     _text("hash", primary_key=True),
+    Column("sketch", LargeBinary, nullable=False),  # before the returns, so that it is read without them
     Column("returns", LargeBinary, nullable=False),
-    Column("sketch", LargeBinary, nullable=False),
 )
 
 backtests = Table(

@@ -107,10 +107,9 @@ def originals(
             trials.c.last_time == last_time,
             trials.c.same_as == trials.c.returns_hash,
         )
-        .group_by(trials.c.returns_hash, trial_returns.c.sketch)
-        .order_by(sa.func.min(trials.c.sequence))
+        .order_by(trials.c.sequence)
     )
-    return [(str(name), bytes(sketch)) for name, sketch in tx.execute(query)]
+    return list({str(name): bytes(sketch) for name, sketch in tx.execute(query)}.items())
 
 
 def listed(

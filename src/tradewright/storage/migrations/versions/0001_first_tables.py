@@ -565,8 +565,8 @@ def upgrade() -> None:
     op.create_table(
         "trial_returns",
         sa.Column("hash", sa.Text(), nullable=False),
-        sa.Column("returns", sa.LargeBinary(), nullable=False),
         sa.Column("sketch", sa.LargeBinary(), nullable=False),
+        sa.Column("returns", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("hash", name=op.f("pk_trial_returns")),
     )
     op.create_table(

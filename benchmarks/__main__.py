@@ -11,15 +11,15 @@ import os
 import sys
 import time
 import traceback
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks import machine
 from benchmarks.table import Row, markdown, row_of
 
-NAMES = ("backtest", "prediction", "engine", "catalog", "start", "api")
+PLACES = {name: f"benchmarks.{name}" for name in ("backtest", "prediction", "engine", "catalog", "start", "api")}
 HERE = Path(__file__).resolve().parent
-STORED = HERE / "results.json"
 INTRODUCTION = (
     "Written by `make bench`; one benchmark alone: `make bench ARGS=NAME`. Figures are medians; the two sides of "
     "a ratio took turns in the same run, so a busy machine slows both. Times and rates by themselves are those of"
@@ -27,22 +27,26 @@ INTRODUCTION = (
 )
 
 
-def main(wanted: list[str]) -> int:
-    """Run the benchmarks named (all without names); return 1 when one failed or gave no rows."""
-    unknown = [name for name in wanted if name not in NAMES]
+def main(wanted: list[str], places: Mapping[str, str] = PLACES, here: Path = HERE) -> int:
+    """Run the benchmarks named (all without names) and write what they gave into `here`.
+
+    Return 1 when one failed or gave no rows, 2 when there is none of that name. places: the module of each benchmark.
+    """
+    unknown = [name for name in wanted if name not in places]
     if unknown:
-        print(f"there is no benchmark {', '.join(unknown)}; there are: {', '.join(NAMES)}", file=sys.stderr)
+        print(f"there is no benchmark {', '.join(unknown)}; there are: {', '.join(places)}", file=sys.stderr)
         return 2
     default = Path.home() / ".cache" / "tradewright-bench"
     folder = Path(os.environ.get("TRADEWRIGHT_BENCH_FOLDER", default))
     folder.mkdir(parents=True, exist_ok=True)
-    stored = json.loads(STORED.read_text(encoding="utf-8")) if STORED.exists() else {}
+    results = here / "results.json"
+    stored = json.loads(results.read_text(encoding="utf-8")) if results.exists() else {}
     failed = []
-    for name in wanted or NAMES:
+    for name in wanted or places:
         print(f"{name}: running (alone: python -m benchmarks {name})", flush=True)
         began, on = time.monotonic(), machine.describe()
         try:
-            module = importlib.import_module(f"benchmarks.{name}")
+            module = importlib.import_module(places[name])
             rows = [row_of(row) for row in module.run(folder)]
             assert rows, f"the benchmark {name} gave no rows"
         except Exception:  # noqa: BLE001 - one benchmark that fails must not hide the others
@@ -59,19 +63,19 @@ def main(wanted: list[str]) -> int:
             "rows": [row._asdict() for row in rows],
         }
         print(markdown(rows), flush=True)
-    STORED.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
-    (HERE / "RESULTS.md").write_text(_page(stored, machine.versions(folder), failed), encoding="utf-8")
-    print(f"wrote {HERE / 'RESULTS.md'}" + (f"; FAILED: {', '.join(failed)}" if failed else ""))
+    results.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
+    (here / "RESULTS.md").write_text(_page(stored, list(places), machine.versions(folder), failed), encoding="utf-8")
+    print(f"wrote {here / 'RESULTS.md'}" + (f"; FAILED: {', '.join(failed)}" if failed else ""))
     return 1 if failed else 0
 
 
-def _page(stored: dict[str, dict[str, object]], peers: str, failed: list[str]) -> str:
+def _page(stored: dict[str, dict[str, object]], names: list[str], peers: str, failed: list[str]) -> str:
     parts = [
         "# Measured beside its peers",
         INTRODUCTION,
         f"Peers, in environments of their own: {peers}.",
     ]
-    for name in NAMES:
+    for name in names:
         entry = stored.get(name)
         if entry is None:
             why = "failed in this run" if name in failed else "not run yet"

@@ -43,13 +43,13 @@ RATE, SECONDS, CLOSED_SECONDS, CONNECTIONS, ROUNDS, WARM_SECONDS = 1_000, 4.0, 3
 KEYS = 1_000
 MIX = {"bars": 45, "signals": 25, "portfolios": 20, "instruments": 10}
 NOTE = (
-    "The API's mix: 45 % bars (50 a page, 20 instruments x 500 starts = 10,000 distinct pages), 25 % signals (50 a "
-    "page), 20 % orders, fills, positions and portfolio, 10 % instruments, 1,000 keys. What the full budget names and "
-    "does not exist yet: quotes and If-None-Match (so no hit rate). Ours answers with every guard that exists today. "
-    "The same server and event loop (asyncio) for both; series held in memory, keys remembered for 2 s, feed state for "
-    "0.25 s and sums of older ledger lines in both; the twin reads SQLite with plain sqlite3 and no ORM, and returns "
-    "typed models by FastAPI's quickest way. When a server falls behind 1,000 requests a second, its client latencies "
-    "are those of a growing queue."
+    "The API's mix: 45 % bars (50 a page, 20 instruments x 500 starts = 10,000 distinct pages), 25 % signals (50 "
+    "a page), 20 % orders, fills, positions and portfolio, 10 % instruments, 1,000 keys. What the full budget "
+    "names and does not exist yet: quotes and If-None-Match (so no hit rate). Ours answers with every guard that "
+    "exists today. The same server and event loop (asyncio) for both; series held in memory, keys remembered for "
+    "2 s, feed state for 0.25 s and sums of older ledger lines in both; the twin reads SQLite with plain sqlite3 "
+    "and no ORM, and returns typed models by FastAPI's quickest way. When a server falls behind 1,000 requests a "
+    "second, its client latencies are those of a growing queue."
 )
 
 

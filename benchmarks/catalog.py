@@ -26,11 +26,12 @@ from tradewright.storage.migrations import upgrade
 COMMITS, DELTA_COMMITS, LINES, ROUNDS, FLUSHES = 10_000, 100, 500_000, 3, 20
 MINUTE_US = 60_000_000
 NOTE = (
-    "A live commit is one bar in a transaction of its own, durable when it returns (SQLite: synchronous=FULL). The "
-    "Delta peer appends one row a commit to a table of its own; it is measured on 100 commits, because each takes as long as "
-    "it does. The read after 10,000 commits returns all of them, resolved, as the catalog always does; its peer "
-    "reads the same rows from one Parquet file with Polars and resolves nothing. The pandas peer reads the same CSV, parses the "
-    "times, drops duplicates, sorts, and writes its columns to one file; it checks nothing."
+    "A live commit is one bar in a transaction of its own, durable when it returns (SQLite: synchronous=FULL). "
+    "The Delta peer appends one row a commit to a table of its own; it is measured on 100 commits, because each "
+    "takes as long as it does. The read after 10,000 commits returns all of them, resolved, as the catalog always"
+    " does; its peer reads the same rows from one Parquet file with Polars and resolves nothing. The pandas peer "
+    "reads the same CSV, parses the times, drops duplicates, sorts, and writes its columns to one file; it checks"
+    " nothing."
 )
 
 

@@ -26,10 +26,10 @@ from tradewright.trading.sizing import orders_for
 INSTRUMENTS, ROWS, ORDERS = 100, 600, 500
 MINUTE_US = 60_000_000
 NOTE = (
-    "The decision path is the strategy's step on one closed row and the sizing of its targets against the positions "
-    "held, orders with their ids included; the journal, the database and the broker are not in it. Accepting an order is one "
-    "durable transaction at the paper broker and the look-up of its status. The live bar of 1,000 instruments with a "
-    "model stands under `prediction`."
+    "The decision path is the strategy's step on one closed row and the sizing of its targets against the "
+    "positions held, orders with their ids included; the journal, the database and the broker are not in it. "
+    "Accepting an order is one durable transaction at the paper broker and the look-up of its status. The live "
+    "bar of 1,000 instruments with a model stands under `prediction`."
 )
 
 

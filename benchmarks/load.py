@@ -53,6 +53,10 @@ class Connection(asyncio.Protocol):
             self._buffer, self._left = b"", -1
             self._load.answered(self, time.perf_counter() - self._due, self._ok)
 
+    def close(self) -> None:
+        """Close the connection."""
+        self._transport.close()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._load.lost += 1
 
@@ -67,9 +71,15 @@ class Load:
         self._next = 0
         self.idle: deque[Connection] = deque()
         self._waiting: deque[float] = deque()
+        self._all: list[Connection] = []
         self.latencies: list[float] = []
         self.failed = 0
         self.lost = 0
+
+    def close(self) -> None:
+        """Close every connection."""
+        for connection in self._all:
+            connection.close()
 
     def answered(self, connection: Connection, latency: float, ok: bool) -> None:
         """Note an answer and give the connection its next request."""
@@ -92,7 +102,8 @@ class Load:
         """Return what was measured."""
         loop = asyncio.get_running_loop()
         for _ in range(connections):
-            await loop.create_connection(lambda: Connection(self), "127.0.0.1", port)
+            _, made = await loop.create_connection(lambda: Connection(self), "127.0.0.1", port)
+            self._all.append(made)
         start = time.perf_counter()
         self._end = start + self._seconds
         if self._rate == 0:

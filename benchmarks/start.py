@@ -18,9 +18,10 @@ from benchmarks.table import Row
 
 ROUNDS, IDLE_S = 5, 5.0
 NOTE = (
-    "Wall-clock seconds of fresh processes, the interpreter's own start included; the file cache is warm. `up` starts "
-    "on a folder that was prepared before; its memory is read (PSS of all its processes) after it was ready and idle for "
-    "5 s. The first back-test is a moving-average cross on the packaged data set, read from the package."
+    "Wall-clock seconds of fresh processes, the interpreter's own start included; the file cache is warm. `up` "
+    "starts on a folder that was prepared before; its memory is read (PSS of all its processes) after it was "
+    "ready and idle for 5 s. The first back-test is a moving-average cross on the packaged data set, read from "
+    "the package."
 )
 _BACKTEST = """
 import tradewright as tw

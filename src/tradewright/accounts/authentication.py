@@ -17,7 +17,7 @@ from tradewright.storage.database import Database
 
 _FRESH_US = 2_000_000
 _KEPT = 10_000
-_BATCH = 200  # keys in use that are read again together: one read for each of them would cost more than the requests
+_BATCH = 64  # keys in use that are read again together: one read for each of them would cost more than the requests
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ an owner also see what belongs to `system`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -295,11 +296,15 @@ def remove_batch(tx: Tx, batch: str) -> int:
 
 def version(tx: Tx, owner: Owner, source: str, instrument: str, interval: str) -> tuple[Any, ...]:
     """Return a value that changes whenever bars of this series were added, in the tail or in the tables."""
+    known, tail = _version_statements()
+    key = {"owner": owner, "source": source, "instrument": instrument, "interval": interval}
+    return (*(tx.execute(known, key).first() or ()), *tx.execute(tail, key).one())
+
+
+@cache  # building a statement takes longer than running it
+def _version_statements() -> tuple[sa.Select[Any, Any, Any], sa.Select[Any, int]]:
     s, t = series.c, bar_tail.c
-    known = sa.select(s.checked_at, s.data_version, s.rows).where(
-        s.owner == owner, s.source == source, s.instrument == instrument, s.interval == interval
-    )
-    tail = sa.select(sa.func.max(t.id), sa.func.count(t.id)).where(
-        t.owner == owner, t.source == source, t.instrument == instrument, t.interval == interval
-    )
-    return (*(tx.execute(known).first() or ()), *tx.execute(tail).one())
+    names = ("owner", "source", "instrument", "interval")
+    known = sa.select(s.checked_at, s.data_version, s.rows).where(*(s[n] == sa.bindparam(n) for n in names))
+    tail = sa.select(sa.func.max(t.id), sa.func.count(t.id)).where(*(t[n] == sa.bindparam(n) for n in names))
+    return known, tail

@@ -33,7 +33,10 @@ def kernel(function: F) -> F:
 def _cache_folder(package: Path) -> Path:
     hasher = hashlib.sha256(numba.__version__.encode())
     for path in sorted(package.rglob("*.py")):
-        source = path.read_bytes()
+        try:
+            source = path.read_bytes()
+        except FileNotFoundError:  # removed since it was listed
+            continue
         if b"@kernel" in source:
             hasher.update(source)
     beside = package / "__pycache__"

@@ -46,8 +46,8 @@ class Row(NamedTuple):
 # Benchmarks that return plain rows (what, peer, ours, peer's, ratio) have their budgets here.
 # Each: what and peer as patterns, the limit, the least ratio.
 BUDGETS: tuple[tuple[str, str, float | None, float | None], ...] = (
-    (r"decide \+ simulate", r"vectorbt", None, 20.0),
-    (r"whole call", r"vectorbt", None, 5.0),
+    (r"averages, fills and equity", r"vectorbt", None, 20.0),
+    (r"the same, checks", r"vectorbt", None, 5.0),
     (r"one prediction, .* p50", r"LightGBM", 5.0, 10.0),
     (r"one prediction, .* p99", r"LightGBM", 10.0, None),
     (r"live bar, ", r"budget", 250.0, None),

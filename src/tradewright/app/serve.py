@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
+import ctypes
 import os
+import signal
 import socket
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +18,9 @@ from tradewright.app import house
 from tradewright.clock import WallClock
 from tradewright.errors import SettingsInvalid
 from tradewright.settings import Settings
+
+_START_S = 60.0
+_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
 class _Ready:
@@ -26,6 +34,9 @@ def serve(settings: Settings, tell: Callable[[str], None]) -> None:
     tell: called with the address when the socket listens. Raises SettingsInvalid for an address that cannot be used
     and StorageFailed.
     """
+    import multiprocessing
+
+    multiprocessing.set_start_method("spawn", force=True)  # a fork beside the threads of Polars and ours can hang
     from granian import Granian
     from granian.constants import Interfaces
 
@@ -45,8 +56,25 @@ def serve(settings: Settings, tell: Callable[[str], None]) -> None:
         log_level=settings.log_level,  # type: ignore[arg-type]
     )
     shown = f"[{address}]" if ":" in address else address
-    server.on_startup(lambda: tell(f"http://{shown}:{port}"))
+
+    def tell_once_it_listens() -> None:
+        if _listens(address, port):
+            tell(f"http://{shown}:{port}")
+
+    server.on_startup(threading.Thread(target=tell_once_it_listens, daemon=True).start)
     server.serve()
+
+
+def _listens(address: str, port: int) -> bool:
+    deadline = time.monotonic() + _START_S
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection((address, port), 1).close()
+        except OSError:
+            time.sleep(0.02)
+        else:
+            return True
+    return False
 
 
 def _usable(host: str, port: int) -> tuple[str, int]:
@@ -65,7 +93,9 @@ def _usable(host: str, port: int) -> tuple[str, int]:
 
 
 def application() -> Any:
-    """Return the ASGI application of the settings in the environment."""
+    """Return the ASGI application of the settings in the environment; for the process that Granian starts."""
+    ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+    atexit.register(os._exit, 0)  # threads of Granian and Polars abort in an interpreter that is being taken apart
     from tradewright.api.app import build
     from tradewright.app.up import build_services
 

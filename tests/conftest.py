@@ -100,17 +100,22 @@ def _execute(server: str, statement: str) -> None:
     asyncio.run(run())
 
 
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """Address of an empty PostgreSQL database."""
+    name = f"t{uuid.uuid4().hex}"
+    _execute(postgres_server, f'CREATE DATABASE "{name}"')
+    yield f"{postgres_server}/{name}"
+    _execute(postgres_server, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """Address of an empty database, once for each kind."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'test.db'}"
-        return
-    server = request.getfixturevalue("postgres_server")
-    name = f"t{uuid.uuid4().hex}"
-    _execute(server, f'CREATE DATABASE "{name}"')
-    yield f"{server}/{name}"
-    _execute(server, f'DROP DATABASE "{name}" WITH (FORCE)')
+    else:
+        yield request.getfixturevalue("postgres_url")
 
 
 @pytest.fixture

@@ -1,0 +1,547 @@
+"""The command line as a person meets it: each test calls the real command in a process of its own."""
+
+from __future__ import annotations
+
+import http.server
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from running import Answer, Up, call
+from tradewright.cli import main
+from tradewright.storage.database import Database
+from tradewright.storage.tables import quarantine, series, trials
+
+COMMAND = (sys.executable, "-m", "tradewright")
+GOOD_CSV = "timestamp,open,high,low,close,volume\n" + "".join(
+    f"2024-01-{day:02},{100 + day},{102 + day},{99 + day},{101 + day},1000\n" for day in (2, 3, 4, 5, 8, 9, 10, 11, 12)
+)
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command said, and how it ended."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+def environment(**settings: str) -> dict[str, str]:
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("TRADEWRIGHT_")}
+    return inherited | {f"TRADEWRIGHT_{name.upper()}": value for name, value in settings.items()}
+
+
+def tradewright(folder: Path, *arguments: str | Path, seconds: float = 100, **settings: str) -> Said:
+    """Run the command on a data folder; a traceback fails the test, whatever it is about."""
+    done = subprocess.run(
+        [*COMMAND, *map(str, arguments)],
+        env=environment(data_folder=str(folder), **settings),
+        cwd=folder.parent,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+    assert "Traceback" not in done.stdout + done.stderr, done.stderr
+    assert "a fault of Tradewright" not in done.stderr, done.stderr
+    return Said(done.returncode, done.stdout, done.stderr)
+
+
+def at_once(folder: Path, *arguments: str | Path, **settings: str) -> Said:
+    """The same within this process, for what ends before a process of its own would add anything."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        for name in [name for name in os.environ if name.startswith("TRADEWRIGHT_")]:
+            patch.delenv(name)
+        for name, value in {"data_folder": str(folder), **settings}.items():
+            patch.setenv(f"TRADEWRIGHT_{name.upper()}", value)
+        patch.setattr(sys, "argv", ["tradewright", *map(str, arguments)])
+        patch.chdir(folder.parent)
+        with pytest.raises(SystemExit) as ended:
+            main()
+    assert "a fault of Tradewright" not in err.getvalue(), err.getvalue()
+    return Said(int(ended.value.code or 0), out.getvalue(), err.getvalue())
+
+
+def refused(said: Said, *words: str, status: int = 1) -> None:
+    """It ended with this status and said these words."""
+    assert said.status == status, said
+    for word in words:
+        assert word in said.err, said.err
+
+
+def rows(folder: Path, table: sa.Table) -> list[Any]:
+    with Database(f"sqlite:///{folder / 'tradewright.db'}") as database:
+        return database.read(lambda tx: list(tx.execute(sa.select(table))))
+
+
+@contextmanager
+def api(folder: Path, **settings: str) -> Iterator[str]:
+    """`tradewright api` on a free port; it must end cleanly on SIGTERM."""
+    process = subprocess.Popen(
+        [*COMMAND, "api", "--port", "0", "--json"],
+        env=environment(data_folder=str(folder), **settings),
+        cwd=folder.parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        said = ""
+        while said.count("{") == 0 or said.count("{") != said.count("}"):
+            line = process.stdout.readline()  # type: ignore[union-attr]
+            assert line, said
+            said += line
+        yield json.loads(said)["address"]
+        process.send_signal(signal.SIGTERM)
+        rest = process.communicate(timeout=20)[0]
+        assert process.returncode == 0, rest
+        assert "Traceback" not in rest
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+
+
+@contextmanager
+def answering(answer: Callable[[http.server.BaseHTTPRequestHandler], None]) -> Iterator[str]:
+    """A server on this machine that answers every GET with `answer`."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            answer(self)
+
+        def log_message(self, *_: Any) -> None:
+            return
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def playing(status: int, body: bytes) -> Callable[[http.server.BaseHTTPRequestHandler], None]:
+    def answer(handler: http.server.BaseHTTPRequestHandler) -> None:
+        handler.send_response(status)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    return answer
+
+
+def hanging_up(handler: http.server.BaseHTTPRequestHandler) -> None:
+    handler.close_connection = True
+    handler.connection.close()
+
+
+def recorded(shared: Path, name: str) -> tuple[int, bytes]:
+    answer = json.loads((shared / "recordings" / "binance" / f"{name}.json").read_text())["response"]
+    return answer["status"], json.dumps(answer["body"]).encode()
+
+
+FETCH = ("ingest", "binance", "crypto:ETH-BTC", "--interval", "1m", "--start", "2017-01-01", "--end", "2025-01-01")
+
+
+# --- ingest from a source -------------------------------------------------------------------------------------------
+
+
+def test_an_api_whose_first_process_is_killed_leaves_none_behind(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [*COMMAND, "api", "--port", "0"],
+        env=environment(data_folder=str(tmp_path / "data")),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        address = process.stdout.readline().split()[-1]  # type: ignore[union-attr]
+        assert call(address, "/livez").status == 200
+        process.kill()
+    deadline = time.monotonic() + 10
+    while _answers(address):
+        assert time.monotonic() < deadline, "it goes on without its first process"
+        time.sleep(0.05)
+
+
+def _answers(address: str) -> bool:
+    try:
+        return call(address, "/livez").status == 200
+    except OSError:
+        return False
+
+
+def test_recorded_bars_are_fetched_once_listed_and_served(shared: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    status, body = recorded(shared, "bars_intraday__ccxt-ETHBTC-1m")
+    sent = json.loads(body)
+    with answering(playing(status, body)) as address:
+        first = tradewright(folder, *FETCH, "--json", binance_url=address).json
+        again = tradewright(folder, *FETCH, "--json", binance_url=address).json
+    assert (first["rows_read"], first["accepted"], first["stored"]) == (len(sent), len(sent), len(sent))
+    assert (again["rows_read"], again["stored"]) == (len(sent), 0)
+    (listed,) = tradewright(folder, "catalog", "--json").json
+    assert (listed["instrument"], listed["source"], listed["rows"]) == ("crypto:ETH-BTC", "binance", len(sent))
+    assert "crypto:ETH-BTC" in tradewright(folder, "catalog", "verdict").out
+    key = tradewright(folder, "keys", "create", "--json").json["key"]
+    with api(folder) as served:
+        page = call(served, "/v1/bars?instruments=crypto:ETH-BTC&interval=1m&start=2017-01-01T00:00:00Z", key).json
+    assert [bar["close"] for bar in page["data"]] == [float(row[4]) for row in sent]
+
+
+def test_a_source_that_fails_is_told_and_stores_nothing(shared: Path, tmp_path: Path) -> None:
+    limited = recorded(shared, "error_rate_limited__ccxt-weight")
+    unknown = recorded(shared, "error_unknown_symbol__-1121")
+    cases: dict[str, tuple[Callable[[http.server.BaseHTTPRequestHandler], None] | None, str]] = {
+        "limited": (playing(429, limited[1]), "too many requests"),
+        "broken": (playing(500, b"oops"), "answered 500: oops"),
+        "a page": (playing(200, b"<html>log in</html>"), "not in JSON"),
+        "garbage": (playing(200, b'[[1, "x"]]'), "no list of candles"),
+        "bad numbers": (
+            playing(200, json.dumps([[1, "x", "1", "1", "1", "1", 2, "", 0, "", "", "0"]]).encode()),
+            "read",
+        ),
+        "hanging up": (hanging_up, "did not answer"),
+        "unknown": (playing(unknown[0], unknown[1]), "does not know 'ETHBTC'"),
+        "empty": (playing(200, b"[]"), "has no bars of crypto:ETH-BTC"),
+        "absent": (None, "did not answer"),
+    }
+
+    def attempt(number: int, answer: Callable[[http.server.BaseHTTPRequestHandler], None] | None) -> tuple[Said, Path]:
+        folder = tmp_path / f"data{number}"
+        if answer is None:
+            said = tradewright(folder, *FETCH, binance_url="http://127.0.0.1:9")
+        else:
+            with answering(answer) as address:
+                said = tradewright(folder, *FETCH, binance_url=address)
+        return said, folder
+
+    with ThreadPoolExecutor(4) as pool:
+        outcomes = list(pool.map(attempt, range(len(cases)), [answer for answer, _ in cases.values()]))
+    for name, (said, folder), (_, words) in zip(cases, outcomes, cases.values(), strict=True):
+        assert said.status == 1, (name, said)
+        assert words in said.err, (name, said.err)
+        assert rows(folder, series) == rows(folder, quarantine) == [], name
+
+
+def test_an_address_or_span_that_makes_no_sense_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    for address in ("ftp://x", "http://[::1", "http://127.0.0.1:99999", "http://a b", "x"):
+        refused(at_once(folder, *FETCH, binance_url=address), "must begin with http", repr(address), status=2)
+    refused(at_once(folder, *FETCH[:5], "--start", "soon"), "'soon' is not a time")
+    refused(at_once(folder, *FETCH[:5], "--start", "2024-01-02", "--end", "2024-01-01"), "swap them")
+    refused(at_once(folder, *FETCH[:3], "--interval", "3d"), "'3d' is not one of", status=2)
+    refused(at_once(folder, "ingest", "binance", "equity:AAPL"), "is no pair of Binance")
+    refused(at_once(folder, "ingest", "binance"), "at least one instrument", status=2)
+    refused(at_once(folder, "ingest", "binanse", "crypto:A-B"), "did you mean binance?")
+
+
+# --- ingest from a file ---------------------------------------------------------------------------------------------
+
+
+def test_every_line_of_a_bad_file_is_accounted_for(tmp_path: Path) -> None:
+    folder, file = tmp_path / "data", tmp_path / "bars.csv"
+    bad = [
+        "2024-01-12,112,114,111,113,1000",  # written twice: a duplicate
+        "2024-01-03,103,105,102,nan,1000",  # no close
+        "2024-01-16,-5,117,114,116,1000",  # negative, and after an earlier one
+        "2024-01-17,x,117,114,116,1000",  # no number
+        "someday,1,2,1,2,1000",  # no time
+        "0001-01-01,1,2,1,2,1000",  # a year that cannot be
+        "2024-01-18,1,2",  # too short
+    ]
+    file.write_text(GOOD_CSV + "\n".join(bad) + "\n")
+    report = tradewright(folder, "ingest", file, "equity:TEST", "--json").json
+    assert report["rows_read"] == 9 + len(bad)
+    assert report["accepted"] + report["rejected"] + report["duplicates"] == report["rows_read"]
+    assert report["duplicates"] == 1
+    assert report["rejected"] == 6
+    kept = rows(folder, quarantine)
+    assert len(kept) == report["rejected"]
+    assert all(row.detail for row in kept)
+    said = tradewright(folder, "ingest", file, "equity:TEST")
+    assert "16 rows read: 9 accepted (0 of them new), 6 to quarantine, 1 identical duplicates" in said.out
+    for code in ("unparseable", "duplicate_rows", "unordered_rows"):
+        assert code in said.out
+    assert len(rows(folder, quarantine)) == report["rejected"]
+
+
+def test_a_file_that_is_none_is_refused_with_the_reason(tmp_path: Path) -> None:
+    folder, file = tmp_path / "data", tmp_path / "bars.csv"
+
+    def ingest(content: bytes, *words: str) -> None:
+        file.write_bytes(content)
+        refused(at_once(folder, "ingest", file, "equity:TEST"), *words)
+
+    ingest(b"", "the file is empty")
+    ingest(b"time,open,high,low\n2024-01-01,1,1,1\n", "has no column close", "time, open, high, low")
+    ingest(b"time,open,high,low,close\n", "no rows below the header")
+    ingest(bytes(range(256)) * 20, "is no text file")
+    file.write_text(GOOD_CSV)
+    refused(at_once(folder, "ingest", tmp_path, "equity:TEST"), "is a folder")
+    refused(at_once(folder, "ingest", tmp_path / "none.csv", "equity:TEST"), "there is no file")
+    refused(at_once(folder, "ingest", file, "TEST"), "'TEST' is not an instrument id", "equity:AAPL")
+    refused(at_once(folder, "ingest", file, "stock:TEST"), "is not an instrument id")
+    refused(at_once(folder, "ingest", file, "equity:A", "equity:B"), "one instrument", status=2)
+    refused(at_once(folder, "ingest", "us-indices", "equity:A"), "comes whole", status=2)
+    assert at_once(folder, "catalog", "--json").json == []
+
+
+def test_a_full_disk_is_told_and_works_when_space_is_free(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("a disk of its own can only be mounted by root")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", disk], capture_output=True, text=True, check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip(f"no disk of its own can be mounted here: {mounted.stderr.strip()}")
+    try:
+        folder, small, large = disk / "data", tmp_path / "small.csv", tmp_path / "large.csv"
+        small.write_text(GOOD_CSV)
+        large.write_text(
+            "timestamp,open,high,low,close,volume\n"
+            + "".join(f"{1_600_000_000 + 60 * n},{n}.5,{n + 1}.25,{n}.125,{n}.75,{n * 7}\n" for n in range(1, 60_000))
+        )
+        assert tradewright(folder, "ingest", small, "equity:TEST").status == 0
+        filler = disk / "filler"
+        filler.write_bytes(b"x" * (_free(disk) - 300_000))
+        full = tradewright(folder, "ingest", large, "crypto:BIG-USD", "--interval", "1m")
+        refused(full, "space")
+        filler.unlink()
+        before = tradewright(folder, "catalog", "--json").json
+        assert [(s["instrument"], s["rows"]) for s in before if s["rows"]] == [("equity:TEST", 9)]
+        assert tradewright(folder, "ingest", large, "crypto:BIG-USD", "--interval", "1m").status == 0
+        assert {s["instrument"]: s["rows"] for s in tradewright(folder, "catalog", "--json").json} == {
+            "equity:TEST": 9,
+            "crypto:BIG-USD": 59_999,
+        }
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def _free(place: Path) -> int:
+    found = os.statvfs(place)
+    return found.f_bavail * found.f_frsize
+
+
+# --- backtest, train, report ----------------------------------------------------------------------------------------
+
+
+def test_each_strategy_is_tested_reported_and_counted(tmp_path: Path, data_folder: Path) -> None:
+    page = tmp_path / "report.html"
+    before = len(rows(data_folder, trials))
+    cross = ("backtest", "moving_average_cross", "--data", "us-stocks", "--param", "fast=10", "--report", page)
+    with ThreadPoolExecutor(2) as pool:
+        crossed = pool.submit(tradewright, data_folder, *cross)
+        held = pool.submit(tradewright, data_folder, "backtest", "buy_and_hold", "--data", "us-stocks", "--json")
+    assert crossed.result().status == 0, crossed.result()
+    assert "annual_return" in crossed.result().out
+    assert "Figure(" not in crossed.result().out
+    assert page.read_text().startswith("<!doctype html>")
+    summary = held.result().json["summary"]
+    assert summary["strategy"]["name"] == "buy_and_hold"
+    assert summary["statistics"]["fills"]["value"] == 20
+    assert len(rows(data_folder, trials)) == before + 2
+
+
+def test_a_backtest_that_cannot_be_is_refused_with_the_reason(data_folder: Path) -> None:
+    cross = ("backtest", "moving_average_cross", "--data", "us-stocks")
+    cases: list[tuple[tuple[str, ...], int, str]] = [
+        (("backtest", "moving_average_cros", "--data", "us-stocks"), 1, "did you mean moving_average_cross?"),
+        ((*cross, "--param", "fst=3"), 1, "did you mean fast?"),
+        ((*cross, "--param", "fast=x"), 1, "fast must be a"),
+        ((*cross, "--param", "fast=99"), 1, "1 <= fast < slow"),
+        ((*cross, "--param", "fast"), 2, "takes name=value"),
+        ((*cross, "--cash", "-5"), 1, "cash must be"),
+        ((*cross, "--fee-rate", "nan"), 1, "fee_rate must be"),
+        (("backtest", "fixed_targets", "--data", "us-stocks"), 1, "needs the parameter targets"),
+        (("backtest", "buy_and_hold", "--data", "us-stonks"), 1, "did you mean us-stocks?"),
+        (("backtest", "buy_and_hold", "--data", "us-indices"), 1, "never traded"),
+        (("backtest", "buy_and_hold"), 2, "name --data"),
+        (("backtest", "buy_and_hold", "--instruments", "equity:NONE"), 1, "there is no"),
+        ((*cross, "--report", "/proc/none/report.html"), 1, "Nothing was run"),
+        (("report", "bkt_none"), 1, "there is no finished backtest 'bkt_none'"),
+        (("train", "--data", "us-stonks"), 1, "did you mean us-stocks?"),
+        (("train", "--horizon", "0"), 1, "must be at least 1"),
+    ]
+    answers = [at_once(data_folder, *arguments, "--json") for arguments, _, _ in cases]
+    for (arguments, status, words), said in zip(cases, answers, strict=True):
+        assert (said.status, arguments) == (status, arguments), said
+        assert words in said.json["error"]["message"], said
+        assert said.json["error"]["message"] in said.err
+
+
+def test_a_model_is_trained_on_a_folder_that_was_empty(tmp_path: Path) -> None:
+    made = tradewright(tmp_path / "data", "train", "--data", "us-stocks", "--splits", "2", "--json").json
+    assert made["schedule"].startswith("msc_")
+    assert made["evidence"] in ("none", "weak", "supported", "leaking")
+    assert made["reason"]
+
+
+# --- keys, documents, the API ---------------------------------------------------------------------------------------
+
+
+def test_a_key_is_shown_once_and_ends_when_it_is_revoked(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    made = tradewright(folder, "keys", "create", "--name", "mine", "--json").json
+    secret = made["key"].removeprefix("tw_paper_")[8:]
+    assert all(secret.encode() not in file.read_bytes() for file in folder.rglob("*") if file.is_file())
+    listed = tradewright(folder, "keys", "list", "--json")
+    assert secret not in listed.out
+    assert [(key["id"], key["name"], key["state"]) for key in listed.json] == [(made["id"], "mine", "valid")]
+    with api(folder) as address:
+        assert call(address, "/v1/portfolios", made["key"]).status == 200
+        assert tradewright(folder, "keys", "revoke", made["id"], "--json").json["state"] == "revoked"
+        deadline = time.monotonic() + 5
+        while call(address, "/v1/portfolios", made["key"]).status != 401:
+            assert time.monotonic() < deadline, "a revoked key is still accepted"
+            time.sleep(0.1)
+        served = call(address, "/openapi.json").json
+    refused(tradewright(folder, "keys", "revoke", made["id"]), "there is no valid key")
+    refused(tradewright(folder, "keys", "create", "--environment", "moon"), "sandbox, paper, live")
+    refused(tradewright(folder, "keys", "create", "--scope", "signals:reed"), "did you mean signals:read")
+    nowhere = tmp_path / "nowhere"
+    assert tradewright(nowhere, "openapi").json == served
+    assert not nowhere.exists()
+
+
+def test_commands_that_only_look_make_no_folder(tmp_path: Path) -> None:
+    nowhere = tmp_path / "nowhere"
+    for command in (("catalog",), ("signals",), ("keys", "list"), ("keys", "revoke", "x"), ("report", "x")):
+        said = at_once(nowhere, *command, "--json")
+        refused(said, "nothing in the data folder", "tradewright up")
+        assert said.json["error"]["code"] == "not_found"
+    assert not nowhere.exists()
+
+
+def test_misuse_ends_with_2_and_says_how(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    refused(tradewright(folder, "ingets"), "No such command 'ingets'", "--help", status=2)
+    refused(at_once(folder, "keys"), "Missing command", "tradewright keys --help", status=2)
+    refused(at_once(folder, "catalog", "verdickt"), "catalog verdict", status=2)
+    said = at_once(folder, "signals", "--limit", "0", "--json")
+    refused(said, "--limit", status=2)
+    assert said.json["error"]["code"] == "usage"
+    refused(at_once(folder, "catalog", speed="fast"), "TRADEWRIGHT_SPEED", "speed must be", status=2)
+    refused(at_once(folder, "up", "--host", "nowhere.invalid"), "cannot listen on nowhere.invalid", status=2)
+    refused(tradewright(folder, "api", "--host", "nowhere.invalid"), "cannot listen on nowhere.invalid", status=2)
+    helped = tradewright(folder)
+    assert helped.status == 0
+    assert "backtest" in helped.out
+
+
+def test_a_backtest_asked_of_the_api_alone_is_done_by_up(data_folder: Path, first_key: str, tmp_path: Path) -> None:
+    assert "tradewright up" in tradewright(data_folder, "api", "--help").out
+    body = {"strategy": "buy_and_hold", "data_set": "us-stocks"}
+    with api(data_folder) as address:
+        made = call(address, "/v1/backtests", first_key, "POST", body)
+        assert made.status == 202, made.body
+        path = f"/v1/backtests/{made.json['id']}"
+        time.sleep(1)
+        assert call(address, path, first_key).json["status"] == "queued"
+        refused(tradewright(data_folder, "report", made.json["id"]), "no finished backtest")
+    with Up(data_folder, speed="0.001") as up:
+        assert _finished(up.address(), path, first_key) == "succeeded"
+        assert up.stop() == 0
+    output = tmp_path / "page.html"
+    assert tradewright(data_folder, "report", made.json["id"], "--output", output).status == 0
+    assert output.read_text().startswith("<!doctype html>")
+    refused(tradewright(data_folder, "report", made.json["id"], "--output", "/proc/none/x"), "cannot write the report")
+
+
+def _finished(address: str, path: str, key: str) -> str:
+    deadline = time.monotonic() + 60
+    while True:
+        answer: Answer = call(address, path, key)
+        if answer.json["status"] not in ("queued", "running"):
+            return str(answer.json["status"])
+        assert time.monotonic() < deadline, answer.json
+        time.sleep(0.1)
+
+
+# --- doctor, interruption -------------------------------------------------------------------------------------------
+
+
+def test_doctor_finds_a_sound_installation_sound_and_shows_no_secret(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    assert all(look["ok"] for look in tradewright(folder, "doctor", "--json").json)
+    url = "postgresql://me:top-secret@127.0.0.1:9/x"
+    shown = tradewright(folder, "doctor", "--settings", database_url=url, port="1234")
+    assert "top-secret" not in shown.out
+    assert re.search(r"database_url +\*+ +TRADEWRIGHT_DATABASE_URL", shown.out)
+    assert re.search(r"port +1234 +TRADEWRIGHT_PORT", shown.out)
+    absent = at_once(folder, "doctor", database_url=url)
+    assert absent.status == 1
+    assert "MEND database: no connection to the PostgreSQL database 127.0.0.1:9/x" in absent.out
+    assert "top-secret" not in absent.out + absent.err
+    mistyped = at_once(folder, "doctor", sped="3")
+    assert mistyped.status == 1
+    assert "did you mean TRADEWRIGHT_SPEED?" in mistyped.out
+
+
+def test_a_damaged_database_file_is_told_by_every_command(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "tradewright.db").write_bytes(b"this is no database" * 2_000)
+    said = at_once(folder, "doctor")
+    assert said.status == 1
+    assert re.search("MEND database: .*not a database.*the file is damaged", said.out)
+    refused(at_once(folder, "catalog"), "the file is damaged")
+    refused(at_once(folder, "up", "--port", "0"), "the file is damaged")
+
+
+def test_a_missing_openmp_library_is_told_with_its_package(tmp_path: Path) -> None:
+    library = tmp_path / "empty"
+    library.write_bytes(b"")
+    hide = f'for f in $(find / -xdev -name "libgomp*.so*" -type f); do mount --bind {library} $f || exit 9; done'
+    run = f"{hide}; exec {sys.executable} -m tradewright doctor --data-folder {tmp_path / 'data'}"
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", run], env=environment(), capture_output=True, text=True, check=False
+    )
+    if "Operation not permitted" in done.stderr or done.returncode == 9:
+        pytest.skip(f"a library can only be hidden in a mount namespace: {done.stderr.strip()}")
+    assert done.returncode == 1
+    assert re.search("MEND LightGBM: .*libgomp", done.stdout), done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_interrupted_command_ends_cleanly_and_leaves_a_folder_that_works(data_folder: Path) -> None:
+    process = subprocess.Popen(
+        [*COMMAND, "train", "--data", "us-stocks"],
+        env=environment(data_folder=str(data_folder)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(4)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "interrupted" in err
+    assert tradewright(data_folder, "catalog").status == 0
+    assert tradewright(data_folder, "keys", "create").status == 0

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from tradewright.errors import UnknownName
+from tradewright.errors import LibraryMissing, UnknownName
 from tradewright.market.calendars import close_of
 from tradewright.market.frames import canonical
 from tradewright.market.instruments import Instrument, Interval
@@ -85,17 +87,16 @@ def data_set(name: str) -> DataSetSpec:
 
 
 def _skfolio() -> tuple[Any, dict[str, dict[str, Any]]]:
-    from skfolio.datasets import load_sp500_dataset
-
-    table = load_sp500_dataset()
+    table = _packaged("skfolio", "datasets", "data", "sp500_dataset.csv.gz")
     columns = {f"equity:{symbol}": {"close": _floats(table[symbol])} for symbol in table.columns}
     return _days(table), columns
 
 
 def _arch() -> tuple[Any, dict[str, dict[str, Any]]]:
-    from arch.data import nasdaq, sp500
-
-    tables = {"index:SPX": sp500.load(), "index:IXIC": nasdaq.load()}
+    tables = {
+        "index:SPX": _packaged("arch", "data", "sp500", "sp500.csv.gz"),
+        "index:IXIC": _packaged("arch", "data", "nasdaq", "nasdaq.csv.gz"),
+    }
     names = {"open": "Open", "high": "High", "low": "Low", "close": "Close", "volume": "Volume"}
     columns = {
         instrument: {ours: _floats(table[theirs]) for ours, theirs in names.items()}
@@ -105,6 +106,25 @@ def _arch() -> tuple[Any, dict[str, dict[str, Any]]]:
     if not np.array_equal(days[0], days[1]):
         raise ValueError("arch: the two indices no longer share their dates")
     return days[0], columns
+
+
+def _packaged(package: str, *path: str) -> Any:
+    """The table in a file that a package ships, by date, read as the package itself reads it.
+
+    Importing the package for it would take a second and a half.
+    """
+    import pandas as pd
+
+    found = find_spec(package)
+    places = [] if found is None else found.submodule_search_locations or []
+    files = [Path(place, *path) for place in places if Path(place, *path).is_file()]
+    if not files:
+        raise LibraryMissing(
+            f"the data file {path[-1]} of the package {package} is not there; install {package} again, in the version "
+            "of the lock file",
+            package=package,
+        )
+    return pd.read_csv(files[0], index_col=0, parse_dates=[0])
 
 
 def _days(table: Any) -> Any:

@@ -130,7 +130,8 @@ class Panel:
         microseconds. Daily bars given by their start are complete at the close of that day's session.
         instrument: an id or an Instrument for every row; left out, column `instrument` says it. close_only: left out,
         it is true when there are no opens. calendar: left out, the one that the id implies. Rows that cannot be used
-        are left out and the verdict says which. Raises InvalidInput for missing columns, TooFewRows when no row can be used.
+        are left out and the verdict says which. Raises InvalidInput for missing columns, TooFewRows when no row can be
+        used.
         """
         from tradewright.market.intake import frame_parts  # the panel itself needs no data frame library
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import random
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
-from running import Up, call, traces
+from running import REPLAY_ROWS, Up, call, traces
 
 
 def test_the_first_request_is_answered_while_the_rest_is_prepared(tmp_path: Path) -> None:
@@ -113,3 +116,14 @@ def test_kills_change_nothing(data_folder: Path, tmp_path: Path, prepared_folder
     left = traces(data_folder)
     assert {name: len(rows) for name, rows in left.items()} == {name: len(rows) for name, rows in expected.items()}
     assert left == expected
+
+
+def test_research_sees_no_later_than_the_feed_and_its_result_is_kept(data_folder: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tradewright"]
+    place = ["--data-folder", str(data_folder)]
+    asked = [*command, "backtest", "buy_and_hold", "--data", "us-stocks", "--json", *place]
+    made = json.loads(subprocess.run(asked, check=True, capture_output=True, text=True).stdout)
+    assert 8313 - REPLAY_ROWS <= made["summary"]["rows"] <= 8313 - REPLAY_ROWS + 1
+    written = tmp_path / "report.html"
+    subprocess.run([*command, "report", made["id"], "--output", str(written), *place], check=True)
+    assert "buy_and_hold" in written.read_text()

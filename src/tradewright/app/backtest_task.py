@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from tradewright.app import house
+from tradewright.app.kept import arrays_of, visible_until
 from tradewright.app.preparation import settings_from
-from tradewright.clock import format_us
 from tradewright.ids import Owner
-from tradewright.storage import backtests, trading
-from tradewright.storage.database import Database
+from tradewright.storage import backtests
 
 Report = Callable[[float, str], None]
 
@@ -39,7 +36,7 @@ def run_backtest(payload: dict[str, Any], report: Report) -> dict[str, Any]:
             interval=request["interval"],
             owner=Owner(organization),
             start_us=request.get("start_us"),
-            end_us=_end(database, organization, environment, request.get("end_us")),
+            end_us=visible_until(database, organization, environment, request.get("end_us")),
         )
         costs = request.get("costs")
         result = backtest(
@@ -54,32 +51,7 @@ def run_backtest(payload: dict[str, Any], report: Report) -> dict[str, Any]:
         report(0.75, "statistics")
         summary = result.to_summary()
         report(0.9, "report")
-        arrays = _arrays(panel, result)
+        arrays = arrays_of(result)
         page = result.report_html().encode()
         database.write(backtests.save_result, organization, environment, payload["backtest"], summary, arrays, page)
     return {"backtest": payload["backtest"]}
-
-
-def _end(database: Database, organization: str, environment: str, asked: int | None) -> int | None:
-    session = database.read(trading.latest_feed_session, organization, environment)
-    if session is None or session["mode"] != "replay":
-        return asked
-    seen = int(session["market_time"] if session["market_time"] is not None else session["start_time"])
-    return seen if asked is None else min(seen, asked)
-
-
-def _arrays(panel: Any, result: Any) -> bytes:
-    fills = [
-        {
-            "instrument": panel.ids[int(fill["column"])],
-            "decided_time": format_us(int(panel.times[int(fill["row_decided"])])),
-            "time": format_us(int(panel.times[int(fill["row_filled"])])),
-            "units": float(fill["units"]),
-            "price": float(fill["price"]),
-            "fee": float(fill["fee"]),
-        }
-        for fill in result.fills
-    ]
-    return msgspec.json.encode(
-        {"times": [int(t) for t in panel.times], "equity": [float(v) for v in result.equity], "fills": fills}
-    )

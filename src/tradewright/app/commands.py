@@ -13,7 +13,8 @@ from typing import Any
 from tradewright.accounts import keys
 from tradewright.accounts.scopes import SCOPES
 from tradewright.app import house
-from tradewright.app.texts import backtest_text, evidence_reason
+from tradewright.app.kept import keep, visible_until
+from tradewright.app.texts import backtest_text
 from tradewright.clock import WallClock, format_us, parse_us
 from tradewright.errors import InvalidInput, NotFound, StorageFailed, UnknownName
 from tradewright.ids import SYSTEM, Owner, derive
@@ -212,7 +213,8 @@ def train(settings: Settings, data: str, horizon: int, splits: int, progress: Pr
         organization = _organization(database)
         catalog = house.open_catalog(settings, database)
         _ensure_data_set(catalog, database, data, progress)
-        panel = catalog.panel(data, owner=organization)
+        end = visible_until(database, organization, ENVIRONMENT)
+        panel = catalog.panel(data, owner=organization, end_us=end)
         ledger = TrialLedger(database, organization, ENVIRONMENT)
         study = walk_forward(
             GradientBoosting(), panel, horizon=horizon, splits=splits, ledger=ledger, progress=progress
@@ -221,7 +223,7 @@ def train(settings: Settings, data: str, horizon: int, splits: int, progress: Pr
     return {
         "schedule": schedule,
         "evidence": study.evidence.value,
-        "reason": evidence_reason(study.result),
+        "reason": "; ".join(study.reasons),
         "evaluation": study.to_summary(),
     }
 
@@ -254,7 +256,8 @@ def backtest(
         catalog = house.open_catalog(settings, database)
         if data is not None:
             _ensure_data_set(catalog, database, data, progress)
-        panel = catalog.panel(data, instruments=instruments, interval=interval, owner=organization)
+        end = visible_until(database, organization, ENVIRONMENT)
+        panel = catalog.panel(data, instruments=instruments, interval=interval, owner=organization, end_us=end)
         result = run(
             chosen,
             panel,
@@ -265,7 +268,16 @@ def backtest(
         )
         if report is not None:
             result.save_report(report)
-    return {"summary": result.to_summary(), "text": backtest_text(result, report)}
+        request: dict[str, Any] = {
+            "strategy": strategy,
+            "params": dict(chosen.params),
+            "data_set": data,
+            "instruments": instruments,
+        }
+        request |= {"interval": interval, "start_us": None, "end_us": end, "cash": str(cash), "checks": "sampled"}
+        request["costs"] = None if fee_rate is None else {"fee_rate": fee_rate}
+        kept = keep(database, organization, ENVIRONMENT, request, result, WallClock().now_us())
+    return {"id": kept, "summary": result.to_summary(), "text": f"{backtest_text(result, report)}\nkept as {kept}"}
 
 
 def _refuse_unwritable(report: Path) -> None:

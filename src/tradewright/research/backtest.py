@@ -77,6 +77,8 @@ def backtest(
         tell(0.7, "trading")
         targets = _from(decided.targets, start)
         simulation = simulate(panel, targets, cash=cash, costs=costs, leverage=leverage, lots=lots, start_row=start)
+    except InvalidInput:  # nothing was evaluated, so nothing is counted
+        raise
     except Exception as error:
         _unfinished(ledger, setup, panel, purpose, error)
         raise

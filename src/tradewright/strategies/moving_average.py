@@ -21,6 +21,9 @@ TIE = 1e-12
 LAPS = 64
 """Running sums are taken anew from the closes every so many times the slow length."""
 
+LONGEST = 100_000
+"""Bars that an average may look back: its memory is as long."""
+
 GROUP = 8
 """Running sums grow by sums of so many rows, which begin where the count of closes is a multiple of it. So the sums of
 one group do not wait for those of the one before, and batch, resume and row by row still add in the same order."""
@@ -36,7 +39,8 @@ class MovingAverageCross:
     Else flat; undecided (NaN) until `slow` closes are there and on rows without a bar. The target is repeated on every
     row. Means are taken over the total-return index, so a split or dividend is no signal; after a split the target is
     left alone (NaN) until it changes, since the units held have changed with the split. Means that differ by less than
-    one part in 10^12 count as equal. Raises InvalidInput unless 1 <= fast < slow and units is a finite number above 0.
+    one part in 10^12 count as equal. Raises InvalidInput unless 1 <= fast < slow <= 100,000 and units is a finite
+    number above 0.
     """
 
     fast: int = 20
@@ -44,8 +48,11 @@ class MovingAverageCross:
     units: float = 1.0
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.fast, int) and isinstance(self.slow, int) and 1 <= self.fast < self.slow):
-            raise InvalidInput(f"moving averages need whole numbers 1 <= fast < slow, got {self.fast!r}, {self.slow!r}")
+        whole = isinstance(self.fast, int) and isinstance(self.slow, int)
+        if not (whole and 1 <= self.fast < self.slow <= LONGEST):
+            raise InvalidInput(
+                f"moving averages need whole numbers 1 <= fast < slow <= {LONGEST}, got {self.fast!r}, {self.slow!r}"
+            )
         if not (np.isfinite(self.units) and self.units > 0):
             raise InvalidInput(f"units must be a finite number above 0, got {self.units!r}")
 

@@ -35,6 +35,10 @@ class BalanceReader:
     def __init__(self) -> None:
         self._known: OrderedDict[tuple[str, str, str], _Sums] = OrderedDict()
 
+    def knows(self, organization: str, environment: str, portfolio: str) -> bool:
+        """Return whether older lines of this ledger are summed, so that reading it is short."""
+        return (organization, environment, portfolio) in self._known
+
     def read(self, tx: Tx, organization: str, environment: str, portfolio: str, currency: str) -> Balances:
         """Return the balances of a portfolio, as of this transaction."""
         key = (organization, environment, portfolio)
@@ -42,7 +46,7 @@ class BalanceReader:
         if trading.count_postings_before(tx, *key, known.until) != known.lines:
             known = _NOTHING
         rows = trading.postings_from(tx, *key, known.until)
-        lines = [(row.time, Posting(row.account, row.currency, row.amount)) for row in rows]
+        lines = [(time, Posting(account, currency, amount)) for account, currency, amount, time in rows]
         last = lines[-1][0] if lines else known.until
         older = [posting for time, posting in lines if time < last]
         settled = _Sums(last, known.lines + len(older), _summed([*known.sums, *older]))

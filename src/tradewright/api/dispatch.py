@@ -22,7 +22,7 @@ from tradewright.storage.idempotency import StoredAnswer
 
 Effect = Callable[[Tx], Any]
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
-_encode = msgspec.json.Encoder(order="sorted", decimal_format="string").encode
+_encode = msgspec.json.Encoder(order="deterministic", decimal_format="string").encode
 _NOBODY = Principal("", "", "", frozenset())
 
 

@@ -39,6 +39,8 @@ def decode_cursor(query: PageQuery, kind: Any) -> Any:
         mark, key = msgspec.json.decode(base64.urlsafe_b64decode(query.cursor.encode()), type=tuple[str, kind])
     except (ValueError, msgspec.DecodeError):
         raise _refused("it is not one of ours; copy `next_cursor` whole") from None
+    if not _fits(key):
+        raise _refused("it is not one of ours; copy `next_cursor` whole")
     if mark != _mark(query):
         raise _refused("it was made for other filters; keep the filters the same, or leave the cursor out")
     return key
@@ -55,6 +57,11 @@ def page(query: PageQuery, rows: list[Any], keys: list[Any], convert: Any) -> Pa
     elif query.order == "asc":
         cursor = query.cursor
     return Page([convert(row) for row in kept], more, cursor)
+
+
+def _fits(key: Any) -> bool:
+    parts = key if isinstance(key, tuple) else (key,)
+    return all(not isinstance(part, int) or -(2**63) <= part < 2**63 for part in parts)
 
 
 def _mark(query: PageQuery) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
@@ -15,7 +15,8 @@ from tradewright.clock import format_us, to_us
 from tradewright.storage import trading
 from tradewright.storage.types import plain
 
-Amount = Annotated[str, msgspec.Meta(pattern=r"^-?\d{1,20}(\.\d{1,18})?$", examples=["1000000"])]
+R = TypeVar("R")
+Amount = Annotated[str, msgspec.Meta(pattern=r"^-?[0-9]{1,20}(\.[0-9]{1,18})?$", examples=["1000000"])]
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 InstrumentId = Annotated[str, msgspec.Meta(min_length=3, max_length=48, examples=["equity:AAPL"])]
 IntervalName = Literal["1m", "5m", "15m", "1h", "1d"]
@@ -73,7 +74,7 @@ def amount(value: Decimal) -> str:
     return plain(value)
 
 
-def found(row: dict[str, Any] | None, what: str, key: str) -> dict[str, Any]:
+def found(row: R | None, what: str, key: str) -> R:
     """Return the row. Raises Refused when there is none for this caller."""
     if row is None:
         raise Refused("not_found", f"there is no {what} {key!r} in this environment")

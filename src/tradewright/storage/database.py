@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import sqlite3
 import threading
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
@@ -140,12 +141,6 @@ _ADVICE = {
 }
 
 
-def as_dicts(result: sa.CursorResult[Any] | sa.Result[Any]) -> list[dict[str, Any]]:
-    """Return the rows of a result as dictionaries by column name."""
-    names = tuple(result.keys())
-    return [dict(zip(names, row, strict=True)) for row in result]
-
-
 class _Sqlite:
     def __init__(self, url: str) -> None:
         # The driver's own transaction handling is off; BEGIN is ours, so that a write takes the lock at its start.
@@ -158,6 +153,8 @@ class _Sqlite:
         sa.event.listen(self._engine, "connect", _prepare_sqlite)
         self._writer = concurrent.futures.ThreadPoolExecutor(1, "database-writer")
         self._readers = concurrent.futures.ThreadPoolExecutor(_READERS, "database-reader")
+        self._short = threading.local()
+        self._held: list[Tx] = []
 
     def submit(self, work: Callable[[Tx], R], write: bool) -> concurrent.futures.Future[R]:
         pool, begin = (self._writer, "BEGIN IMMEDIATE") if write else (self._readers, "BEGIN")
@@ -166,7 +163,7 @@ class _Sqlite:
     def submit_short(self, work: Callable[[Tx], R]) -> concurrent.futures.Future[R]:
         done: concurrent.futures.Future[R] = concurrent.futures.Future()
         try:
-            done.set_result(self._run(work, "BEGIN"))
+            done.set_result(self._run_short(work))
         except Exception as error:  # noqa: BLE001 - raised again where the future is read
             done.set_exception(error)
         return done
@@ -177,9 +174,29 @@ class _Sqlite:
             with tx.begin() if not tx.in_transaction() else _Joined(tx):
                 return work(tx)
 
+    def _run_short(self, work: Callable[[Tx], R]) -> R:
+        # on a connection that stays open: taking one from the pool and beginning costs more than a short read
+        tx: Tx | None = getattr(self._short, "tx", None)
+        if tx is None:
+            tx = self._short.tx = self._engine.connect()
+            self._held.append(tx)
+        driver: Any = tx.connection.dbapi_connection
+        try:
+            driver.execute("BEGIN")
+            return work(tx)
+        except sqlite3.Error as error:
+            raise sa.exc.DBAPIError.instance("BEGIN", None, error, sqlite3.Error) from error
+        finally:
+            if tx.in_transaction():
+                tx.rollback()  # nothing was written
+            if driver.in_transaction:
+                driver.execute("ROLLBACK")
+
     def close(self) -> None:
         self._writer.shutdown()
         self._readers.shutdown()
+        for tx in self._held:
+            tx.close()
         self._engine.dispose()
 
 

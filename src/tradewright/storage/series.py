@@ -7,7 +7,7 @@ an owner also see what belongs to `system`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,6 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from tradewright.ids import SYSTEM, Owner
 from tradewright.storage.database import Tx
+from tradewright.storage.reading import Reading
 from tradewright.storage.tables import bar_tail, data_sets, instrument_aliases, instruments, quarantine, series
 
 Row = dict[str, Any]
@@ -62,8 +63,7 @@ def add_instruments(tx: Tx, rows: Iterable[Mapping[str, Any]]) -> None:
 
 def get_instrument(tx: Tx, instrument: str) -> Row | None:
     """Return one instrument, None when there is none."""
-    row = tx.execute(sa.select(instruments).where(instruments.c.id == instrument)).mappings().first()
-    return None if row is None else dict(row)
+    return _instruments(False, False, True).first(tx, {"id": instrument})
 
 
 def get_instruments(tx: Tx, ids: Sequence[str]) -> list[Row]:
@@ -73,11 +73,18 @@ def get_instruments(tx: Tx, ids: Sequence[str]) -> list[Row]:
 
 def list_instruments(tx: Tx, after_id: str | None = None, limit: int = 50, descending: bool = False) -> list[Row]:
     """Return up to `limit` instruments after `after_id` in the order of their ids."""
-    column = instruments.c.id
-    query = sa.select(instruments).order_by(column.desc() if descending else column).limit(limit)
-    if after_id is not None:
-        query = query.where(column < after_id if descending else column > after_id)
-    return _rows(tx.execute(query))
+    return _instruments(after_id is not None, descending, False).dicts(tx, {"id": after_id, "rows": limit})
+
+
+@cache
+def _instruments(after: bool, descending: bool, one: bool) -> Reading:
+    column, given = instruments.c.id, sa.bindparam("id", type_=sa.Text)
+    if one:
+        return Reading(sa.select(instruments).where(column == given))
+    query = sa.select(instruments).order_by(column.desc() if descending else column)
+    if after:
+        query = query.where(column < given if descending else column > given)
+    return Reading(query.limit(sa.bindparam("rows", type_=sa.Integer)))
 
 
 def add_aliases(tx: Tx, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -130,18 +137,31 @@ def list_series(
 
     after: that key of the last row seen, to go on from.
     """
+    given = {"interval": interval, "source": source, "rows": limit}
+    named = {name: value for name, value in given.items() if value is not None}
+    asked = () if instruments is None else tuple(dict.fromkeys(instruments))
+    if instruments is not None and not asked:
+        return []
+    count = None if instruments is None else len(asked)
+    values: dict[str, Any] = {**named, "owner": owner, "system": SYSTEM}
+    values |= {f"instrument_{n}": name for n, name in enumerate(asked)}
+    values |= {f"after_{n}": part for n, part in enumerate(after or ())}
+    return _list_series(frozenset(named), count, after is not None).dicts(tx, values)
+
+
+@lru_cache(256)
+def _list_series(named: frozenset[str], count: int | None, after: bool) -> Reading:
     s = series.c
     key = (s.instrument, s.interval, s.source, s.owner)
-    query = sa.select(series).where(_visible(s.owner, owner)).order_by(*key)
-    if instruments is not None:
-        query = query.where(s.instrument.in_(instruments))
-    if interval is not None:
-        query = query.where(s.interval == interval)
-    if source is not None:
-        query = query.where(s.source == source)
-    if after is not None:
-        query = query.where(sa.tuple_(*key) > sa.tuple_(*after))
-    return _rows(tx.execute(query if limit is None else query.limit(limit)))
+    query = sa.select(series).where(s.owner.in_([sa.bindparam("owner"), sa.bindparam("system")])).order_by(*key)
+    if count is not None:
+        query = query.where(s.instrument.in_([sa.bindparam(f"instrument_{n}") for n in range(count)]))
+    for name in ("interval", "source"):
+        query = query.where(s[name] == sa.bindparam(name)) if name in named else query
+    if after:
+        last = (sa.bindparam(f"after_{n}", type_=sa.Text) for n in range(len(key)))
+        query = query.where(sa.tuple_(*key) > sa.tuple_(*last))
+    return Reading(query.limit(sa.bindparam("rows", type_=sa.Integer)) if "rows" in named else query)
 
 
 def save_data_set(tx: Tx, owner: Owner, name: str, members: list[Row], note: str, created_at: int) -> int:
@@ -298,13 +318,13 @@ def version(tx: Tx, owner: Owner, source: str, instrument: str, interval: str) -
     """Return a value that changes whenever bars of this series were added, in the tail or in the tables."""
     known, tail = _version_statements()
     key = {"owner": owner, "source": source, "instrument": instrument, "interval": interval}
-    return (*(tx.execute(known, key).first() or ()), *tx.execute(tail, key).one())
+    return tuple(value for reading in (known, tail) for row in reading.tuples(tx, key) for value in row)
 
 
-@cache  # building a statement takes longer than running it
-def _version_statements() -> tuple[sa.Select[Any, Any, Any], sa.Select[Any, int]]:
+@cache
+def _version_statements() -> tuple[Reading, Reading]:
     s, t = series.c, bar_tail.c
     names = ("owner", "source", "instrument", "interval")
     known = sa.select(s.checked_at, s.data_version, s.rows).where(*(s[n] == sa.bindparam(n) for n in names))
-    tail = sa.select(sa.func.max(t.id), sa.func.count(t.id)).where(*(t[n] == sa.bindparam(n) for n in names))
-    return known, tail
+    counted = sa.select(sa.func.max(t.id).label("last"), sa.func.count(t.id).label("rows"))
+    return Reading(known), Reading(counted.where(*(t[n] == sa.bindparam(n) for n in names)))

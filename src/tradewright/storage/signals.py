@@ -8,11 +8,16 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tradewright.storage.database import Tx, as_dicts
+from tradewright.storage.database import Tx
+from tradewright.storage.reading import Reading
 from tradewright.storage.tables import signal_scores, signals
 from tradewright.storage.types import Time
 
-_SCORE = ("entry_time", "entry_price", "exit_time", "exit_price", "realized_return", "correct")
+_SIGNAL = (
+    "id", "instrument", "bar_time", "horizon", "direction", "probability", "expected_return", "decision_price",
+    "valid_until", "status", "feed", "feed_session", "model", "evidence", "created_at",
+)  # fmt: skip
+_SCORE = ("entry_time", "entry_price", "exit_time", "exit_price", "realized_return")
 
 
 def add(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
@@ -44,16 +49,19 @@ def at(tx: Tx, organization: str, environment: str, session: str, bar_time: int)
     return [dict(row) for row in tx.execute(query).mappings()]
 
 
-def get(tx: Tx, organization: str, environment: str, signal: str) -> dict[str, Any] | None:
-    """Return one signal with its score (None where it has none), or None."""
-    query = _joined().where(
-        signals.c.id == signal, signals.c.organization == organization, signals.c.environment == environment
-    )
-    row = tx.execute(query).mappings().first()
-    return None if row is None else dict(row)
+def get(tx: Tx, organization: str, environment: str, signal: str) -> tuple[Any, ...] | None:
+    """Return one signal as `list_rows` does, or None."""
+    found = _one().tuples(tx, {"signal": signal, "organization": organization, "environment": environment})
+    return found[0] if found else None
 
 
-def list_page(
+def list_page(tx: Tx, organization: str, environment: str, limit: int, descending: bool) -> list[dict[str, Any]]:
+    """Return the first of what `list_rows` returns, as dictionaries."""
+    rows = list_rows(tx, organization, environment, limit, descending)
+    return [dict(zip((*_SIGNAL, *_SCORE, "correct"), row, strict=True)) for row in rows]
+
+
+def list_rows(
     tx: Tx,
     organization: str,
     environment: str,
@@ -65,19 +73,24 @@ def list_page(
     status: str | None = None,
     start_us: int | None = None,
     end_us: int | None = None,
-) -> list[dict[str, Any]]:
-    """Return signals with their scores by (bar time, id), after that pair; start included, end excluded."""
+) -> list[tuple[Any, ...]]:
+    """Return signals with their scores by (bar time, id), after that pair; start included, end excluded.
+
+    Each is (id, instrument, bar time, horizon, direction, probability, expected return, decision price, valid until,
+    status, feed, feed session, model, evidence, created at, entry time, entry price, exit time, exit price, realized
+    return, correct); the last six are None for a signal without a score.
+    """
     given = {"instrument": instrument, "status": status, "start": start_us, "end": end_us}
     named = {name: value for name, value in given.items() if value is not None}
     query = _page(frozenset(named), descending, after is not None)
     values: dict[str, Any] = {**named, "organization": organization, "environment": environment, "rows": limit}
     if after is not None:
         values |= {"after_time": after[0], "after_id": after[1]}
-    return as_dicts(tx.execute(query, values))
+    return query.tuples(tx, values)
 
 
 @lru_cache(128)  # building a statement takes longer than running it
-def _page(named: frozenset[str], descending: bool, after: bool) -> sa.Select[Any]:
+def _page(named: frozenset[str], descending: bool, after: bool) -> Reading:
     s = signals.c
     query = _joined().where(
         s.organization == sa.bindparam("organization"), s.environment == sa.bindparam("environment")
@@ -94,7 +107,14 @@ def _page(named: frozenset[str], descending: bool, after: bool) -> sa.Select[Any
         place = sa.tuple_(sa.bindparam("after_time", type_=Time), sa.bindparam("after_id", type_=sa.Text))
         query = query.where(sa.tuple_(*keys) < place if descending else sa.tuple_(*keys) > place)
     query = query.order_by(*(k.desc() for k in keys) if descending else keys)
-    return query.limit(sa.bindparam("rows", type_=sa.Integer))
+    return Reading(query.limit(sa.bindparam("rows", type_=sa.Integer)))
+
+
+@lru_cache(1)
+def _one() -> Reading:
+    s = signals.c
+    named = {"id": "signal", "organization": "organization", "environment": "environment"}
+    return Reading(_joined().where(*(s[column] == sa.bindparam(name) for column, name in named.items())))
 
 
 def scoreboard(tx: Tx, organization: str, environment: str) -> list[dict[str, Any]]:
@@ -130,5 +150,6 @@ def scoreboard(tx: Tx, organization: str, environment: str) -> list[dict[str, An
 
 
 def _joined() -> sa.Select[Any]:
-    scores = [signal_scores.c[name] for name in _SCORE]
-    return sa.select(signals, *scores).outerjoin(signal_scores, signal_scores.c.signal == signals.c.id)
+    columns = [*(signals.c[name] for name in _SIGNAL), *(signal_scores.c[name] for name in _SCORE)]
+    correct = sa.type_coerce(signal_scores.c.correct, sa.Integer).label("correct")  # 0 and 1 serve as well
+    return sa.select(*columns, correct).outerjoin(signal_scores, signal_scores.c.signal == signals.c.id)

@@ -8,7 +8,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tradewright.storage.database import Tx, as_dicts
+from tradewright.storage.database import Tx
+from tradewright.storage.reading import Reading
 from tradewright.storage.tables import (
     broker_accounts,
     feed_sessions,
@@ -20,9 +21,14 @@ from tradewright.storage.tables import (
     postings,
     runs,
 )
-from tradewright.storage.types import Time
+from tradewright.storage.types import Money, MoneyText, Time
 
 LIVE = ("pending", "unknown", "accepted")
+_ORDER = (
+    "id", "client_order_id", "portfolio", "run", "instrument", "side", "type", "units", "filled_units", "status",
+    "reason", "decided_time", "created_at",
+)  # fmt: skip
+_FILL = ("id", "order", "portfolio", "instrument", "side", "units", "price", "fee", "time")
 
 
 def add_broker_account(tx: Tx, row: dict[str, Any]) -> None:
@@ -37,7 +43,7 @@ def add_portfolio(tx: Tx, row: dict[str, Any]) -> None:
 
 def get_portfolio(tx: Tx, organization: str, environment: str, portfolio: str) -> dict[str, Any] | None:
     """Return one portfolio, or None."""
-    return _one(tx, sa.select(portfolios).where(*_mine(portfolios, organization, environment, portfolio)))
+    return _of_id(portfolios).first(tx, {"key": portfolio, "organization": organization, "environment": environment})
 
 
 def list_portfolios(
@@ -63,29 +69,30 @@ def list_postings(
     after: tuple[int, str] | None = None,
 ) -> list[dict[str, Any]]:
     """Return the ledger of a portfolio by (time, id), after that pair; all of it without `limit`."""
-    return _by_time(tx, postings, "time", organization, environment, limit, descending, after, portfolio)
+    query = _page_by_time(postings, "time", limit is not None, descending, after is not None, True)
+    return query.dicts(tx, _page_values(organization, environment, limit, after, portfolio))
 
 
 def count_postings_before(tx: Tx, organization: str, environment: str, portfolio: str, time: int) -> int:
     """Return how many lines the ledger of a portfolio has with an earlier time."""
-    query = sa.select(sa.func.count()).where(
-        postings.c.organization == organization,
-        postings.c.environment == environment,
-        postings.c.portfolio == portfolio,
-        postings.c.time < time,
-    )
-    return int(tx.execute(query).scalar_one())
+    values = {"organization": organization, "environment": environment, "portfolio": portfolio, "time": time}
+    return int(_ledger_reads()[0].tuples(tx, values)[0][0])
 
 
-def postings_from(tx: Tx, organization: str, environment: str, portfolio: str, time: int) -> list[sa.Row[Any]]:
+def postings_from(tx: Tx, organization: str, environment: str, portfolio: str, time: int) -> list[tuple[Any, ...]]:
     """Return (account, currency, amount, time) of the lines of a ledger from this time on, by time."""
-    query = sa.select(postings.c.account, postings.c.currency, postings.c.amount, postings.c.time).where(
-        postings.c.organization == organization,
-        postings.c.environment == environment,
-        postings.c.portfolio == portfolio,
-        postings.c.time >= time,
-    )
-    return list(tx.execute(query.order_by(postings.c.time)))
+    values = {"organization": organization, "environment": environment, "portfolio": portfolio, "time": time}
+    return _ledger_reads()[1].tuples(tx, values)
+
+
+@lru_cache(1)
+def _ledger_reads() -> tuple[Reading, Reading]:
+    p = postings.c
+    mine = [p[name] == sa.bindparam(name) for name in ("organization", "environment", "portfolio")]
+    moment = sa.bindparam("time", type_=Time)
+    lines = sa.select(p.account, p.currency, p.amount, p.time).where(*mine, p.time >= moment)
+    counted = sa.select(sa.func.count().label("lines")).select_from(postings).where(*mine, p.time < moment)
+    return Reading(counted), Reading(lines.order_by(p.time))
 
 
 def put_position(tx: Tx, row: dict[str, Any]) -> None:
@@ -97,16 +104,14 @@ def put_position(tx: Tx, row: dict[str, Any]) -> None:
 
 def list_positions(tx: Tx, organization: str, environment: str, portfolio: str) -> list[dict[str, Any]]:
     """Return the positions of a portfolio by instrument, flat ones too."""
-    query = (
-        sa.select(positions)
-        .where(
-            positions.c.organization == organization,
-            positions.c.environment == environment,
-            positions.c.portfolio == portfolio,
-        )
-        .order_by(positions.c.instrument)
-    )
-    return [dict(row) for row in tx.execute(query).mappings()]
+    values = {"organization": organization, "environment": environment, "portfolio": portfolio}
+    return _positions().dicts(tx, values)
+
+
+@lru_cache(1)
+def _positions() -> Reading:
+    mine = [positions.c[name] == sa.bindparam(name) for name in ("organization", "environment", "portfolio")]
+    return Reading(sa.select(positions).where(*mine).order_by(positions.c.instrument))
 
 
 def add_orders(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
@@ -120,9 +125,11 @@ def update_order(tx: Tx, organization: str, environment: str, order: str, values
     tx.execute(orders.update().where(*_mine(orders, organization, environment, order)).values(values))
 
 
-def get_order(tx: Tx, organization: str, environment: str, order: str) -> dict[str, Any] | None:
-    """Return one order, or None."""
-    return _one(tx, sa.select(orders).where(*_mine(orders, organization, environment, order)))
+def get_order(tx: Tx, organization: str, environment: str, order: str) -> tuple[Any, ...] | None:
+    """Return one order as `list_orders` does, or None."""
+    values = {"key": order, "organization": organization, "environment": environment}
+    found = _of_id(orders, _ORDER).tuples(tx, values)
+    return found[0] if found else None
 
 
 def live_orders(tx: Tx, organization: str, environment: str, portfolio: str) -> list[dict[str, Any]]:
@@ -148,9 +155,14 @@ def list_orders(
     descending: bool,
     after: tuple[int, str] | None,
     portfolio: str | None = None,
-) -> list[dict[str, Any]]:
-    """Return orders by (decided time, id), after that pair."""
-    return _by_time(tx, orders, "decided_time", organization, environment, limit, descending, after, portfolio)
+) -> list[tuple[Any, ...]]:
+    """Return orders by (decided time, id), after that pair.
+
+    Each is (id, client order id, portfolio, run, instrument, side, type, units, filled units, status, reason, decided
+    time, created at), units as text.
+    """
+    query = _page_by_time(orders, "decided_time", True, descending, after is not None, portfolio is not None, _ORDER)
+    return query.tuples(tx, _page_values(organization, environment, limit, after, portfolio))
 
 
 def add_fill(tx: Tx, row: dict[str, Any]) -> None:
@@ -166,9 +178,13 @@ def list_fills(
     descending: bool,
     after: tuple[int, str] | None,
     portfolio: str | None = None,
-) -> list[dict[str, Any]]:
-    """Return fills by (time, id), after that pair."""
-    return _by_time(tx, fills, "time", organization, environment, limit, descending, after, portfolio)
+) -> list[tuple[Any, ...]]:
+    """Return fills by (time, id), after that pair.
+
+    Each is (id, order, portfolio, instrument, side, units, price, fee, time), amounts as text.
+    """
+    query = _page_by_time(fills, "time", True, descending, after is not None, portfolio is not None, _FILL)
+    return query.tuples(tx, _page_values(organization, environment, limit, after, portfolio))
 
 
 def add_feed_session(tx: Tx, row: dict[str, Any]) -> None:
@@ -178,10 +194,14 @@ def add_feed_session(tx: Tx, row: dict[str, Any]) -> None:
 
 def latest_feed_session(tx: Tx, organization: str, environment: str) -> dict[str, Any] | None:
     """Return the newest feed session, or None."""
-    query = sa.select(feed_sessions).where(
-        feed_sessions.c.organization == organization, feed_sessions.c.environment == environment
-    )
-    return _one(tx, query.order_by(feed_sessions.c.id.desc()).limit(1))
+    return _latest_feed_session().first(tx, {"organization": organization, "environment": environment})
+
+
+@lru_cache(1)
+def _latest_feed_session() -> Reading:
+    s = feed_sessions.c
+    mine = [s[name] == sa.bindparam(name) for name in ("organization", "environment")]
+    return Reading(sa.select(feed_sessions).where(*mine).order_by(s.id.desc()).limit(1))
 
 
 def update_feed_session(tx: Tx, organization: str, environment: str, session: str, values: dict[str, Any]) -> None:
@@ -262,6 +282,13 @@ def _mine(table: sa.Table, organization: str, environment: str, key: str) -> lis
     return [table.c.id == key, table.c.organization == organization, table.c.environment == environment]
 
 
+@lru_cache(8)
+def _of_id(table: sa.Table, shown: tuple[str, ...] | None = None) -> Reading:
+    named = {"id": "key", "organization": "organization", "environment": "environment"}
+    conditions = (table.c[column] == sa.bindparam(name) for column, name in named.items())
+    return Reading(sa.select(*_columns(table, shown)).where(*conditions))
+
+
 def _one(tx: Tx, query: sa.Select[Any]) -> dict[str, Any] | None:
     row = tx.execute(query).mappings().first()
     return None if row is None else dict(row)
@@ -277,30 +304,32 @@ def _page(
     return [dict(row) for row in tx.execute(query).mappings()]
 
 
-def _by_time(
-    tx: Tx,
-    table: sa.Table,
-    column: str,
-    organization: str,
-    environment: str,
-    limit: int | None,
-    descending: bool,
-    after: tuple[int, str] | None,
-    portfolio: str | None,
-) -> list[dict[str, Any]]:
-    query = _page_by_time(table, column, limit is not None, descending, after is not None, portfolio is not None)
-    values: dict[str, Any] = {"organization": organization, "environment": environment, "portfolio": portfolio}
-    if after is not None:
-        values |= {"after_time": after[0], "after_id": after[1]}
-    return as_dicts(tx.execute(query, {**values, "rows": limit}))
+def _page_values(
+    organization: str, environment: str, limit: int | None, after: tuple[int, str] | None, portfolio: str | None
+) -> dict[str, Any]:
+    after_time, after_id = after or (None, None)
+    return {
+        "organization": organization,
+        "environment": environment,
+        "rows": limit,
+        "portfolio": portfolio,
+        "after_time": after_time,
+        "after_id": after_id,
+    }
 
 
 @lru_cache(128)  # building a statement takes longer than running it
 def _page_by_time(
-    table: sa.Table, column: str, limited: bool, descending: bool, after: bool, of_portfolio: bool
-) -> sa.Select[Any]:
+    table: sa.Table,
+    column: str,
+    limited: bool,
+    descending: bool,
+    after: bool,
+    of_portfolio: bool,
+    shown: tuple[str, ...] | None = None,
+) -> Reading:
     keys = (table.c[column], table.c.id)
-    query = sa.select(table).where(
+    query = sa.select(*_columns(table, shown)).where(
         table.c.organization == sa.bindparam("organization"), table.c.environment == sa.bindparam("environment")
     )
     if of_portfolio:
@@ -309,4 +338,12 @@ def _page_by_time(
         place = sa.tuple_(sa.bindparam("after_time", type_=Time), sa.bindparam("after_id", type_=sa.Text))
         query = query.where(sa.tuple_(*keys) < place if descending else sa.tuple_(*keys) > place)
     query = query.order_by(*(k.desc() for k in keys) if descending else keys)
-    return query.limit(sa.bindparam("rows", type_=sa.Integer)) if limited else query
+    return Reading(query.limit(sa.bindparam("rows", type_=sa.Integer)) if limited else query)
+
+
+def _columns(table: sa.Table, shown: tuple[str, ...] | None) -> list[sa.ColumnElement[Any]]:
+    # all columns as they are, or those to be shown: amounts as text
+    if shown is None:
+        return list(table.c)
+    chosen = [table.c[name] for name in shown]
+    return [sa.type_coerce(c, MoneyText()).label(c.name) if isinstance(c.type, Money) else c for c in chosen]

@@ -34,6 +34,17 @@ class Money(sa.types.TypeDecorator[Decimal]):
         return Decimal(value) if isinstance(value, str) else Decimal(plain(Decimal(value)))  # text is canonical already
 
 
+class MoneyText(Money):
+    """What `Money` holds, read as the text that `plain` writes: for readers that only show it."""
+
+    cache_ok = True
+
+    def result_processor(self, dialect: sa.Dialect, coltype: Any) -> Any:
+        if dialect.name != "postgresql":
+            return None  # the text is canonical already
+        return lambda value: None if value is None else plain(Decimal(value))
+
+
 def plain(value: Decimal) -> str:
     """Return the one way a decimal is written: no exponent, no trailing zeros, no minus zero."""
     text = format(value, "f")

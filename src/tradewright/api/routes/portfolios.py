@@ -10,6 +10,7 @@ import msgspec
 from tradewright.api.operations import Call, Operation
 from tradewright.api.pagination import Page, PageQuery, decode_cursor, page
 from tradewright.api.wire import Amount, Feed, amount, feed_of, found, market_time_of, moment, session_of
+from tradewright.clock import format_us
 from tradewright.market.orders import to_price
 from tradewright.storage import trading
 from tradewright.storage.database import Tx
@@ -142,7 +143,7 @@ async def _list_orders(call: Call) -> Page[Order]:
     rows = await call.services.database.read_short_async(
         trading.list_orders, *call.tenant, query.limit + 1, query.order == "desc", after, query.portfolio
     )
-    return page(query, rows, [(r["decided_time"], r["id"]) for r in rows], _order)
+    return page(query, rows, [(row[-2], row[0]) for row in rows], _order)
 
 
 async def _get_order(call: Call) -> Order:
@@ -157,7 +158,7 @@ async def _list_fills(call: Call) -> Page[Fill]:
     rows = await call.services.database.read_short_async(
         trading.list_fills, *call.tenant, query.limit + 1, query.order == "desc", after, query.portfolio
     )
-    return page(query, rows, [(r["time"], r["id"]) for r in rows], _fill)
+    return page(query, rows, [(row[-1], row[0]) for row in rows], _fill)
 
 
 def _with_positions(
@@ -174,8 +175,9 @@ async def _row(call: Call) -> dict[str, Any]:
 
 
 async def _portfolio(call: Call, row: dict[str, Any]) -> Portfolio:
-    reader = call.services.balances
-    balances = await call.services.database.read_async(reader.read, *call.tenant, row["id"], row["currency"])
+    reader, database = call.services.balances, call.services.database
+    read = database.read_short_async if reader.knows(*call.tenant, row["id"]) else database.read_async
+    balances = await read(reader.read, *call.tenant, row["id"], row["currency"])
     prices = await _prices(call, list(balances.units))
     equity: Decimal | None = balances.cash
     with localcontext() as context:
@@ -232,21 +234,17 @@ def _posting(row: dict[str, Any]) -> Posting:
     return Posting(**{name: row[name] for name in names}, amount=amount(row["amount"]), time=moment(row["time"]) or "")
 
 
-def _order(row: dict[str, Any]) -> Order:
-    names = ("id", "client_order_id", "portfolio", "run", "instrument", "side", "type", "status", "reason")
+def _order(row: tuple[Any, ...]) -> Order:
+    (key, client_key, portfolio, run, instrument, side, kind, units, filled, status, reason, decided, created) = row
     return Order(
-        **{name: row[name] for name in names},
-        units=amount(row["units"]),
-        filled_units=amount(row["filled_units"]),
-        decided_time=moment(row["decided_time"]) or "",
-        created_at=moment(row["created_at"]) or "",
-    )
+        key, client_key, portfolio, run, instrument, side, kind, units, filled, status, reason,
+        format_us(decided), format_us(created),
+    )  # fmt: skip
 
 
-def _fill(row: dict[str, Any]) -> Fill:
-    names = ("id", "order", "portfolio", "instrument", "side")
-    money = {name: amount(row[name]) for name in ("units", "price", "fee")}
-    return Fill(**{name: row[name] for name in names}, **money, time=moment(row["time"]) or "")
+def _fill(row: tuple[Any, ...]) -> Fill:
+    key, order, portfolio, instrument, side, units, price, fee, time = row
+    return Fill(key, order, portfolio, instrument, side, units, price, fee, format_us(time))
 
 
 OPERATIONS = [

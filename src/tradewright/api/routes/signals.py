@@ -9,6 +9,7 @@ import msgspec
 from tradewright.api.operations import Call, Operation
 from tradewright.api.pagination import PageQuery, decode_cursor, page
 from tradewright.api.wire import Feed, InstrumentId, Moment, feed_of, found, micros, moment
+from tradewright.clock import format_us
 from tradewright.storage import signals
 
 
@@ -101,7 +102,7 @@ class Scoreboard(msgspec.Struct, frozen=True):
 async def _list_signals(call: Call) -> SignalPage:
     query: SignalQuery = call.query
     rows = await call.services.database.read_short_async(
-        signals.list_page,
+        signals.list_rows,
         *call.tenant,
         query.limit + 1,
         query.order == "desc",
@@ -111,7 +112,7 @@ async def _list_signals(call: Call) -> SignalPage:
         start_us=micros(query.start),
         end_us=micros(query.end),
     )
-    listed = page(query, rows, [(row["bar_time"], row["id"]) for row in rows], _signal)
+    listed = page(query, rows, [(row[2], row[0]) for row in rows], _signal)
     return SignalPage(listed.data, listed.has_more, listed.next_cursor, await feed_of(call))
 
 
@@ -126,33 +127,28 @@ async def _scoreboard(call: Call) -> Scoreboard:
     return Scoreboard([_scoreboard_row(row) for row in rows], await feed_of(call))
 
 
-def _signal(row: dict[str, Any]) -> Signal:
+def _signal(row: tuple[Any, ...]) -> Signal:
+    (key, instrument, bar_time, horizon, direction, probability, expected, decision, valid_until, status, feed, session,
+     model, evidence, created_at, entry_time, entry_price, exit_time, exit_price, realized, correct) = row  # fmt: skip
     score = None
-    if row["entry_time"] is not None:
-        score = Score(
-            moment(row["entry_time"]) or "",
-            row["entry_price"],
-            moment(row["exit_time"]) or "",
-            row["exit_price"],
-            row["realized_return"],
-            bool(row["correct"]),
-        )
+    if entry_time is not None:
+        score = Score(format_us(entry_time), entry_price, format_us(exit_time), exit_price, realized, bool(correct))
     return Signal(
-        id=row["id"],
-        instrument=row["instrument"],
-        horizon=row["horizon"],
-        direction=row["direction"],
-        probability=row["probability"],
-        expected_return=row["expected_return"],
-        decision_price=row["decision_price"],
-        bar_time=moment(row["bar_time"]) or "",
-        valid_until=moment(row["valid_until"]) or "",
-        status=row["status"],
-        feed=row["feed"],
-        feed_session=row["feed_session"],
-        model=SignalModel(row["model"], row["status"] == "promoted", row["evidence"]),
-        score=score,
-        created_at=moment(row["created_at"]) or "",
+        key,
+        instrument,
+        format_us(bar_time),
+        horizon,
+        direction,
+        probability,
+        expected,
+        decision,
+        format_us(valid_until),
+        status,
+        feed,
+        session,
+        SignalModel(model, status == "promoted", evidence),
+        score,
+        format_us(created_at),
     )
 
 

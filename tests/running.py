@@ -54,6 +54,7 @@ class Up:
             stderr=subprocess.STDOUT,
             env=environment,
             cwd=self.folder.parent,
+            start_new_session=True,
         )
         return self
 
@@ -96,8 +97,11 @@ class Up:
         self.process.wait()
 
     def stop(self, sign: signal.Signals = signal.SIGTERM) -> int:
-        """End it as a user does; return its exit status."""
-        self.process.send_signal(sign)
+        """End it as a user does, Ctrl-C reaching every process of the terminal; return its exit status."""
+        if sign is signal.SIGINT:
+            os.killpg(self.process.pid, sign)
+        else:
+            self.process.send_signal(sign)
         return self.process.wait(30)
 
 

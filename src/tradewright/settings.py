@@ -90,7 +90,7 @@ def _convert(name: str, value: Any, origin: str) -> Any:
             value = 0.0
         result = kind(value)
     except (TypeError, ValueError):
-        raise SettingsInvalid(f"{origin}: {name} must be a {kind.__name__}, got {value!r}", name=name) from None
+        raise SettingsInvalid(f"{origin}: {name} must be {_WORDS[kind]}, got {value!r}", name=name) from None
     low, high = _BOUNDS.get(name, (None, None))
     if low is not None and not low <= result <= high:
         raise SettingsInvalid(f"{origin}: {name} must lie between {low} and {high}, got {value!r}", name=name)
@@ -100,6 +100,7 @@ def _convert(name: str, value: Any, origin: str) -> Any:
 
 
 _BOUNDS: dict[str, tuple[float, float]] = {"port": (0, 65_535), "speed": (0.0, 1e6), "replay_rows": (1, 1_000_000)}
+_WORDS = {int: "a whole number", float: "a number", str: "text", Path: "a path"}
 _LOG_LEVELS = ("debug", "info", "warning", "error")
 
 

@@ -31,6 +31,9 @@ def main() -> None:
     try:
         result = _task(request["task"])(request["payload"], report)
         out.write(json.dumps({"result": result}) + "\n")
+    except MemoryError:
+        message = "it needs more memory than there is; ask for less data at once, or for smaller parameters"
+        out.write(json.dumps({"error": {"code": "invalid_input", "message": message}}) + "\n")
     except TradewrightError as error:
         out.write(json.dumps({"error": {"code": error.code, "message": error.message}}) + "\n")
     out.flush()

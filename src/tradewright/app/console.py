@@ -17,6 +17,12 @@ _ADVICE = {
 }
 
 
+def command_name() -> str:
+    """Return how this program was called, for lines that a person copies."""
+    called = sys.argv[0]
+    return f"{sys.executable} -m tradewright" if called.endswith("__main__.py") else called
+
+
 class Console:
     """Lines for a person; progress in place on a terminal, one line a step elsewhere."""
 
@@ -65,8 +71,8 @@ class Console:
         key = "-H 'Authorization: Bearer tw_paper_...'"
         self.say(f"Next    curl {key} '{self._url}/v1/signals?limit=5'")
         self.say(f"        curl {key} {self._url}/v1/portfolios")
-        self.say("        tradewright backtest moving_average_cross --data us-stocks")
-        self.say("Stop with Ctrl-C; `tradewright up` goes on where it was.")
+        self.say(f"        {command_name()} backtest moving_average_cross --data us-stocks")
+        self.say("Stop with Ctrl-C; starting it again goes on where it was.")
 
     def row(self, panel: Panel, index: int) -> None:
         """A row was handled."""

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 ENVIRONMENT = "paper"
 _NUMBERING_S = 0.1
+_FIRST_PAUSE_S, _LAST_PAUSE_S = 1.0, 30.0
 _log = logging.getLogger("tradewright.up")
 
 
@@ -57,6 +58,7 @@ class _House:
     stop: threading.Event
     restart_feed: bool
     started: threading.Event
+    rows: int = 0
 
 
 def up(settings: Settings, restart_feed: bool, console: Console) -> None:
@@ -181,20 +183,35 @@ def _serving(this: _House) -> bool:
 
 
 def _engine(this: _House) -> None:
-    """Prepare, then trade. An error ends the preparation or the run, is told, and the API keeps serving."""
-    try:
-        made = _prepare(this)
-        if made is not None:
-            _trade(this, made)
-    except Cancelled:
-        return
-    except TradewrightError as error:
-        this.progress.set(phase="failed", error=error.message, message="stopped by an error")
-        this.console.failed(error.message)
-    except Exception as error:  # noqa: BLE001 - the supervised loop of the engine: logged, told, nothing half-written
-        _log.exception("the engine stopped")
-        this.progress.set(phase="failed", error=f"{type(error).__name__}: {error}", message="stopped by an error")
-        this.console.failed(f"the engine stopped: {type(error).__name__}: {error}")
+    """Prepare, then trade. A database that refuses is tried again; any other error ends it. The API keeps serving."""
+    pause_s = _FIRST_PAUSE_S
+    while not this.stop.is_set():
+        rows_before = this.rows
+        try:
+            made = _prepare(this)
+            if made is not None:
+                _trade(this, made)
+            return
+        except Cancelled:
+            return
+        except StorageFailed as error:  # nothing of that step was kept; the next round goes on from what is stored
+            pause_s = _FIRST_PAUSE_S if this.rows > rows_before else min(2 * pause_s, _LAST_PAUSE_S)
+            _fail(this, "waiting", f"{error.message} (trying again every {pause_s:.0f} s)")
+            this.stop.wait(pause_s)
+        except TradewrightError as error:
+            _fail(this, "failed", error.message)
+            return
+        except Exception as error:  # noqa: BLE001 - the supervised loop: logged, told, nothing half-written
+            _log.exception("the engine stopped")
+            _fail(this, "failed", f"the engine stopped: {type(error).__name__}: {error}")
+            return
+
+
+def _fail(this: _House, phase: str, message: str) -> None:
+    told = this.progress.now().error
+    this.progress.set(ready=False, phase=phase, error=message, message="stopped by an error")
+    if message != told:
+        this.console.failed(message)
 
 
 def _prepare(this: _House) -> dict[str, Any] | None:
@@ -220,10 +237,13 @@ def _prepare(this: _House) -> dict[str, Any] | None:
 
 def _number_events(this: _House) -> None:
     """Give committed events their numbers; those of the last moments get them at the next start."""
-    while not this.stop.wait(_NUMBERING_S):
+    refused = False
+    while not this.stop.wait(_LAST_PAUSE_S if refused else _NUMBERING_S):
         try:
             _number_waiting(this.database)
-        except StorageFailed as error:  # the events keep waiting; the next round tries again
+            refused = False
+        except StorageFailed as error:  # the events keep waiting; a later round tries again
+            refused = True
             _log.error("events wait for their numbers: %s", error.message)
 
 
@@ -238,12 +258,14 @@ def _trade(this: _House, made: dict[str, Any]) -> None:
     clock = WallClock()
     panel = house.open_catalog(this.settings, this.database).panel(made["data_set"])
     opened = paper.open_run(this.database, clock, this.organization, ENVIRONMENT, made, panel, this.restart_feed)
+    this.restart_feed = False
     schedule = Registry(this.database, this.organization, ENVIRONMENT).load_schedule(opened.run["schedule"])
     engine = paper.build_engine(this.database, clock, opened, panel, schedule, made)
-    this.progress.set(ready=True, phase="running", progress=1.0, message=f"replaying {made['data_set']}")
+    this.progress.set(ready=True, phase="running", progress=1.0, message=f"replaying {made['data_set']}", error="")
     this.console.ready(made, opened.session, panel)
 
     def after_row(index: int) -> None:
+        this.rows += 1
         this.console.row(panel, index)
 
     paper.run_replay(engine, opened, panel, this.settings.speed, this.stop, after_row)

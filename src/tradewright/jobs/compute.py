@@ -18,10 +18,13 @@ def run_child(command: Sequence[str], task: str, payload: dict[str, Any], report
     """Run one task in a child and return its result.
 
     The child reads one line of JSON, then "cancel" or the end of its input, which makes it leave at once: it cannot
-    outlive this process. It writes lines of JSON: progress, and at last a result or an error. Raises what the child
-    raised, Cancelled after `report` asked for it, TradewrightError when the child died.
+    outlive this process. Ctrl-C does not reach it; ending it is our part. It writes lines of JSON: progress, and at
+    last a result or an error. Raises what the child raised, Cancelled after `report` asked for it, TradewrightError
+    when the child died.
     """
-    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+    child = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1, start_new_session=True
+    )
     assert child.stdin is not None
     assert child.stdout is not None
     outcome: dict[str, Any] | None = None

@@ -78,6 +78,11 @@ class Authenticator:
         return self._known.get(public_id)
 
     def _stale_and_used(self, besides: str, now_us: int) -> list[str]:
+        while self._known:  # what nobody used in its time would only stand before those in use
+            name = next(iter(self._known))
+            if name in self._used or now_us - self._known[name].loaded_at <= _FRESH_US:
+                break
+            del self._known[name]
         # half the time a key is remembered: so that keys in use are read again before a request has to wait for it
         oldest = itertools.takewhile(
             lambda name: now_us - self._known[name].loaded_at > _FRESH_US // 2, itertools.islice(self._known, _BATCH)

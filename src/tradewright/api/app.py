@@ -41,13 +41,15 @@ class _Operations:
         if body is None:
             return
         state = scope["state"]
+        read = operation.body is not None or operation.idempotent
+        given = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]} if read else {}
         raw = await dispatch.run(
             operation,
             self._services,
             state.get("principal"),
             parameters,
             scope["query_string"],
-            {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},
+            given,
             body,
             state["request_id"],
             scope["path"],

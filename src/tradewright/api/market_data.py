@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,13 +41,16 @@ class _Held:
     columns: dict[str, NDArray[np.float64]]
 
 
-@dataclass(frozen=True, slots=True)
-class BarRow:
+class BarRow(NamedTuple):
     """One bar; missing values are NaN."""
 
     key: SeriesKey
     time: int
-    values: tuple[float, float, float, float, float]  # open, high, low, close, volume
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
 
 
 class MarketData:
@@ -107,7 +111,7 @@ class MarketData:
             high = min(high, low + limit)
             times = held.times[low:high].tolist()
             columns = [held.columns[name][low:high].tolist() for name in COLUMNS]
-            rows.extend(BarRow(key, *pair) for pair in zip(times, zip(*columns, strict=True), strict=True))
+            rows.extend(map(BarRow._make, zip(itertools.repeat(key), times, *columns, strict=False)))
         if len(keys) > 1:
             rows.sort(key=lambda row: (row.time, row.key.instrument))
         return rows[:limit]

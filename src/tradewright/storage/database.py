@@ -30,7 +30,7 @@ _READERS = 3
 class _Backend(Protocol):
     def submit(self, work: Callable[[Tx], R], write: bool) -> concurrent.futures.Future[R]: ...
 
-    def submit_short(self, work: Callable[[Tx], R]) -> concurrent.futures.Future[R]: ...
+    def run_short(self, work: Callable[[Tx], R]) -> R | concurrent.futures.Future[R]: ...
 
     def close(self) -> None: ...
 
@@ -79,8 +79,13 @@ class Database:
 
         SQLite answers in this thread, the event loop's: handing such a read to another one takes longer than the read.
         """
-        future = self._backend.submit_short(lambda tx: function(tx, *args, **kwargs))
-        return _translated(future) if future.done() else await _awaited(future)
+        try:
+            answer = self._backend.run_short(lambda tx: function(tx, *args, **kwargs))
+        except sa.exc.DatabaseError as error:
+            if not _is_the_machines(error):
+                raise
+            raise _storage_failed(error) from error
+        return await _awaited(answer) if isinstance(answer, concurrent.futures.Future) else answer
 
     def close(self) -> None:
         """Wait for running transactions and close every connection."""
@@ -160,21 +165,13 @@ class _Sqlite:
         pool, begin = (self._writer, "BEGIN IMMEDIATE") if write else (self._readers, "BEGIN")
         return pool.submit(self._run, work, begin)
 
-    def submit_short(self, work: Callable[[Tx], R]) -> concurrent.futures.Future[R]:
-        done: concurrent.futures.Future[R] = concurrent.futures.Future()
-        try:
-            done.set_result(self._run_short(work))
-        except Exception as error:  # noqa: BLE001 - raised again where the future is read
-            done.set_exception(error)
-        return done
-
     def _run(self, work: Callable[[Tx], R], begin: str) -> R:
         with self._engine.connect() as tx:
             tx.exec_driver_sql(begin)
             with tx.begin() if not tx.in_transaction() else _Joined(tx):
                 return work(tx)
 
-    def _run_short(self, work: Callable[[Tx], R]) -> R:
+    def run_short(self, work: Callable[[Tx], R]) -> R:
         # on a connection that stays open: taking one from the pool and beginning costs more than a short read
         tx: Tx | None = getattr(self._short, "tx", None)
         if tx is None:
@@ -248,7 +245,7 @@ class _Postgres:
     def submit(self, work: Callable[[Tx], R], write: bool) -> concurrent.futures.Future[R]:
         return asyncio.run_coroutine_threadsafe(self._run(work, write), self._loop)
 
-    def submit_short(self, work: Callable[[Tx], R]) -> concurrent.futures.Future[R]:
+    def run_short(self, work: Callable[[Tx], R]) -> concurrent.futures.Future[R]:
         return self.submit(work, False)
 
     async def _run(self, work: Callable[[Tx], R], write: bool) -> R:

@@ -48,7 +48,7 @@ class Instrument(msgspec.Struct, frozen=True):
     delisted: str | None
 
 
-class Bar(msgspec.Struct, frozen=True):
+class Bar(msgspec.Struct, frozen=True, gc=False):
     """One bar; `time` is the moment it was complete. Values a source does not give are null."""
 
     instrument: str
@@ -196,8 +196,8 @@ def _instrument(row: dict[str, Any]) -> Instrument:
 
 
 def _bar(row: BarRow) -> Bar:
-    opened, high, low, close, volume = row.values
-    return Bar(row.key.instrument, format_us(row.time), opened, high, low, close, volume, row.key.source)
+    key, time, opened, high, low, close, volume = row
+    return Bar(key.instrument, format_us(time), opened, high, low, close, volume, key.source)
 
 
 def _verdict(row: dict[str, Any]) -> SeriesVerdict:

@@ -32,7 +32,7 @@ class Portfolio(msgspec.Struct, frozen=True):
     feed: Feed | None
 
 
-class Position(msgspec.Struct, frozen=True):
+class Position(msgspec.Struct, frozen=True, gc=False):
     """Units held (negative: sold short), what they cost, and what they are worth at the last close seen."""
 
     instrument: str
@@ -51,7 +51,7 @@ class Positions(msgspec.Struct, frozen=True):
     feed: Feed | None
 
 
-class Posting(msgspec.Struct, frozen=True):
+class Posting(msgspec.Struct, frozen=True, gc=False):
     """One line of the double-entry ledger; the lines of a transaction sum to zero in each currency."""
 
     id: str
@@ -63,7 +63,7 @@ class Posting(msgspec.Struct, frozen=True):
     time: str
 
 
-class Order(msgspec.Struct, frozen=True):
+class Order(msgspec.Struct, frozen=True, gc=False):
     """A market order. decided_time: market time of the row it was decided on."""
 
     id: str
@@ -81,7 +81,7 @@ class Order(msgspec.Struct, frozen=True):
     created_at: str
 
 
-class Fill(msgspec.Struct, frozen=True):
+class Fill(msgspec.Struct, frozen=True, gc=False):
     """What was executed of an order."""
 
     id: str

@@ -13,7 +13,7 @@ from tradewright.clock import format_us
 from tradewright.storage import signals
 
 
-class SignalModel(msgspec.Struct, frozen=True):
+class SignalModel(msgspec.Struct, frozen=True, gc=False):
     """The model behind a signal. evidence: what its evaluation showed: none, weak, supported, leaking."""
 
     id: str
@@ -21,7 +21,7 @@ class SignalModel(msgspec.Struct, frozen=True):
     evidence: str
 
 
-class Score(msgspec.Struct, frozen=True, rename={"realized_return": "return"}):
+class Score(msgspec.Struct, frozen=True, gc=False, rename={"realized_return": "return"}):
     """What became of a signal: entry at the first executable price after it, exit by the same rule `horizon` later."""
 
     entry_time: str
@@ -32,7 +32,7 @@ class Score(msgspec.Struct, frozen=True, rename={"realized_return": "return"}):
     correct: bool
 
 
-class Signal(msgspec.Struct, frozen=True):
+class Signal(msgspec.Struct, frozen=True, gc=False):
     """A model's statement about an instrument. probability: calibrated P(return > 0) over `horizon` bars."""
 
     id: str

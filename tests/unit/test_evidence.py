@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pytest
 
 from tradewright.evaluation.evidence import Evidence, Trials, judge, twin_excess
 from tradewright.evaluation.moments import Moments, moments
 from tradewright.evaluation.worlds import planted_sign_world
+from tradewright.market.panel import Panel
 from tradewright.market.verdicts import Finding, Verdict
 from tradewright.research.backtest import backtest
+from tradewright.simulation.costs import Costs
 from tradewright.strategies import BuyAndHold, FixedTargets
+from tradewright.strategies.contract import TargetKind, Targets
 
 GOOD = Moments(1_000, 0.001, 0.01, 0.0, 3.0, 0.0)
 POOR = Moments(1_000, 0.0001, 0.01, 0.0, 3.0, 0.0)
 STILL = Moments(1_000, 1e-8, 1e-6, 0.0, 3.0, 0.0)
 FEW, MANY = Trials(3, 3, 1e-4), Trials(500, 500, 1e-3)
+
+
+class Sign:
+    """Follows the sign that the world shows."""
+
+    name = "sign"
+    params: Mapping[str, Any] = {}
+
+    def targets(self, panel: Panel) -> Targets:
+        return Targets(np.where(panel.fields["x"] > 0, 0.45, 0.0), TargetKind.WEIGHTS)
 
 
 def shown(net: Moments = GOOD, excess: Moments = GOOD, **rest: object) -> Evidence:
@@ -86,11 +102,28 @@ def test_holding_a_rising_market_is_no_evidence() -> None:
     assert steady.evidence is Evidence.NONE
 
 
+def test_targets_that_were_handed_in_are_no_evidence_however_good() -> None:
+    world = planted_sign_world(0.5, 1_000, 1, seed=3)
+    foresight = np.zeros(world.shape)
+    foresight[:-1] = np.where(world.close[1:] > world.close[:-1], 0.9, 0.0)
+    result = backtest(FixedTargets(foresight, kind="weights"), world, costs=Costs(fee_rate=1e-5))
+    assert result.judgement.probabilistic_excess.value > 0.99  # type: ignore[operator]
+    assert result.evidence is Evidence.NONE
+    assert result.judgement.reasons[0].startswith("the targets were handed in; whether they were made with foresight")
+
+
+def test_an_audit_is_no_evidence_because_it_is_not_counted() -> None:
+    world = planted_sign_world(0.6, 2_000, 2, seed=1)
+    assert backtest(Sign(), world).evidence is Evidence.WEAK
+    audit = backtest(Sign(), world, purpose="audit")
+    assert audit.evidence is Evidence.NONE
+    assert "audits are not counted" in audit.judgement.reasons[0]
+
+
 def test_a_planted_signal_is_seen_and_noise_is_not() -> None:
     def sign(p: float, seed: int) -> Evidence:
         world = planted_sign_world(p, 2_000, 2, seed=seed)
-        weights = np.where(world.fields["x"] > 0, 0.45, 0.0)
-        return backtest(FixedTargets(weights, kind="weights"), world).evidence
+        return backtest(Sign(), world).evidence
 
     assert [sign(0.60, seed) for seed in range(10)] == [Evidence.WEAK] * 10
     assert [sign(0.50, seed) for seed in range(10)] == [Evidence.NONE] * 10

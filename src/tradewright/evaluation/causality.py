@@ -37,6 +37,19 @@ def blocking(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     return tuple(f for f in findings if f.code.startswith("leak."))
 
 
+def unproven(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Return the findings without which there might be evidence: those whose code begins with `unproven.`."""
+    return tuple(f for f in findings if f.code.startswith("unproven."))
+
+
+def handed_in(strategy: Strategy) -> tuple[Finding, ...]:
+    """Return an `unproven.given` finding when the strategy says that it does not decide (`given` is True)."""
+    if not getattr(strategy, "given", False):
+        return ()
+    words = "the targets were handed in; whether they were made with foresight cannot be checked"
+    return (Finding("unproven.given", Verdict.USABLE, words),)
+
+
 def decide(
     strategy: Strategy,
     panel: Panel,

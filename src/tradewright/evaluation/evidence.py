@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tradewright.compiled import kernel
-from tradewright.evaluation.causality import blocking
+from tradewright.evaluation.causality import blocking, unproven
 from tradewright.evaluation.figures import significant_autocorrelation, simple_returns
 from tradewright.evaluation.moments import BLOCK, SUMS, Moments, add_block, of_sums
 from tradewright.evaluation.sharpe import (
@@ -92,8 +92,9 @@ def judge(
     net: moments of the returns after costs. excess: of those minus the constant-exposure twin (`twin_excess`).
     decisions: distinct rows on which a filled target was decided. trials: None when they are not counted.
     `supported`: deflated Sharpe ratio of at least 0.95 for both. `weak`: probabilistic Sharpe ratio against 0 of at
-    least 0.95 for both. Both ask for data that was not rejected. `leaking`: a blocking finding. Else `none`. The excess
-    is asked because on a market of survivors that rose, holding alone passes the test of the net returns.
+    least 0.95 for both. Both ask for data that was not rejected and for no `unproven.` finding (targets handed in, an
+    audit). `leaking`: a blocking finding. Else `none`. The excess is asked because on a market of survivors that rose,
+    holding alone passes the test of the net returns.
     """
     still = excess.sharpe is None or not excess.std > STILL * net.std
     standstill = Value(None, "the returns do not differ from those of a constant exposure: nothing was timed")
@@ -104,7 +105,7 @@ def judge(
         reasons = tuple(f"{f.code}: {f.detail}" for f in leaks)
         advice = "mend the leak; until then no figure here means anything"
         return Judgement(Evidence.LEAKING, reasons, advice, psr, psr_excess, dsr, dsr_excess)
-    missing: list[str] = []
+    missing = [f.detail for f in unproven(findings)]
     if data_verdict is Verdict.REJECTED:
         missing.append("the data was rejected by its checks")
     if decisions < 2:

@@ -11,12 +11,12 @@ import numpy as np
 from tradewright.errors import Cancelled, InSample, InvalidInput
 from tradewright.evaluation.audit import audit_fills
 from tradewright.evaluation.audit import in_sample as in_sample_findings
-from tradewright.evaluation.causality import CHECKS, decide
+from tradewright.evaluation.causality import CHECKS, decide, handed_in
 from tradewright.evaluation.evidence import Trials, judge, span_moments
 from tradewright.evaluation.figures import daily_returns, periods_per_year
 from tradewright.evaluation.moments import Moments
 from tradewright.market.panel import Floats, Panel
-from tradewright.market.verdicts import Finding
+from tradewright.market.verdicts import Finding, Verdict
 from tradewright.research.result import BacktestResult, Setup, plain
 from tradewright.research.traded import decisions, growth
 from tradewright.research.trials import PURPOSES, Trial, TrialLedger
@@ -27,6 +27,9 @@ from tradewright.strategies.registry import code_hash
 
 Progress = Callable[[float, str], None]
 """Called with the share done, 0 to 1, and a word; may raise Cancelled."""
+
+AUDITS = (Finding("unproven.audit", Verdict.USABLE, "it was run as an audit; audits are not counted as trials"),)
+"""What is found in every result with the purpose "audit"."""
 
 
 def backtest(
@@ -51,9 +54,9 @@ def backtest(
     models has a valid one, else 0. At start_row a position that the strategy already wants is taken up. checks:
     "sampled" or "full" prefix replay. in_sample: a model tested on rows that it learned from is refused with InSample
     unless True, which marks the result as leaking. ledger: without one the result is "uncounted" and has no deflated
-    Sharpe ratio. purpose: "audit" is recorded and not counted. progress: called with the share done; may raise to stop.
-    A strategy that raises is recorded as a crashed trial, one that was stopped as cancelled. Raises InvalidInput for
-    arguments that cannot be used.
+    Sharpe ratio. purpose: "audit" is recorded and not counted, and therefore never evidence. progress: called with the
+    share done; may raise to stop. A strategy that raises is recorded as a crashed trial, one that was stopped as
+    cancelled. Raises InvalidInput for arguments that cannot be used.
     """
     tell = progress or _silent
     costs = default_costs(panel.instruments) if costs is None else costs
@@ -83,7 +86,8 @@ def backtest(
         _unfinished(ledger, setup, panel, purpose, error)
         raise
     tell(0.8, "judging")
-    findings = (*touched, *decided.findings, *audit_fills(panel, simulation, costs), *simulation.findings)
+    doubts = (*handed_in(strategy), *(AUDITS if purpose == "audit" else ()))
+    findings = (*touched, *decided.findings, *audit_fills(panel, simulation, costs), *doubts, *simulation.findings)
     result = _judged(setup, panel, targets, simulation, findings, ledger, purpose)
     tell(1.0, "done")
     return result

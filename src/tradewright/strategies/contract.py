@@ -41,7 +41,11 @@ class Targets:
 
 @runtime_checkable
 class Strategy(Protocol):
-    """Turns a panel into targets. Row t may depend on rows 0..t only; every backtest checks it."""
+    """Turns a panel into targets. Row t may depend on rows 0..t only; every backtest checks it.
+
+    A strategy that does not decide, but hands on targets that were made elsewhere, has an attribute `given` that is
+    True: nobody can check how they were made, so its results are no evidence.
+    """
 
     @property
     def name(self) -> str: ...

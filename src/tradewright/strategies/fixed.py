@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -20,9 +20,12 @@ class FixedTargets:
     """Replays a (T, N) array of targets, row by row; (T,) serves a panel of one instrument.
 
     values: NaN leaves the position as it is, 0 is flat, a number rebalances to it. kind: "units" or "weights" (shares
-    of equity). Nothing can be said about how the numbers were made: the causality check sees only the replay. Raises
-    InvalidInput for another kind or shape, or for an infinite number.
+    of equity). Nothing can be said about how the numbers were made, so a result of them is no evidence (`given`).
+    Raises InvalidInput for another kind or shape, or for an infinite number.
     """
+
+    given: ClassVar[bool] = True
+    """The targets come from elsewhere."""
 
     values: Floats
     kind: TargetKind

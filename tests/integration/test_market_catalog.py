@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -274,9 +275,9 @@ def _register(catalog: Catalog, source: str, instrument: str) -> None:
 
 
 def test_a_panel_aligns_what_is_missing_and_ends_where_told(catalog: Catalog) -> None:
+    catalog.append(SYSTEM, pl.concat([_frame(5), _frame(5, OTHER)[2:]]), "b1")
     _register(catalog, "s", COIN)
     _register(catalog, "s", OTHER)
-    catalog.append(SYSTEM, pl.concat([_frame(5), _frame(5, OTHER)[2:]]), "b1")
     panel = catalog.panel(instruments=[OTHER, COIN])
     assert panel.ids == (OTHER, COIN)
     assert panel.present[:, 0].tolist() == [False, False, True, True, True]
@@ -288,9 +289,39 @@ def test_a_panel_aligns_what_is_missing_and_ends_where_told(catalog: Catalog) ->
 
 
 def test_two_sources_of_one_instrument_are_never_spliced(catalog: Catalog) -> None:
+    catalog.append(SYSTEM, _frame(5), "b1")
     _register(catalog, "s", COIN)
     _register(catalog, "t", COIN)
-    catalog.append(SYSTEM, _frame(5), "b1")
     with pytest.raises(InvalidInput, match="choose one with source="):
         catalog.panel(instruments=[COIN])
     assert catalog.panel(instruments=[COIN], source="s").sources == ("s",)
+
+
+# --- bars that were lost ----------------------------------------------------------------------------------------------
+
+
+def test_bars_that_the_database_knows_and_the_folder_lost_are_told_as_damage(catalog: Catalog) -> None:
+    catalog.append(SYSTEM, _frame(5), "b1")
+    _register(catalog, "s", COIN)
+    shutil.rmtree(catalog.folder / "bars")
+    again = Catalog(catalog.folder, catalog.database)
+    _tail(again, Owner("org_a"), _frame(1, OTHER))
+    uses = (
+        lambda: again.read(SYSTEM, "s", [COIN], "1d"),
+        lambda: again.panel(instruments=[COIN]),
+        lambda: again.append(SYSTEM, _frame(5), "b2"),
+        lambda: again.flush(),
+        lambda: again.compact("1d"),
+    )
+    for use in uses:
+        with pytest.raises(StorageFailed, match=r"damaged: the 1 bars of crypto:BTC-USD from s are missing; restore"):
+            use()
+    assert again.read(SYSTEM, "s", [OTHER], "1d").height == 0, "nothing was ever stored of it"
+
+
+def test_a_period_without_bars_is_no_damage(catalog: Catalog) -> None:
+    catalog.append(SYSTEM, _frame(5), "b1")
+    _register(catalog, "s", COIN)
+    assert catalog.read(SYSTEM, "s", [COIN], "1d", end_us=START - 1).height == 0
+    assert catalog.read(SYSTEM, "s", [COIN], "1d", as_of_us=START - 1).height == 0
+    assert catalog.read(SYSTEM, "s", [COIN], "1d", recorded_before_us=START).height == 0

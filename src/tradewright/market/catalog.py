@@ -16,7 +16,7 @@ import polars as pl
 
 from tradewright import ids
 from tradewright.clock import from_us
-from tradewright.errors import InvalidInput, UnknownName
+from tradewright.errors import InvalidInput, StorageFailed, UnknownName
 from tradewright.ids import SYSTEM, Owner
 from tradewright.market.alignment import aligned
 from tradewright.market.delta import DeltaStore
@@ -24,6 +24,7 @@ from tradewright.market.frames import SCHEMA, canonical, empty, resolve
 from tradewright.market.instruments import Interval
 from tradewright.market.panel import Panel
 from tradewright.market.records import instrument_from_row, verdict_of_series
+from tradewright.market.seals import damaged
 from tradewright.storage import series as store
 from tradewright.storage.database import Database, Tx
 
@@ -45,7 +46,8 @@ class Catalog:
         """Add the rows of a canonical frame; return how many were added, 0 when this batch id is stored already.
 
         A frame may hold several sources, instruments and intervals; each interval is added as a whole or not at all.
-        Raises InvalidInput for rows without `observed_at`, StorageFailed when the disk refuses (nothing half-written).
+        Raises InvalidInput for rows without `observed_at`, StorageFailed when the disk refuses (nothing half-written)
+        or the bars that are there are damaged.
         """
         rows = canonical(frame)
         if rows["observed_at"].null_count() or rows["time"].null_count():
@@ -54,9 +56,18 @@ class Catalog:
         for (name,), part in rows.partition_by("interval", as_dict=True).items():
             stored = part.with_columns(pl.lit(str(owner)).alias("owner"), _month().alias("month"))
             stored = stored.select("owner", "month", *_STORED).sort("source", "month", "instrument", "time")
+            self._refuse_when_lost(owner, Interval.parse(name))
             if self._stores[Interval.parse(name)].append(stored, f"{owner}/{batch_id}"):
                 added += part.height
         return added
+
+    def _refuse_when_lost(self, owner: Owner, step: Interval) -> None:
+        if not self._stores[step].is_empty():
+            return
+        known = self.database.read(store.list_series, owner, interval=step.value)
+        for row in known:
+            if row["rows"] and self._stores[step].is_empty():
+                raise self._lost(step, row)
 
     def tail_append(self, tx: Tx, owner: Owner, rows: Sequence[Mapping[str, Any]]) -> None:
         """Add live bars inside the caller's transaction. rows: the columns of the canonical frame."""
@@ -79,7 +90,9 @@ class Catalog:
 
     def compact(self, interval: Interval | str) -> int:
         """Merge the small files of one interval; return how many were merged. Readers are not disturbed."""
-        return self._stores[Interval.parse(interval)].compact()
+        step = Interval.parse(interval)
+        self._refuse_when_lost(SYSTEM, step)
+        return self._stores[step].compact()
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
@@ -98,6 +111,7 @@ class Catalog:
 
         instruments: ids, None for all. start_us, end_us: bounds of `time`, both included. as_of_us: only what could be
         known at that moment (`known_at` at most). recorded_before_us: only what had come in (`observed_at` below).
+        Raises StorageFailed, naming the file, when bars are damaged or were lost.
         """
         frame = self._history(owner, source, instruments, interval, start_us, end_us, as_of_us, recorded_before_us)
         return resolve(frame)
@@ -171,8 +185,10 @@ class Catalog:
         # The tail first: a row that is flushed in between is then seen twice, which resolving mends, and never missed.
         tail = self.database.read(store.read_tail, owners, source, instruments, step.value, bounds)
         filters = [pl.col("owner").is_in(owners), pl.col("source") == source, *_filters(instruments, bounds)]
-        lazy = self._stores[step].read(filters)
-        frames = [] if lazy is None else [lazy.select("owner", *_STORED).collect()]
+        stored = self._stores[step].read(["owner", *_STORED], filters)
+        if not tail and (stored is None or not stored.height):
+            stored = self._read_again(owner, source, instruments, step, bounds, filters)
+        frames = [] if stored is None else [stored]
         if tail:
             frames.append(pl.DataFrame(tail, schema={"owner": pl.String(), **SCHEMA}).select("owner", *_STORED))
         if not frames:
@@ -184,6 +200,36 @@ class Catalog:
             own |= {row["instrument"] for row in known if row["owner"] == owner}
             rows = rows.filter((pl.col("owner") == owner) | ~pl.col("instrument").is_in(list(own)))
         return rows.with_columns(pl.lit(step.value).alias("interval")).select(list(SCHEMA))
+
+    def _read_again(
+        self,
+        owner: Owner,
+        source: str,
+        instruments: Sequence[str] | None,
+        step: Interval,
+        bounds: Mapping[str, int | None],
+        filters: Sequence[pl.Expr],
+    ) -> pl.DataFrame | None:
+        # Nothing was found. What is written down of a series is written after its bars, so those are there by now.
+        known = self.database.read(
+            store.list_series, owner, instruments=instruments, interval=step.value, source=source
+        )
+        stored = self._stores[step].read(["owner", *_STORED], filters)
+        if stored is None or not stored.height:
+            for row in known:
+                if row["rows"] and _whole(row, bounds):
+                    raise self._lost(step, row)
+        return stored
+
+    def _lost(self, step: Interval, row: Mapping[str, Any]) -> StorageFailed:
+        what = f"the {row['rows']} bars of {row['instrument']} from {row['source']} are missing"
+        return damaged(self._stores[step].folder, what)
+
+
+def _whole(row: Mapping[str, Any], bounds: Mapping[str, int | None]) -> bool:
+    start, end, as_of, recorded_before = (bounds[n] for n in ("start", "end", "as_of", "recorded_before"))
+    within = (start is None or start <= row["first_time"]) and (end is None or end >= row["last_time"])
+    return within and as_of is None and recorded_before is None
 
 
 def _month() -> pl.Expr:

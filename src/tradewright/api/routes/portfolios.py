@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal, localcontext
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -210,7 +211,10 @@ async def _prices(call: Call, instruments: list[str]) -> dict[str, Decimal]:
     keys = await data.series_of(call.principal.organization, instruments, row["interval"] if row else "1d", None)
     closes = await data.last_closes(keys, seen_until)
     known = zip(keys, closes, strict=True)
-    return {key.instrument: to_price(close) for key, close in known if close is not None}
+    return {key.instrument: _price(close) for key, close in known if close is not None}
+
+
+_price = lru_cache(4_096)(to_price)  # a close is asked for until there is a newer one
 
 
 def _position(row: dict[str, Any], price: Decimal | None) -> Position:

@@ -12,6 +12,7 @@ import pytest
 from tradewright.errors import InSample
 from tradewright.evaluation.audit import audit_fills, in_sample
 from tradewright.evaluation.evidence import Evidence
+from tradewright.evaluation.isolation import isolated, scrambled
 from tradewright.evaluation.worlds import planted_sign_world
 from tradewright.market.panel import Floats, Panel
 from tradewright.research.backtest import backtest
@@ -116,6 +117,131 @@ def test_a_leaking_kernel_strategy_is_caught(peeks: bool, checks: str) -> None:
     assert result.blocking[0].code == "leak.prefix_replay"
 
 
+def foresight(panel: Panel) -> Floats:
+    return up(later(panel))
+
+
+def through_the_base(panel: Panel) -> Floats:
+    close: Any = panel.close
+    while isinstance(close.base, np.ndarray):
+        close = close.base
+    following = np.zeros(close.shape)
+    following[:-1] = close[1:] / close[:-1] - 1
+    return up(following)[: len(panel)]
+
+
+class Remembering:
+    """Computes on the first panel it meets and gives parts of that ever after."""
+
+    name = "remembering"
+    params: Mapping[str, Any] = {}
+
+    def __init__(self, memory: dict[str, Floats]) -> None:
+        self.memory = memory
+
+    def targets(self, panel: Panel) -> Targets:
+        known = self.memory.setdefault("first", 0.9 * foresight(panel) / panel.shape[1])
+        return Targets(known[: len(panel)].copy(), TargetKind.WEIGHTS)
+
+
+SHARED: dict[str, Floats] = {}
+
+
+def shared_memo(panel: Panel) -> Floats:
+    return SHARED.setdefault(panel.ids[0], foresight(panel))[: len(panel)]
+
+
+def test_rows_behind_the_cut_cannot_be_reached_through_the_arrays() -> None:
+    result = backtest(Vectorised("base", through_the_base), planted_sign_world(0.5, 700, 2, seed=3))
+    assert [f.code for f in result.blocking] == ["leak.prefix_replay"]
+
+
+def test_what_a_strategy_kept_from_its_first_call_is_not_there_in_a_replay() -> None:
+    result = backtest(Remembering({}), planted_sign_world(0.5, 700, 2, seed=3))
+    assert [f.code for f in result.blocking] == ["leak.prefix_replay"]
+
+
+def test_targets_kept_outside_the_strategy_are_no_evidence() -> None:
+    world = planted_sign_world(0.5, 700, 2, seed=3)
+    whole = foresight(world)
+    for weights in (lambda p: whole[: len(p)].copy(), shared_memo):
+        result = backtest(Vectorised("outside", weights), world)
+        assert result.blocking == ()
+        assert [f.code for f in result.findings if f.code.startswith("unproven.")] == ["unproven.unread"]
+        assert result.evidence is Evidence.NONE
+        assert "not decided from the panel" in result.judgement.reasons[0]
+
+
+def test_a_strategy_that_fails_on_other_numbers_is_no_evidence() -> None:
+    world = planted_sign_world(0.6, 700, 1, seed=3)
+    by_day = {int(t): x for t, x in zip(world.times, world.fields["x"], strict=True)}
+
+    def looked_up(panel: Panel) -> Floats:
+        return up(np.array([by_day[int(t)] for t in panel.times]))
+
+    result = backtest(Vectorised("looked up", looked_up), world)
+    assert result.evidence is Evidence.NONE
+    assert "KeyError" in result.judgement.reasons[0]
+
+
+def test_a_strategy_that_cannot_be_copied_is_checked_as_it_is_and_the_result_says_so() -> None:
+    strategy = Vectorised("uncopied", lambda p: up(moves(p)), params={"module": np})
+    result = backtest(strategy, planted_sign_world(0.5, 300, 1, seed=3))
+    assert [f.code for f in result.findings if f.code.startswith("causality.")] == ["causality.not_copied"]
+    assert "cannot pickle 'module' object" in next(f.detail for f in result.findings if "not_copied" in f.code)
+
+
+def test_replayed_rows_are_copies_and_scrambled_ones_are_other_rows() -> None:
+    world = planted_sign_world(0.5, 50, 2, seed=1)
+    part, other = isolated(world, 10, 30), scrambled(world, 10, 30, 8, np.random.default_rng(1))
+    for name in ("times", "close", "present", "volume"):
+        assert getattr(part, name).base is None
+        np.testing.assert_array_equal(getattr(part, name), getattr(world, name)[10:30])
+        np.testing.assert_array_equal(getattr(other, name)[:8], getattr(world, name)[10:18])
+    assert not np.isin(other.close[8:], world.close).any()
+    assert (np.diff(other.times) > 0).all()
+    assert (other.times[9:] != world.times[19:30]).any()
+    np.testing.assert_array_equal(np.sort(other.fields["x"][8:], axis=0), np.sort(world.fields["x"][18:30], axis=0))
+
+
+@dataclass(frozen=True)
+class RarePeek:
+    """A kernel strategy that looks ahead on one row in `every` and changes a little on each."""
+
+    every: int
+    through_base: bool = False
+    name: str = "rare_peek"
+    params: Mapping[str, Any] = field(default_factory=dict)
+    kind: TargetKind = TargetKind.WEIGHTS
+    warm_up: int = 0
+
+    def start(self, panel: Panel) -> State:
+        return {"seen": np.zeros(1, np.int64)}
+
+    def advance(self, state: State, rows: Panel) -> Floats:
+        seen = int(state["seen"][0])
+        state["seen"][0] += len(rows)
+        number = seen + np.arange(len(rows))
+        out = 0.2 + np.repeat(1e-4 * (number % 3)[:, None], rows.shape[1], axis=1)
+        peeks = (rows.close[:, 0] * 1_000).astype(np.int64) % self.every == 0
+        if self.through_base:
+            ahead = through_the_base(rows)
+            known = number < len(ahead)
+            out[known] += 0.3 * ahead[number[known]]
+        else:
+            out[:-1][peeks[:-1]] = 0.45 * up(later(rows))[:-1][peeks[:-1]]
+        return out
+
+    def targets(self, panel: Panel) -> Targets:
+        return Targets(self.advance(self.start(panel), panel), self.kind)
+
+
+@pytest.mark.parametrize("strategy", [RarePeek(5), RarePeek(17), RarePeek(40), RarePeek(5, through_base=True)])
+def test_a_kernel_that_peeks_on_few_rows_is_caught_one_row_at_a_time(strategy: RarePeek) -> None:
+    result = backtest(strategy, planted_sign_world(0.5, 5_000, 1, seed=11))
+    assert [f.code for f in result.blocking] == ["leak.prefix_replay"]
+
+
 def expanding(panel: Panel) -> Floats:
     change = moves(panel)
     count = np.arange(1, len(panel) + 1)[:, None]
@@ -181,6 +307,8 @@ def test_a_clean_strategy_raises_no_blocking_finding(name: str, halts: bool) -> 
         )
     result = backtest(CLEAN[name], panel)
     assert result.blocking == ()
+    given = ["unproven.given"] if name == "fixed targets" else []
+    assert [f.code for f in result.findings if f.code.startswith(("unproven.", "causality."))] == given
     assert result.evidence is not Evidence.LEAKING
 
 

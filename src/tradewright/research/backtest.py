@@ -87,7 +87,7 @@ def backtest(
         raise
     tell(0.8, "judging")
     doubts = (*handed_in(strategy), *(AUDITS if purpose == "audit" else ()))
-    findings = (*touched, *decided.findings, *audit_fills(panel, simulation, costs), *doubts, *simulation.findings)
+    findings = (*touched, *doubts, *decided.findings, *audit_fills(panel, simulation, costs), *simulation.findings)
     result = _judged(setup, panel, targets, simulation, findings, ledger, purpose)
     tell(1.0, "done")
     return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from datetime import date
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from tradewright.clock import format_us, parse_us
 from tradewright.errors import InvalidInput, UnknownName
-from tradewright.market.calendars import calendar_of, close_of, expected_times
+from tradewright.market.calendars import begins_us, calendar_of, close_of, coverage, expected_times, sessions
 from tradewright.market.instruments import Interval
 
 
@@ -65,3 +66,57 @@ def test_a_day_before_the_calendar_begins_is_refused() -> None:
 )  # fmt: skip
 def test_an_instrument_id_implies_its_calendar(instrument: str, calendar: str) -> None:
     assert calendar_of(instrument) == calendar
+
+
+def _grid(calendar: str, interval: Interval, times: np.ndarray) -> tuple[int, int, list[int], list[bool]]:
+    expected = expected_times(calendar, interval, int(times[0]), int(times[-1]))
+    absent = expected[~np.isin(expected, times)]
+    return len(expected), len(absent), absent[:20].tolist(), (~np.isin(times, expected)).tolist()
+
+
+@pytest.mark.parametrize("calendar", ["24/7", "XNYS", "24/5"])
+@pytest.mark.parametrize("interval", [Interval.HOUR, Interval.DAY])
+@pytest.mark.parametrize("seed", range(5))
+def test_coverage_counts_as_a_comparison_with_the_whole_grid_does(calendar: str, interval: Interval, seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    whole = expected_times(calendar, interval, parse_us("2017-01-01"), parse_us("2020-01-01"))
+    kept = whole[draw.random(len(whole)) < draw.choice([0.02, 0.5, 0.99])]
+    strays = draw.integers(int(whole[0]), int(whole[-1]), 7)
+    times = np.unique(np.concatenate([kept, strays]))
+    seen = coverage(calendar, interval, times, 20)
+    assert (seen.expected, seen.absent, seen.first_absent.tolist(), seen.off.tolist()) == _grid(
+        calendar, interval, times
+    )
+
+
+def test_one_bar_off_the_grid_is_expected_by_nobody() -> None:
+    seen = coverage("24/7", Interval.MINUTE, np.array([30_000_000]), 20)
+    assert (seen.expected, seen.absent, seen.first_absent.tolist(), seen.off.tolist()) == (0, 0, [], [True])
+
+
+@pytest.mark.parametrize(("calendar", "megabytes"), [("24/7", 1), ("24/5", 60)])
+def test_a_stray_bar_of_1924_does_not_cost_the_memory_of_a_century(calendar: str, megabytes: int) -> None:
+    coverage(calendar, Interval.DAY, np.array([parse_us("2024-01-02")]), 20)  # the calendar itself is kept
+    times = np.array([parse_us("1924-01-02"), parse_us("2024-01-02"), parse_us("2024-01-02T00:01:00Z")])
+    tracemalloc.start()
+    try:
+        seen = coverage(calendar, Interval.MINUTE, times, 20)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert seen.absent > 10_000_000
+    assert len(seen.first_absent) == 20
+    assert peak < megabytes * 1_000_000
+
+
+def test_the_beginning_of_a_calendar_is_told() -> None:
+    assert begins_us("24/7") is None
+    assert format_us(begins_us("XNYS") or 0) == "1970-01-02T00:00:00Z"
+
+
+def test_a_time_of_another_age_or_unit_costs_no_time() -> None:
+    times = np.array([-(2**62), parse_us("2024-01-02T21:00:00Z"), 2**62])
+    seen = coverage("XNYS", Interval.DAY, times, 20)
+    assert seen.off.tolist() == [True, False, True]
+    assert seen.expected == len(sessions("XNYS").days)
+    assert coverage("24/7", Interval.MINUTE, times, 20).off.tolist() == [True, False, True]

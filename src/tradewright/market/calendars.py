@@ -16,11 +16,12 @@ import numpy as np
 
 from tradewright.clock import DAY_US, from_us
 from tradewright.errors import InvalidInput, UnknownName
-from tradewright.market.arrays import Times
+from tradewright.market.arrays import Flags, Times
 from tradewright.market.instruments import Interval
 
 ALWAYS = "24/7"
 FIRST_SESSION = "1970-01-01"
+_PIECE_US = 400 * DAY_US  # of a history within sessions that is compared at once, which bounds the memory
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,6 +31,20 @@ class Sessions:
     days: Times
     opens_us: Times
     closes_us: Times
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Coverage:
+    """How bars compare with a calendar from the first to the last of them.
+
+    expected, absent: numbers of bars. first_absent: the first times of those absent. off: for each bar, whether it is
+    at a time the calendar does not expect.
+    """
+
+    expected: int
+    absent: int
+    first_absent: Times
+    off: Flags
 
 
 def calendar_of(instrument: str) -> str:
@@ -81,6 +96,54 @@ def expected_times(calendar: str, interval: Interval, start_us: int, end_us: int
         number = np.arange(len(session)) - np.repeat(np.cumsum(bars) - bars, bars) + 1
         ends = np.minimum(opens[session] + number * step, closes[session])
     return np.asarray(ends[(ends >= start_us) & (ends <= end_us)], dtype=np.int64)
+
+
+def coverage(calendar: str, interval: Interval, times: Times, limit: int) -> Coverage:
+    """Return how `times` (bar ends, ascending, each once, at least one) compare with what the calendar expects.
+
+    limit: how many absent times are named. Memory grows with the bars that are there, not with the span. Raises
+    UnknownName for a calendar that does not exist.
+    """
+    return (
+        _always_covered(interval.us, times, limit) if calendar == ALWAYS else _covered(calendar, interval, times, limit)
+    )
+
+
+def _always_covered(step: int, times: Times, limit: int) -> Coverage:
+    off = times % step != 0
+    present = times[~off] // step
+    first, last = -(-int(times[0]) // step), int(times[-1]) // step
+    edges = np.concatenate([[first - 1], present, [last + 1]])
+    skipped = np.diff(edges) - 1
+    named = [
+        np.arange(edges[at] + 1, min(int(edges[at + 1]), int(edges[at]) + 1 + limit)) * step
+        for at in np.flatnonzero(skipped > 0)[:limit]
+    ]
+    absent = np.concatenate([*named, np.empty(0, dtype=np.int64)])[:limit]
+    expected = last - first + 1
+    return Coverage(expected, expected - len(present), absent, off)
+
+
+def _covered(calendar: str, interval: Interval, times: Times, limit: int) -> Coverage:
+    off = np.ones(len(times), dtype=np.bool_)
+    expected = absent = 0
+    named: list[int] = []
+    known = sessions(calendar)
+    last = min(int(times[-1]), int(known.closes_us[-1]))
+    for start in range(max(int(times[0]), int(known.opens_us[0])), last + 1, _PIECE_US):
+        wanted = expected_times(calendar, interval, start, min(start + _PIECE_US - 1, last))
+        low, high = np.searchsorted(times, (start, start + _PIECE_US))
+        there = np.isin(wanted, times[low:high], assume_unique=True)
+        off[low:high] = ~np.isin(times[low:high], wanted, assume_unique=True)
+        expected += len(wanted)
+        absent += len(wanted) - int(there.sum())
+        named += wanted[~there][: limit - len(named)].tolist()
+    return Coverage(expected, absent, np.array(named, dtype=np.int64), off)
+
+
+def begins_us(calendar: str) -> int | None:
+    """Return the start of the first day that `calendar` knows, None for one without a beginning. Raises UnknownName."""
+    return None if calendar == ALWAYS else int(sessions(calendar).days[0]) * DAY_US
 
 
 @lru_cache(maxsize=32)

@@ -43,7 +43,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from tradewright.market.arrays import Flags, Floats, Times
-from tradewright.market.calendars import expected_times
+from tradewright.market.calendars import coverage
 from tradewright.market.frames import VALUES, resolve
 from tradewright.market.instruments import Instrument, Interval, Kind
 from tradewright.market.verdicts import DataVerdict, Finding, Verdict
@@ -248,26 +248,16 @@ def _price_outside_range(series: _Series) -> Iterator[Finding]:
 
 
 def _gaps(series: _Series) -> Iterator[Finding]:
-    first, last = int(series.times[0]), int(series.times[-1])
-    expected = expected_times(series.instrument.calendar, series.interval, first, last)
-    absent = expected[~_among(expected, series.times)]
-    if len(absent):
-        severity = Verdict.SUSPECT if len(absent) / len(expected) > MANY else Verdict.USABLE
-        detail = f"{len(absent)} of {len(expected)} bars that calendar {series.instrument.calendar} expects are absent"
-        rows = tuple(int(t) for t in absent[:ROWS_KEPT])
-        yield Finding("missing_rows", severity, detail, series.instrument.id, len(absent), rows)
-    off = ~_among(series.times, expected)
-    if off.any():
+    calendar = series.instrument.calendar
+    seen = coverage(calendar, series.interval, series.times, ROWS_KEPT)
+    if seen.absent:
+        severity = Verdict.SUSPECT if seen.absent / seen.expected > MANY else Verdict.USABLE
+        detail = f"{seen.absent} of {seen.expected} bars that calendar {calendar} expects are absent"
+        rows = tuple(int(t) for t in seen.first_absent)
+        yield Finding("missing_rows", severity, detail, series.instrument.id, seen.absent, rows)
+    if seen.off.any():
         severity = Verdict.SUSPECT if series.interval is Interval.DAY else Verdict.USABLE
-        detail = f"at times that calendar {series.instrument.calendar} does not expect"
-        yield series.finding("off_calendar", severity, detail, off)
-
-
-def _among(times: Times, ascending: Times) -> Flags:
-    if len(ascending) == 0:
-        return np.zeros(len(times), dtype=np.bool_)
-    at = np.minimum(np.searchsorted(ascending, times), len(ascending) - 1)
-    return np.asarray(ascending[at] == times)
+        yield series.finding("off_calendar", severity, f"at times that calendar {calendar} does not expect", seen.off)
 
 
 def _split_like_jumps(series: _Series) -> Iterator[Finding]:

@@ -52,3 +52,12 @@ def test_a_start_becomes_an_end_and_an_end_stays(tmp_path: Path) -> None:
     assert _read(tmp_path, "timestamp,close\n2024-01-03,7\n", Interval.DAY).bars["time"][0] == 1704326400000000
     assert _read(tmp_path, "date,close\n2024-01-03,7\n", Interval.DAY).bars["time"][0] == 1704326400000000
     assert _read(tmp_path, "time,close\n2024-01-03,7\n", Interval.DAY).bars["time"][0] == 1704240000000000
+
+
+def test_a_day_before_the_calendar_begins_keeps_its_line_aside(tmp_path: Path) -> None:
+    path = tmp_path / "bars.csv"
+    path.write_text("date,close\n1969-07-16,7\n2024-01-03,8\n")
+    read = read_csv(path, "equity:AAPL", Interval.DAY, "XNYS")
+    assert read.bars["close"].to_list() == [8.0]
+    assert read.unreadable["position"].to_list() == [2]
+    assert read.unreadable["detail"].to_list() == ["date 1969-07-16 lies before 1970-01-02, where calendar XNYS begins"]

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import polars as pl
 
+from tradewright.clock import from_us
 from tradewright.errors import InvalidInput
+from tradewright.market.calendars import begins_us
 from tradewright.market.frames import VALUES
 from tradewright.market.instruments import Interval
 from tradewright.market.intake import bar_times
@@ -70,7 +72,9 @@ def read_csv(path: Path | str, instrument: str, interval: Interval, calendar: st
     )
     problem = pl.coalesce(_problem(name, column) for name, column in columns.items())
     ragged = pl.when(pl.col("@extra").is_not_null()).then(pl.col("@extra")) if "@extra" in read.columns else None
-    read = read.with_columns((problem if ragged is None else pl.coalesce(ragged, problem)).alias("@problem"))
+    too_early = _too_early(columns["time"], calendar) if interval is Interval.DAY and time_name != "time" else None
+    found = [each for each in (ragged, problem, too_early) if each is not None]
+    read = read.with_columns(pl.coalesce(found).alias("@problem"))
     good, bad = read.filter(pl.col("@problem").is_null()), read.filter(pl.col("@problem").is_not_null())
     given = {TIME_NAMES[time_name]: good["@time"]}
     bars = pl.DataFrame({"time": bar_times(given, interval, calendar)}).with_columns(
@@ -146,6 +150,14 @@ def _problem(name: str, column: str) -> pl.Expr:
     return pl.when(lost).then(
         pl.format("{} is no " + what + ": {}", pl.lit(column.strip()), pl.col(column).fill_null("missing"))
     )
+
+
+def _too_early(column: str, calendar: str) -> pl.Expr | None:
+    begins = begins_us(calendar)
+    if begins is None:
+        return None
+    what = f" lies before {from_us(begins).date()}, where calendar {calendar} begins"
+    return pl.when(pl.col("@time") < begins).then(pl.format("{} {}" + what, pl.lit(column.strip()), pl.col(column)))
 
 
 def _unreadable(bad: pl.DataFrame, instrument: str) -> pl.DataFrame:

@@ -43,7 +43,7 @@ def test_equal_returns_count_once_and_variance_is_of_the_distinct_ones(ledger: T
     assert count.variance == pytest.approx(np.var(np.array(ratios, float), ddof=1))
 
 
-def test_only_the_same_universe_interval_and_overlapping_spans_are_counted(ledger: TrialLedger) -> None:
+def test_only_an_instrument_in_common_the_same_interval_and_overlapping_spans_are_counted(ledger: TrialLedger) -> None:
     ledger.record(trial(1, 0, 99))
     ledger.record(trial(2, universe=("equity:B",)))
     ledger.record(trial(3, interval="1h"))
@@ -62,12 +62,51 @@ def test_audits_are_kept_and_not_counted_and_crashes_are_counted(ledger: TrialLe
     assert len(ledger.list()) == 3
 
 
+def test_leaving_out_or_adding_instruments_does_not_reset_the_count(ledger: TrialLedger) -> None:
+    ledger.record(trial(1, universe=("equity:A", "equity:B")))
+    ledger.record(trial(2, universe=("equity:B", "equity:C")))
+    assert ledger.record(trial(3, universe=("equity:B",))).raw == 3
+    assert ledger.record(trial(4, universe=("equity:A",))).raw == 2
+    assert ledger.record(trial(5, universe=("equity:D",))).raw == 1
+    assert ledger.record(trial(6, universe=("equity:B",), interval="1h")).raw == 1
+    assert ledger.count(trial(7, universe=("equity:A", "equity:D"))).raw == 3
+    same = trial(3, universe=("equity:C", "equity:B", "equity:D"), configuration={"named": "otherwise"})
+    count = ledger.record(same)
+    assert (count.raw, count.distinct) == (5, 4)  # the same returns on another universe are a copy
+
+
+def test_a_search_in_the_sandbox_counts_for_a_result_on_paper(ledger: TrialLedger, database: Database) -> None:
+    sandbox = TrialLedger(database, "org_1", "sandbox", FixedClock())
+    sandbox.record_many([trial(seed) for seed in range(20)])
+    count = ledger.record(trial(7))
+    assert (count.raw, count.distinct) == (21, 20)
+    assert ledger.list()[0]["same_as"] == ledger.list()[0]["returns_hash"]
+    near = trial(7).daily_returns
+    assert near is not None
+    near = near * 1.5
+    assert ledger.record(trial(7, moments=moments(near), daily_returns=near)).distinct == 20
+    assert len(ledger.list()) == 2
+    assert (ledger.verify().intact, sandbox.verify().intact) == (True, True)
+
+
+def test_the_winner_of_a_search_in_the_sandbox_is_deflated_on_paper(ledger: TrialLedger, database: Database) -> None:
+    world = planted_sign_world(0.5, 600, 1, seed=1)
+    sandbox = TrialLedger(database, "org_1", "sandbox", FixedClock())
+    spans = [(2, 5), (2, 8), (3, 10), (4, 12), (5, 20), (8, 30)]
+    for fast, slow in spans:
+        backtest(MovingAverageCross(fast, slow, 100), world, ledger=sandbox)
+    result = backtest(MovingAverageCross(3, 10, 100), world, ledger=ledger)
+    assert not isinstance(result.trials, str)
+    assert (result.trials.raw, result.trials.distinct) == (7, 6)
+
+
 def test_tenants_do_not_see_each_other(ledger: TrialLedger, database: Database) -> None:
     ledger.record(trial(1))
-    for other in (TrialLedger(database, "org_2", "paper"), TrialLedger(database, "org_1", "live")):
+    for organization, environment, count in (("org_2", "paper", 1), ("org_1", "live", 2)):
+        other = TrialLedger(database, organization, environment)
         assert other.list() == []
         assert other.returns(ledger.list()[0]["returns_hash"]) is None
-        assert other.record(trial(1)).raw == 1
+        assert other.record(trial(1)).raw == count
         assert other.verify().intact
     assert len(ledger.list()) == 1
 

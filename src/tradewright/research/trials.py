@@ -61,7 +61,7 @@ class Trial:
 
     @property
     def lineage(self) -> str:
-        """Names universe and interval; trials of one lineage with overlapping spans are counted together."""
+        """Names universe and interval; lineages of one interval with an instrument in common are related."""
         return ids.derive("lin", self.interval, *sorted(self.universe))
 
 
@@ -79,7 +79,12 @@ class Verification:
 
 
 class TrialLedger:
-    """The trials of one organization and environment."""
+    """The trials of one organization and environment.
+
+    The chain is the environment's; what counts for a result are the trials of all environments of the organization: a
+    search in the sandbox is a search. Counted are those of the same interval whose tested span overlaps and whose
+    universe shares an instrument.
+    """
 
     def __init__(self, database: Database, organization: str, environment: str, clock: Clock | None = None) -> None:
         self._database = database
@@ -87,7 +92,7 @@ class TrialLedger:
         self._clock = clock or WallClock()
 
     def record(self, trial: Trial) -> TrialCount:
-        """Store a trial and return the count of its lineage over spans that overlap its own, itself included."""
+        """Store a trial and return the count of those related to it, itself included."""
         return self.record_many([trial])[0]
 
     def record_many(self, trials: Sequence[Trial]) -> list[TrialCount]:
@@ -97,7 +102,9 @@ class TrialLedger:
         returns = {row["returns_hash"]: (content, sketch(content)) for row, content in prepared if content is not None}
 
         def write(tx: Tx) -> list[TrialCount]:
-            rows.lock(tx, *self._tenant)
+            rows.lock(tx, self._tenant[0])
+            for lineage, trial in {t.lineage: t for t in trials}.items():
+                rows.keep_universe(tx, self._tenant[0], lineage, trial.interval, trial.universe)
             self._find_copies(tx, [row for row, _ in prepared], returns)
             rows.append(tx, *self._tenant, [row for row, _ in prepared], returns)
             spans = {(t.lineage, t.first_time, t.last_time): t for t in trials}
@@ -110,7 +117,7 @@ class TrialLedger:
         known: dict[tuple[str, int, int], Originals] = {}
 
         def returns_of(name: str) -> bytes:
-            return returns[name][0] if name in returns else rows.returns_of(tx, *self._tenant, name) or b""
+            return returns[name][0] if name in returns else rows.returns_of(tx, self._tenant[0], None, name) or b""
 
         for row in fresh:
             name, span = row["returns_hash"], (row["lineage"], row["first_time"], row["last_time"])
@@ -118,15 +125,20 @@ class TrialLedger:
                 row["same_as"] = ""
                 continue
             if span not in known:
-                known[span] = Originals(rows.originals(tx, *self._tenant, *span), returns_of)
+                known[span] = Originals(rows.originals(tx, self._tenant[0], *span), returns_of)
             row["same_as"] = known[span].place(name, *returns[name])
 
     def count(self, trial: Trial) -> TrialCount:
-        """Return the count that a trial would be judged by, without storing it."""
-        return self._database.read(lambda tx: self._count(tx, trial))
+        """Return the count of the stored trials that are related to `trial`; itself is not among them."""
+
+        def look(tx: Tx) -> TrialCount:
+            rows.keep_universe(tx, self._tenant[0], trial.lineage, trial.interval, trial.universe)
+            return self._count(tx, trial)
+
+        return self._database.write(look)
 
     def _count(self, tx: Tx, trial: Trial) -> TrialCount:
-        found = rows.counted(tx, *self._tenant, trial.lineage, trial.first_time, trial.last_time)
+        found = rows.counted(tx, self._tenant[0], trial.lineage, trial.first_time, trial.last_time)
         distinct: dict[str, float | None] = {}
         for same_as, configuration, sharpe in found:
             distinct.setdefault(same_as or f"-{configuration}", sharpe)

@@ -231,7 +231,17 @@ trials = Table(
     Column("kurtosis", Float),
     _time("created_at"),
     Index(None, "organization", "environment", "sequence", unique=True),
-    Index(None, "organization", "environment", "lineage"),
+    Index(None, "organization", "lineage"),
+)
+
+trial_universes = Table(  # one set of rows for each lineage, not for each trial
+    "trial_universes",
+    metadata,
+    _text("organization", primary_key=True),
+    _text("lineage", primary_key=True),
+    _text("instrument", primary_key=True),
+    _text("interval"),
+    Index(None, "organization", "interval", "instrument"),
 )
 
 trial_returns = Table(

@@ -570,6 +570,20 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("hash", name=op.f("pk_trial_returns")),
     )
     op.create_table(
+        "trial_universes",
+        sa.Column("organization", sa.Text(), nullable=False),
+        sa.Column("lineage", sa.Text(), nullable=False),
+        sa.Column("instrument", sa.Text(), nullable=False),
+        sa.Column("interval", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("organization", "lineage", "instrument", name=op.f("pk_trial_universes")),
+    )
+    op.create_index(
+        op.f("ix_trial_universes_organization_interval_instrument"),
+        "trial_universes",
+        ["organization", "interval", "instrument"],
+        unique=False,
+    )
+    op.create_table(
         "trials",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("organization", sa.Text(), nullable=False),
@@ -594,23 +608,20 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_trials")),
     )
     op.create_index(
-        op.f("ix_trials_organization_environment_lineage"),
-        "trials",
-        ["organization", "environment", "lineage"],
-        unique=False,
-    )
-    op.create_index(
         op.f("ix_trials_organization_environment_sequence"),
         "trials",
         ["organization", "environment", "sequence"],
         unique=True,
     )
+    op.create_index(op.f("ix_trials_organization_lineage"), "trials", ["organization", "lineage"], unique=False)
 
 
 def downgrade() -> None:
+    op.drop_index(op.f("ix_trials_organization_lineage"), table_name="trials")
     op.drop_index(op.f("ix_trials_organization_environment_sequence"), table_name="trials")
-    op.drop_index(op.f("ix_trials_organization_environment_lineage"), table_name="trials")
     op.drop_table("trials")
+    op.drop_index(op.f("ix_trial_universes_organization_interval_instrument"), table_name="trial_universes")
+    op.drop_table("trial_universes")
     op.drop_table("trial_returns")
     op.drop_index(op.f("ix_signals_organization_environment_instrument_bar_time_id"), table_name="signals")
     op.drop_index(

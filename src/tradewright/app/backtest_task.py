@@ -36,7 +36,14 @@ def run_backtest(payload: dict[str, Any], report: Report) -> dict[str, Any]:
             interval=request["interval"],
             owner=Owner(organization),
             start_us=request.get("start_us"),
-            end_us=visible_until(database, organization, environment, request.get("end_us")),
+            end_us=visible_until(
+                database,
+                organization,
+                environment,
+                request.get("data_set"),
+                request.get("instruments"),
+                request.get("end_us"),
+            ),
         )
         costs = request.get("costs")
         result = backtest(

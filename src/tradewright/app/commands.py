@@ -213,7 +213,7 @@ def train(settings: Settings, data: str, horizon: int, splits: int, progress: Pr
         organization = _organization(database)
         catalog = house.open_catalog(settings, database)
         _ensure_data_set(catalog, database, data, progress)
-        end = visible_until(database, organization, ENVIRONMENT)
+        end = visible_until(database, organization, ENVIRONMENT, data, None)
         panel = catalog.panel(data, owner=organization, end_us=end)
         ledger = TrialLedger(database, organization, ENVIRONMENT)
         study = walk_forward(
@@ -256,7 +256,7 @@ def backtest(
         catalog = house.open_catalog(settings, database)
         if data is not None:
             _ensure_data_set(catalog, database, data, progress)
-        end = visible_until(database, organization, ENVIRONMENT)
+        end = visible_until(database, organization, ENVIRONMENT, data, instruments)
         panel = catalog.panel(data, instruments=instruments, interval=interval, owner=organization, end_us=end)
         result = run(
             chosen,

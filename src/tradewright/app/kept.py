@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from tradewright import ids
 from tradewright.clock import format_us
-from tradewright.storage import backtests, jobs, trading
+from tradewright.ids import Owner
+from tradewright.storage import backtests, jobs, series, trading
 from tradewright.storage.database import Database, Tx
 
 
-def visible_until(database: Database, organization: str, environment: str, asked: int | None = None) -> int | None:
-    """Return the last bar time that research in this environment may see, None for no bound.
+def visible_until(
+    database: Database,
+    organization: str,
+    environment: str,
+    data_set: str | None,
+    instruments: Sequence[str] | None,
+    asked: int | None = None,
+) -> int | None:
+    """Return the last bar time that research on this data may see in this environment, None for no bound.
 
-    In an environment with a replay that is its market time at most: what comes later has not happened there yet.
+    What a replay plays is visible up to its market time at most: later rows have not happened there yet. Instruments
+    that it does not play are not bound by it.
     """
     session = database.read(trading.latest_feed_session, organization, environment)
     if session is None or session["mode"] != "replay":
+        return asked
+    owner = Owner(organization)
+    played = database.read(series.get_data_set, owner, session["data_set"])
+    wanted = set(instruments or ())
+    if data_set is not None:
+        named = database.read(series.get_data_set, owner, data_set)
+        wanted |= {member["instrument"] for member in named["series"]} if named is not None else set()
+    if played is None or wanted.isdisjoint(member["instrument"] for member in played["series"]):
         return asked
     seen = int(session["market_time"] if session["market_time"] is not None else session["start_time"])
     return seen if asked is None else min(seen, asked)

@@ -242,6 +242,28 @@ def test_a_kernel_that_peeks_on_few_rows_is_caught_one_row_at_a_time(strategy: R
     assert [f.code for f in result.blocking] == ["leak.prefix_replay"]
 
 
+@dataclass(frozen=True)
+class KernelTable(RarePeek):
+    """A kernel strategy that looks its targets up in a table, made beforehand or on its first call."""
+
+    table: dict[str, Floats] = field(default_factory=dict)
+
+    def advance(self, state: State, rows: Panel) -> Floats:
+        seen = int(state["seen"][0])
+        state["seen"][0] += len(rows)
+        known = self.table.setdefault("whole", 0.45 * up(later(rows)))
+        return np.resize(known, (seen + len(rows), rows.shape[1]))[seen:].copy()
+
+
+def test_a_kernel_with_a_table_from_elsewhere_is_no_evidence_and_one_of_its_own_making_leaks() -> None:
+    world = planted_sign_world(0.5, 3_000, 1, seed=11)
+    brought = backtest(KernelTable(5, table={"whole": 0.45 * up(later(world))}), world)
+    assert [f.code for f in brought.findings if f.code.startswith("unproven.")] == ["unproven.unread"]
+    assert brought.evidence is Evidence.NONE
+    own = backtest(KernelTable(5), world)
+    assert own.evidence is Evidence.LEAKING
+
+
 def expanding(panel: Panel) -> Floats:
     change = moves(panel)
     count = np.arange(1, len(panel) + 1)[:, None]

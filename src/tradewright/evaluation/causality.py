@@ -57,7 +57,7 @@ def unproven(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 
 def handed_in(strategy: Strategy) -> tuple[Finding, ...]:
     """Return an `unproven.given` finding when the strategy says that it does not decide (`given` is True)."""
-    if not getattr(strategy, "given", False):
+    if getattr(strategy, "given", False) is not True:
         return ()
     words = "the targets were handed in; whether they were made with foresight cannot be checked"
     return (Finding("unproven.given", Verdict.USABLE, words),)

@@ -321,3 +321,55 @@ def test_the_key_is_shown_in_no_answer_and_no_log(served: Any, caplog: pytest.Lo
 
     served.run(work)
     assert served.keys["whole"] not in caplog.text
+
+
+def test_each_place_has_one_spelling_and_each_header_one_value(served: Any) -> None:
+    async def work(client: Client) -> None:
+        assert (await client.get("/v1/signals/")).status == 404
+        body = {"strategy": "buy_and_hold", "instruments": ["crypto:AAA-USD"]}
+        scope_app = served.app
+
+        async def doubled(scope: Any, receive: Any, send: Any) -> None:
+            extra = [(b"idempotency-key", b"one"), (b"idempotency-key", b"two")]
+            await scope_app({**scope, "headers": [*scope["headers"], *extra]}, receive, send)
+
+        answer = await Client(doubled, client.key).post("/v1/backtests", body)
+        assert (answer.status, answer.json["code"]) == (400, "malformed_header")
+
+        async def encoded(scope: Any, receive: Any, send: Any) -> None:
+            await scope_app({**scope, "raw_path": b"/v1%2Fsignals"}, receive, send)
+
+        assert (await Client(encoded, client.key).get("/v1/signals")).status == 404
+
+    served.run(work)
+
+
+@pytest.mark.parametrize("place", [2**63, -(2**63) - 1, 10**25])
+def test_a_cursor_with_an_impossible_place_is_refused(served: Any, place: int) -> None:
+    import base64
+
+    async def work(client: Client) -> None:
+        for target in ("/v1/signals", "/v1/orders", "/v1/fills", "/v1/bars?instruments=crypto:AAA-USD"):
+            join = "&" if "?" in target else "?"
+            real = (await client.get(f"{target}{join}limit=1")).json["next_cursor"]
+            if real is None:
+                continue
+            mark = msgspec.json.decode(base64.urlsafe_b64decode(real))[0]
+            forged = base64.urlsafe_b64encode(f'["{mark}",[{place},"x"]]'.encode()).decode()
+            assert (await client.get(f"{target}{join}limit=1&cursor={forged}")).status == 422
+
+    served.run(work)
+
+
+def test_a_revoked_key_ends_also_when_the_clock_stepped_back(served: Any) -> None:
+    from tradewright.storage import accounts
+
+    async def work(client: Client) -> None:
+        assert (await client.get("/v1/status")).status == 200
+        served.clock.advance(-3600)
+        now = served.clock.now_us()
+        await served.database.write_async(accounts.revoke_api_key, "org_a", served.key_ids["whole"], now)
+        served.clock.advance(1)
+        assert (await client.get("/v1/status")).status == 401
+
+    served.run(work)

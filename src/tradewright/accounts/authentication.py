@@ -47,7 +47,7 @@ class Authenticator:
             )
         now_us = self._clock.now_us()
         known = self._known.get(parts.public_id)
-        if known is None or now_us - known.loaded_at > _FRESH_US:
+        if known is None or not 0 <= now_us - known.loaded_at <= _FRESH_US:  # a clock may step back
             known = await self._load(parts.public_id, now_us)
         else:
             self._used.add(parts.public_id)

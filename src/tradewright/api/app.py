@@ -15,6 +15,9 @@ def build(services: Services) -> App:
     return Outermost(BodyLimit(Keys(_Operations(services), services.authenticator)))
 
 
+_SINGLE = ("content-type", "idempotency-key")
+
+
 class _Operations:
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -26,7 +29,8 @@ class _Operations:
             return
         if scope["type"] != "http":
             raise ValueError(f"there is no {scope['type']} here")
-        found = self._router.find(scope["path"])
+        hidden = b"%2f" in scope.get("raw_path", b"").lower()  # an encoded slash would be a second spelling
+        found = None if hidden else self._router.find(scope["path"])
         if found is None:
             raise Refused("no_such_path", f"there is nothing at {scope['path']}")
         place, parameters = found
@@ -42,7 +46,7 @@ class _Operations:
             return
         state = scope["state"]
         read = operation.body is not None or operation.idempotent
-        given = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]} if read else {}
+        given = _headers(scope) if read else {}
         raw = await dispatch.run(
             operation,
             self._services,
@@ -56,6 +60,16 @@ class _Operations:
         )
         headers = {"content-type": raw.media_type, "cache-control": "no-store", **raw.headers}
         await answer(send, raw.status, headers, raw.body)
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    given: dict[str, str] = {}
+    for raw, value in scope["headers"]:
+        name = raw.decode("latin-1")
+        if name in given and name in _SINGLE:
+            raise Refused("malformed_header", f"there is more than one {name} header; send one")
+        given[name] = value.decode("latin-1")
+    return given
 
 
 async def _body(receive: Receive) -> bytes | None:

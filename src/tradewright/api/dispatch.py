@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-import sqlalchemy as sa
 
 from tradewright.accounts.keys import Principal
 from tradewright.api import parsing
@@ -17,7 +16,7 @@ from tradewright.api.problems import Refused
 from tradewright.api.services import Services
 from tradewright.errors import Forbidden
 from tradewright.storage import idempotency
-from tradewright.storage.database import Tx
+from tradewright.storage.database import IntegrityError, Tx
 from tradewright.storage.idempotency import StoredAnswer
 
 Effect = Callable[[Tx], Any]
@@ -69,7 +68,7 @@ async def _take_effect(operation: Operation, call: Call, effect: Effect) -> Raw:
     database = call.services.database
     try:
         stored, replayed = await database.write_async(transaction)
-    except sa.exc.IntegrityError:
+    except IntegrityError:
         if call.idempotency_key is None:
             raise
         stored, replayed = await database.write_async(transaction)  # the first one has committed meanwhile

@@ -1,7 +1,7 @@
 """From a path to the operations declared on it. Pure.
 
 A path matches when its segments do, one for one; `{name}` takes any one segment that is not empty, and a written-out
-segment goes before it. A slash at the end makes no difference.
+segment goes before it. Each place has one spelling: a slash at the end makes another path.
 """
 
 from __future__ import annotations
@@ -40,7 +40,6 @@ class Router:
 
     def find(self, path: str) -> tuple[Place, dict[str, str]] | None:
         """Return the place of a path and the values of its parameters, None when there is none."""
-        path = path[:-1] if len(path) > 1 and path[-1] == "/" else path
         place = self._plain.get(path)
         if place is not None:
             return place, {}

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 Tx = sa.Connection
+IntegrityError = sa.exc.IntegrityError
+"""A unique index refused a row that is there already."""
 
 _READERS = 3
 

@@ -30,7 +30,7 @@ class _Known:
 
 
 class Authenticator:
-    """Checks keys. A revocation acts within two seconds, at once in the process that calls `forget`."""
+    """Checks keys. A revocation acts within two seconds."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -59,11 +59,6 @@ class Authenticator:
         ):
             raise Unauthenticated("this API key is not valid; make a new one with `tradewright keys create`")
         return known.principal
-
-    def forget(self) -> None:
-        """Drop everything remembered."""
-        self._known.clear()
-        self._used.clear()
 
     async def _load(self, public_id: str, now_us: int) -> _Known | None:
         wanted = [public_id, *self._stale_and_used(public_id, now_us)]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import polars as pl
 
 from tradewright.errors import InvalidInput
@@ -81,8 +79,3 @@ def resolve(frame: pl.DataFrame) -> pl.DataFrame:
 def same_values() -> pl.Expr:
     """Return an expression over a join with suffix `_stored`: every value equal, missing equal to missing."""
     return pl.all_horizontal(pl.col(name).eq_missing(pl.col(f"{name}_stored")) for name in VALUES)
-
-
-def of_instruments(frame: pl.DataFrame) -> Sequence[str]:
-    """Return the instrument ids of a frame, sorted."""
-    return sorted(frame["instrument"].unique().to_list())

@@ -50,7 +50,3 @@ class DataVerdict:
         """Return the verdict that these findings give together."""
         kept = tuple(findings)
         return cls(max((f.severity for f in kept), default=Verdict.CLEAN), kept)
-
-    def and_also(self, findings: Iterable[Finding]) -> DataVerdict:
-        """Return this verdict with further findings."""
-        return DataVerdict.of((*self.findings, *findings))

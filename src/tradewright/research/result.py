@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -219,10 +219,6 @@ class BacktestResult:
         except OSError as error:
             raise StorageFailed(f"cannot write the report to {place}: {error}; choose another folder") from error
         return place
-
-    def with_findings(self, findings: tuple[Finding, ...]) -> BacktestResult:
-        """Return the result with further findings; the judgement is left as it is."""
-        return replace(self, findings=self.findings + findings)
 
 
 def _trials(trials: Trials) -> dict[str, Any]:

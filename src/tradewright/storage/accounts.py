@@ -31,12 +31,6 @@ def add_api_key(tx: Tx, row: dict[str, Any]) -> None:
     tx.execute(api_keys.insert().values(row))
 
 
-def api_key_by_public_id(tx: Tx, public_id: str) -> dict[str, Any] | None:
-    """Return the key with this public part, revoked and expired ones too, or None."""
-    row = tx.execute(sa.select(api_keys).where(api_keys.c.public_id == public_id)).mappings().first()
-    return None if row is None else dict(row)
-
-
 def api_keys_by_public_id(tx: Tx, public_ids: Sequence[str]) -> list[dict[str, Any]]:
     """Return the keys with these public parts that exist, revoked and expired ones too, in no order."""
     found: list[dict[str, Any]] = []

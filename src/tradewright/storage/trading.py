@@ -227,13 +227,6 @@ def get_run(tx: Tx, organization: str, environment: str, run: str) -> dict[str, 
     return _one(tx, sa.select(runs).where(*_mine(runs, organization, environment, run)))
 
 
-def list_runs(
-    tx: Tx, organization: str, environment: str, limit: int, descending: bool = True, after: str | None = None
-) -> list[dict[str, Any]]:
-    """Return runs by id after the id `after`."""
-    return _page(tx, runs, organization, environment, limit, descending, after)
-
-
 def update_run(tx: Tx, organization: str, environment: str, run: str, values: dict[str, Any]) -> None:
     """Change one run."""
     tx.execute(runs.update().where(*_mine(runs, organization, environment, run)).values(values))

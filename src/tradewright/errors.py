@@ -9,9 +9,11 @@
     ├── NotFound                no such thing for this caller
     ├── Conflict                the state of things forbids it
     │   ├── FolderInUse         another process holds the data folder
-    │   └── Cancelled           somebody asked for it to stop
-    ├── Unauthenticated         no valid key
-    ├── Forbidden               the key is valid and may not do this
+    │   ├── Cancelled           somebody asked for it to stop
+    │   └── StillRunning        the first request with this key has not ended
+    ├── Unauthenticated         no valid key or session
+    ├── Forbidden               the key or session is valid and may not do this
+    ├── TooManyRequests         asked more often than agreed
     ├── SourceFailed            a third party did not deliver
     │   └── SourceLimited       ... because it was asked too often
     ├── StorageFailed           the disk or the database did not take it
@@ -114,6 +116,12 @@ class Cancelled(Conflict):
     code = "cancelled"
 
 
+class StillRunning(Conflict):
+    """The first request with this Idempotency-Key is still running."""
+
+    code = "idempotency_running"
+
+
 class Unauthenticated(TradewrightError):
     """A valid API key is needed."""
 
@@ -124,6 +132,12 @@ class Forbidden(TradewrightError):
     """This key may not do that."""
 
     code = "forbidden"
+
+
+class TooManyRequests(TradewrightError):
+    """You asked more often than agreed. The fact `retry_after_s` says how long to wait."""
+
+    code = "rate_limited"
 
 
 class SourceFailed(TradewrightError):

@@ -27,6 +27,16 @@ class Settings:
     speed: float = 0.2  # rows of the replay per second; 0 means as fast as possible
     replay_rows: int = 500  # rows at the end of the data set that the feed replays and no training touches
     log_level: str = "warning"
+    database_replica_url: str = ""  # a PostgreSQL replica that may answer what can be a moment old
+    cache_url: str = ""  # Valkey or Redis: redis://host:6379/0; empty: each process keeps its own limits
+    main_keys: str = ""  # keys that seal secrets, the newest first, between commas; empty: main.key in the data folder
+    site_url: str = ""  # where people reach this, as https://api.example.com; empty: http at host and port
+    cors_origins: str = ""  # browser origins that may call the API, between commas
+    trusted_proxies: str = ""  # networks of the gateways whose X-Forwarded-For is believed, between commas
+    registration: str = "auto"  # open, invitation, or auto: open when only this machine can reach it
+    key_limit: int = 3_000  # units a minute of one API key or session
+    organization_limit: int = 12_000  # units a minute of one organization
+    address_limit: int = 6_000  # requests a minute from one address
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
@@ -36,7 +46,7 @@ class Settings:
 
 
 _NAMES = {f.name: f for f in fields(Settings) if f.name != "origins"}
-SECRET = frozenset({"database_url"})
+SECRET = frozenset({"database_url", "database_replica_url", "cache_url", "main_keys"})
 
 
 def load(
@@ -94,14 +104,21 @@ def _convert(name: str, value: Any, origin: str) -> Any:
     low, high = _BOUNDS.get(name, (None, None))
     if low is not None and not low <= result <= high:
         raise SettingsInvalid(f"{origin}: {name} must lie between {low} and {high}, got {value!r}", name=name)
-    if name == "log_level" and result not in _LOG_LEVELS:
-        raise SettingsInvalid(f"{origin}: log_level must be one of {', '.join(_LOG_LEVELS)}, got {value!r}", name=name)
+    if name in _CHOICES and result not in _CHOICES[name]:
+        raise SettingsInvalid(f"{origin}: {name} must be one of {', '.join(_CHOICES[name])}, got {value!r}", name=name)
     return result
 
 
-_BOUNDS: dict[str, tuple[float, float]] = {"port": (0, 65_535), "speed": (0.0, 1e6), "replay_rows": (1, 1_000_000)}
+_BOUNDS: dict[str, tuple[float, float]] = {
+    "port": (0, 65_535),
+    "speed": (0.0, 1e6),
+    "replay_rows": (1, 1_000_000),
+    "key_limit": (1, 60_000_000),
+    "organization_limit": (1, 60_000_000),
+    "address_limit": (1, 60_000_000),
+}
 _WORDS = {int: "a whole number", float: "a number", str: "text", Path: "a path"}
-_LOG_LEVELS = ("debug", "info", "warning", "error")
+_CHOICES = {"log_level": ("debug", "info", "warning", "error"), "registration": ("auto", "open", "invitation")}
 
 
 def describe(settings: Settings) -> list[dict[str, str]]:

@@ -17,6 +17,7 @@ from asgi import Client
 from tradewright.accounts import keys
 from tradewright.accounts.authentication import Authenticator
 from tradewright.accounts.scopes import SCOPES
+from tradewright.accounts.sessions import Sessions
 from tradewright.api.app import build
 from tradewright.api.documents import documents
 from tradewright.api.market_data import MarketData
@@ -28,6 +29,7 @@ from tradewright.market.ingest import ingest_frame
 from tradewright.market.instruments import Instrument, Interval
 from tradewright.storage import accounts, backtests, jobs, models, outbox, signals, trading
 from tradewright.storage.database import Database, Tx
+from tradewright.storage.vault import Vault, new_main_key
 from tradewright.trading import ledger
 from tradewright.trading.rows import RunIdentity, ledger_rows
 
@@ -78,6 +80,8 @@ def served(database: Database, tmp_path: Path) -> Served:
         lambda: None,
         "0",
         documents("0"),
+        Sessions(database, clock),
+        Vault([new_main_key()]),
     )
     return Served(build(services), database, clock, services, texts, ids_of, made)
 

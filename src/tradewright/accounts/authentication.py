@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tradewright.accounts import keys
-from tradewright.accounts.keys import Principal
+from tradewright.accounts.principal import Principal
 from tradewright.clock import Clock
 from tradewright.errors import Unauthenticated
 from tradewright.storage import accounts
@@ -38,8 +38,11 @@ class Authenticator:
         self._known: OrderedDict[str, _Known] = OrderedDict()  # the one read longest ago first
         self._used: set[str] = set()  # since they were read
 
-    async def principal(self, text: str) -> Principal:
-        """Return who holds the key. Raises Unauthenticated, saying no more than that the key is not valid."""
+    async def principal(self, text: str, address: str = "", agent: str = "") -> Principal:
+        """Return who holds the key. Raises Unauthenticated, saying no more than that the key is not valid.
+
+        address, agent: where it is used from, for its networks and for `last_used`.
+        """
         parts = keys.parse(text)
         if parts is None:
             raise Unauthenticated(
@@ -89,5 +92,5 @@ class Authenticator:
 
 def _known(row: dict[str, Any], now_us: int) -> _Known:
     ends = [moment for moment in (row["revoked_at"], row["expires_at"]) if moment is not None]
-    principal = Principal(row["organization"], row["environment"], row["id"], frozenset(row["scopes"]))
+    principal = Principal(row["organization"], row["environment"], frozenset(row["scopes"]), key=row["id"])
     return _Known(now_us, bytes(row["secret_hash"]), principal, row["environment"], min(ends, default=None))

@@ -23,16 +23,6 @@ _PUBLIC, _SECRET, _CHECK = 8, 43, 6
 
 
 @dataclass(frozen=True, slots=True)
-class Principal:
-    """Who a request comes from: one key of one organization in one environment."""
-
-    organization: str
-    environment: str
-    key: str
-    scopes: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
 class KeyParts:
     """What a well-formed key consists of."""
 

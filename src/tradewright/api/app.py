@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from tradewright.api import dispatch
-from tradewright.api.layers import App, BodyLimit, Keys, Outermost, Receive, Scope, Send, answer
+from tradewright.api.layers import (
+    App,
+    BodyLimit,
+    Doors,
+    Floods,
+    Origins,
+    Outermost,
+    Receive,
+    Routes,
+    Scope,
+    Send,
+    Sockets,
+    answer,
+)
+from tradewright.api.operations import Call, Raw
 from tradewright.api.problems import Refused
 from tradewright.api.routes import all_operations
 from tradewright.api.routing import Router
 from tradewright.api.services import Services
 
+READ_S = 30.0
+
 
 def build(services: Services) -> App:
     """Return the application: every declared operation, and the layers around it."""
-    return Outermost(BodyLimit(Keys(_Operations(services), services.authenticator)))
-
-
-_SINGLE = ("content-type", "idempotency-key")
+    rules = services.rules
+    inner = Floods(Doors(_Operations(services), services), services)
+    outer = Origins(BodyLimit(Routes(inner, Router(all_operations()))), rules.origins)
+    return Outermost(Sockets(outer, rules.browser_origins))
 
 
 class _Operations:
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._router = Router(all_operations())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -29,13 +46,10 @@ class _Operations:
             return
         if scope["type"] != "http":
             raise ValueError(f"there is no {scope['type']} here")
-        hidden = b"%2f" in scope.get("raw_path", b"").lower()  # an encoded slash would be a second spelling
-        found = None if hidden else self._router.find(scope["path"])
-        if found is None:
+        state, method = scope["state"], scope["method"]
+        place, operation = state["place"], state["operation"]
+        if place is None:
             raise Refused("no_such_path", f"there is nothing at {scope['path']}")
-        place, parameters = found
-        method = scope["method"]
-        operation = place.operations.get(method)
         if operation is None and method == "OPTIONS":
             await answer(send, 204, {"allow": place.allow}, b"")
             return
@@ -44,32 +58,34 @@ class _Operations:
         body = await _body(receive)
         if body is None:
             return
-        state = scope["state"]
-        read = operation.body is not None or operation.idempotent
-        given = _headers(scope) if read else {}
-        raw = await dispatch.run(
-            operation,
+        call = Call(
             self._services,
-            state.get("principal"),
-            parameters,
-            scope["query_string"],
-            given,
-            body,
+            operation,
+            state["principal"],
+            state["parameters"],
+            None,
+            None,
+            state["headers"],
             state["request_id"],
+            state["address"],
+            body,
             scope["path"],
         )
-        headers = {"content-type": raw.media_type, "cache-control": "no-store", **raw.headers}
+        raw = await self._answered(call, scope["query_string"])
+        headers = {"content-type": raw.media_type, "cache-control": "no-store"}
+        headers.update((name.lower(), value) for name, value in raw.headers.items())
+        if raw.status in (204, 304):
+            del headers["content-type"]
         await answer(send, raw.status, headers, raw.body)
 
-
-def _headers(scope: Scope) -> dict[str, str]:
-    given: dict[str, str] = {}
-    for raw, value in scope["headers"]:
-        name = raw.decode("latin-1")
-        if name in given and name in _SINGLE:
-            raise Refused("malformed_header", f"there is more than one {name} header; send one")
-        given[name] = value.decode("latin-1")
-    return given
+    async def _answered(self, call: Call, query: bytes) -> Raw:
+        if call.operation.method != "GET":  # an effect runs to its end, whoever waits for it
+            return await dispatch.run(call.operation, call, query)
+        try:
+            async with asyncio.timeout(READ_S):
+                return await dispatch.run(call.operation, call, query)
+        except TimeoutError:
+            raise Refused("took_too_long", f"this was not answered within {READ_S:.0f} seconds") from None
 
 
 async def _body(receive: Receive) -> bytes | None:

@@ -1,28 +1,24 @@
-"""From a declared operation to an answer: scope, values, effect, encoding. The same few steps for every route."""
+"""From a declared operation to an answer: rights, values, effect, encoding. The same few steps for every route."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 
-from tradewright.accounts.keys import Principal
-from tradewright.api import parsing
-from tradewright.api.operations import PUBLIC, Call, Operation, Raw
+from tradewright.api import access, parsing
+from tradewright.api.operations import PERSON, Call, Effect, Once, Operation, Raw
 from tradewright.api.problems import Refused
-from tradewright.api.services import Services
-from tradewright.errors import Forbidden
 from tradewright.storage import idempotency
-from tradewright.storage.database import IntegrityError, Tx
+from tradewright.storage.database import Tx
 from tradewright.storage.idempotency import StoredAnswer
 
-Effect = Callable[[Tx], Any]
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_JSON = "application/json"
 _encode = msgspec.json.Encoder(order="deterministic", decimal_format="string").encode
-_NOBODY = Principal("", "", "", frozenset())
 
 
 def encode(value: Any) -> bytes:
@@ -30,83 +26,101 @@ def encode(value: Any) -> bytes:
     return _encode(value)
 
 
-async def run(
-    operation: Operation,
-    services: Services,
-    principal: Principal | None,
-    path: dict[str, str],
-    query: bytes,
-    headers: dict[str, str],
-    body: bytes,
-    request_id: str,
-    path_text: str,
-) -> Raw:
-    """Return the answer of an operation. Raises Refused and TradewrightError."""
-    if operation.scope != PUBLIC:
-        assert principal is not None
-        if operation.scope not in principal.scopes:
-            raise Forbidden(f"this key does not hold the scope {operation.scope}", scope=operation.scope)
-    parsed = parsing.parse_query(query, operation.query)
+def etag_of(body: bytes) -> str:
+    """Return the strong ETag of these bytes."""
+    return f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+
+
+def match(call: Call, current: Any) -> None:
+    """Return when the caller's If-Match names the present state of the thing, or is not there. Raises Refused.
+
+    current: the answer that its GET would give now, read in the transaction of the change.
+    """
+    wanted = call.headers.get("if-match")
+    if wanted is not None and not _names(wanted, etag_of(encode(current))):
+        raise Refused("precondition_failed", "it has changed since you read it: If-Match names another state")
+
+
+async def run(operation: Operation, call: Call, query: bytes) -> Raw:
+    """Return the answer of an operation. call: without query, body. Raises Refused and TradewrightError."""
+    access.authorize(operation, call.principal, call.services.clock.now_us())
     value = None
     if operation.body is not None:
-        value = parsing.parse_body(body, headers.get("content-type", ""), operation.body)
-    elif body:
+        value = parsing.parse_body(call.raw_body, call.headers.get("content-type", ""), operation.body)
+    elif call.raw_body:
         raise Refused("invalid_input", "this operation takes no body; leave it out")
-    key = _idempotency_key(headers) if operation.idempotent else None
-    call = Call(services, principal or _NOBODY, path, parsed, value, request_id, key, body, path_text)
+    call = replace(call, query=parsing.parse_query(query, operation.query), body=value)
+    claim = _claim(operation, call)
+    if claim is not None:
+        known = await call.services.database.read_async(idempotency.find, claim.scope, claim.now_us)
+        if known is not None:
+            return _replayed(known, claim)
     result = await operation.handler(call)
-    if operation.idempotent:
-        return await _take_effect(operation, call, result)
-    if isinstance(result, Raw):
-        return result
-    return Raw(encode(result), "application/json", operation.status)
+    if isinstance(result, Effect):
+        return await _take_effect(operation, call, result, claim)
+    answer = result if isinstance(result, Raw) else Raw(encode(result), _JSON, operation.status)
+    return _cached(call, answer) if operation.cacheable else answer
 
 
-async def _take_effect(operation: Operation, call: Call, effect: Effect) -> Raw:
-    fingerprint = hashlib.sha256(call.path_text.encode() + b"\0" + call.raw_body).digest()
-    transaction = _transaction(operation, call, effect, fingerprint)
-    database = call.services.database
-    try:
-        stored, replayed = await database.write_async(transaction)
-    except IntegrityError:
-        if call.idempotency_key is None:
-            raise
-        stored, replayed = await database.write_async(transaction)  # the first one has committed meanwhile
-    call.services.wake_worker()
-    headers = {**stored.headers, **({"Idempotency-Replayed": "true"} if replayed else {})}
-    return Raw(stored.body, "application/json", stored.status, headers)
+def _cached(call: Call, answer: Raw) -> Raw:
+    headers = {"cache-control": "private, no-cache", **answer.headers}
+    etag = headers.setdefault("etag", etag_of(answer.body))
+    asked = call.headers.get("if-none-match")
+    if asked is not None and _names(asked, etag):
+        return Raw(b"", answer.media_type, 304, headers)
+    return Raw(answer.body, answer.media_type, answer.status, headers)
 
 
-def _transaction(
-    operation: Operation, call: Call, effect: Effect, fingerprint: bytes
-) -> Callable[[Tx], tuple[StoredAnswer, bool]]:
-    now_us = call.services.clock.now_us()
-
-    def transaction(tx: Tx) -> tuple[StoredAnswer, bool]:
-        scope = None
-        if call.idempotency_key is not None:
-            scope = idempotency.Scope(*call.tenant, operation.id, call.idempotency_key)
-            known = idempotency.find(tx, scope, now_us)
-            if known is not None:
-                if known.fingerprint != fingerprint:
-                    raise Refused(
-                        "idempotency_mismatch", "this Idempotency-Key was used before with another path or body"
-                    )
-                return known, True
-        answer = StoredAnswer(fingerprint, operation.status, {}, encode(effect(tx)))
-        if scope is not None:
-            idempotency.store(tx, scope, answer, now_us)
-        return answer, False
-
-    return transaction
+def _names(header: str, etag: str) -> bool:
+    return header.strip() == "*" or any(part.strip().removeprefix("W/") == etag for part in header.split(","))
 
 
-def _idempotency_key(headers: dict[str, str]) -> str | None:
-    given = headers.get("idempotency-key")
-    if given is None:
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    scope: idempotency.Scope
+    fingerprint: bytes
+    now_us: int
+
+
+def _claim(operation: Operation, call: Call) -> _Claim | None:
+    given = call.headers.get("idempotency-key")
+    if not operation.idempotent or given is None:
         return None
     if len(given) >= 2 and given[0] == given[-1] == '"':
         given = given[1:-1]
     if not _KEY.fullmatch(given):
         raise Refused("malformed_header", "Idempotency-Key must be 1 to 255 visible ASCII characters")
-    return given
+    owner = (call.principal.user or "", "") if operation.scope == PERSON else call.tenant
+    fingerprint = hashlib.sha256(call.path_text.encode() + b"\0" + call.raw_body).digest()
+    return _Claim(idempotency.Scope(*owner, operation.id, given), fingerprint, call.services.clock.now_us())
+
+
+def _replayed(known: StoredAnswer, claim: _Claim) -> Raw:
+    if known.fingerprint != claim.fingerprint:
+        raise Refused("idempotency_mismatch", "this Idempotency-Key was used before with another path or body")
+    return Raw(known.body, _JSON, known.status, {**known.headers, "Idempotency-Replayed": "true"})
+
+
+async def _take_effect(operation: Operation, call: Call, effect: Effect, claim: _Claim | None) -> Raw:
+    def transaction(tx: Tx) -> tuple[Raw, bool]:
+        if claim is not None:
+            known = idempotency.claim(tx, claim.scope, claim.fingerprint, claim.now_us)
+            if known is not None:
+                return _replayed(known, claim), False
+        result = effect.run(tx)
+        shown, kept = (result.shown, result.kept) if isinstance(result, Once) else (result, result)
+        answer = shown if isinstance(shown, Raw) else Raw(_body(shown, operation), _JSON, operation.status)
+        if claim is not None:
+            body = answer.body if kept is shown else _body(kept, operation)
+            idempotency.store(tx, claim.scope, StoredAnswer(claim.fingerprint, operation.status, {}, body))
+        return answer, True
+
+    answer, made = await call.services.database.write_async(transaction)
+    if made:
+        effect.after()
+        call.services.wake_worker()
+    return answer
+
+
+def _body(value: Any, operation: Operation) -> bytes:
+    return b"" if operation.status == 204 else encode(value)

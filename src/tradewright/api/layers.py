@@ -1,16 +1,34 @@
-"""Layers around the whole app, unrouted paths included: request id, last resort, body size, key. Pure ASGI."""
+"""Layers around the whole app, unrouted paths included. Pure ASGI, outermost first:
+
+    Outermost   request id, security headers, one answer for every error
+    Sockets     WebSocket handshakes: the origin first, then whether there is anything to talk to
+    Origins     CORS: preflights, and which pages may read answers
+    BodyLimit   bytes and seconds of a body
+    Routes      which operation this is, if any
+    Floods      how much one address may ask
+    Doors       who this is: a key or a session; what came from another site; how much it may ask
+
+What a layer learns stands in `scope["state"]` for the next: request_id, headers, address, place, parameters, principal.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import ipaddress
 import logging
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
 from tradewright import ids
-from tradewright.accounts.authentication import Authenticator
+from tradewright.accounts.limits import Bucket, Taken
+from tradewright.accounts.principal import NOBODY, Network, Principal
+from tradewright.accounts.sessions import COOKIE, csrf_token
 from tradewright.api import problems
+from tradewright.api.operations import PUBLIC, Operation
 from tradewright.api.problems import Refused
+from tradewright.api.routing import Router
+from tradewright.api.services import Services
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -19,17 +37,40 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 MAX_BODY = 1_048_576
-_REQUEST_ID = re.compile(rb"[A-Za-z0-9_.-]{8,64}")
+MAX_TARGET = 8_192
+BODY_S = 15.0
+_SAFE = ("GET", "HEAD", "OPTIONS")
+_SINGLE = frozenset(
+    (
+        b"authorization", b"content-type", b"idempotency-key", b"if-match", b"if-none-match", b"origin", b"cookie",
+        b"tradewright-organization", b"tradewright-environment", b"tradewright-csrf", b"tradewright-signature",
+        b"tradewright-timestamp", b"tradewright-nonce",
+    )
+)  # fmt: skip
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{8,64}")
 _log = logging.getLogger("tradewright.api")
 
-
-def header(scope: Scope, name: bytes) -> bytes:
-    """Return the first header of this name (lower case), b"" when there is none."""
-    return next((value for key, value in scope["headers"] if key == name), b"")
+SECURITY_HEADERS = {
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "cross-origin-embedder-policy": "require-corp",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "accelerometer=(), camera=(), clipboard-read=(), display-capture=(), geolocation=(), "
+    "gyroscope=(), magnetometer=(), microphone=(), midi=(), payment=(), usb=()",
+    "referrer-policy": "no-referrer",
+    "strict-transport-security": "max-age=63072000; includeSubDomains",
+    "x-content-type-options": "nosniff",
+    "x-dns-prefetch-control": "off",
+    "x-frame-options": "deny",
+    "x-permitted-cross-domain-policies": "none",
+}
+"""What every answer carries unless the handler set it. Source: OWASP Secure Headers Project, the list for responses."""
+_SECURITY = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
+_WITHOUT_POLICY = [pair for pair in _SECURITY if pair[0] != b"content-security-policy"]
 
 
 class Outermost:
-    """Gives every answer a request id, and every error that nothing else caught an answer."""
+    """Gives every answer a request id and the security headers, and every error that nothing else caught an answer."""
 
     def __init__(self, app: App) -> None:
         self._app = app
@@ -38,31 +79,112 @@ class Outermost:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = header(scope, b"x-request-id")
-        request_id = given.decode() if _REQUEST_ID.fullmatch(given) else ids.new("req")
-        scope.setdefault("state", {})["request_id"] = request_id
+        state = scope.setdefault("state", {})
+        headers, repeated = _headers(scope)
+        given = headers.get("x-request-id", "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else ids.new("req")
+        state.update(request_id=request_id, headers=headers, principal=NOBODY, added=[])
         started = False
 
-        async def with_id(message: Message) -> None:
+        async def completed(message: Message) -> None:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                headers = [pair for pair in message.get("headers", ()) if pair[0] != b"x-request-id"]
-                message = {**message, "headers": [*headers, (b"x-request-id", request_id.encode())]}
+                set_before = message["headers"]
+                policy = any(name == b"content-security-policy" for name, _ in set_before)
+                message["headers"] = [
+                    *set_before,
+                    *(_WITHOUT_POLICY if policy else _SECURITY),
+                    *state["added"],
+                    (b"x-request-id", request_id.encode()),
+                ]
             await send(message)
 
         try:
-            await self._app(scope, receive, with_id)
+            if repeated:
+                raise Refused("malformed_header", f"there is more than one {repeated} header; send one")
+            await self._app(scope, receive, completed)
         except Exception as error:
             if problems.of(error).code == "internal_error":
-                _log.exception("request %s failed: %s %s", request_id, scope["method"], scope["path"])
+                _log.exception("request %s failed: %r %r", request_id, scope["method"], scope["path"])
             if started:
                 raise
-            await answer_problem(error, scope, with_id)
+            await answer_problem(error, scope, completed)
+
+
+def _headers(scope: Scope) -> tuple[dict[str, str], str]:
+    given: dict[str, str] = {}
+    repeated = ""
+    for raw, value in scope["headers"]:
+        name = raw.decode("latin-1")
+        if name in given:
+            if raw in _SINGLE:
+                repeated = name
+            given[name] += ", " + value.decode("latin-1")
+        else:
+            given[name] = value.decode("latin-1")
+    return given, repeated
+
+
+class Sockets:
+    """Refuses WebSocket handshakes from pages that are not ours, and of paths where there is no stream."""
+
+    def __init__(self, app: App, origins: frozenset[str]) -> None:
+        self._app = app
+        self._origins = origins
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "websocket":
+            await self._app(scope, receive, send)
+            return
+        origin = next((value.decode("latin-1").lower() for name, value in scope["headers"] if name == b"origin"), None)
+        if origin is not None and origin not in self._origins:
+            _log.warning("a WebSocket handshake from the origin %r was refused", origin)
+        await receive()
+        await send({"type": "websocket.close", "code": 1008})  # before it is accepted: the server answers 403
+
+
+class Origins:
+    """Answers CORS preflights, and lets pages of allowed origins read answers."""
+
+    def __init__(self, app: App, origins: frozenset[str]) -> None:
+        self._app = app
+        self._origins = origins
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        state = scope["state"]
+        origin = state["headers"].get("origin", "").lower()
+        allowed = origin in self._origins
+        if self._origins:
+            state["added"].append((b"vary", b"origin"))
+        if allowed:
+            state["added"] += [
+                (b"access-control-allow-origin", origin.encode("latin-1")),
+                (b"access-control-allow-credentials", b"true"),
+                (b"access-control-expose-headers", _EXPOSED),
+            ]
+        if scope["method"] == "OPTIONS" and "access-control-request-method" in state["headers"]:
+            if not allowed:
+                raise Refused("origin_refused", f"pages of {origin or 'no origin'} may not call this API")
+            await answer(send, 204, _PREFLIGHT, b"")
+            return
+        await self._app(scope, receive, send)
+
+
+_EXPOSED = b"x-request-id, etag, ratelimit, ratelimit-policy, retry-after, idempotency-replayed, link"
+_PREFLIGHT = {
+    "access-control-allow-methods": "GET, POST, PUT, PATCH, DELETE",
+    "access-control-allow-headers": "authorization, content-type, idempotency-key, if-match, if-none-match, accept, "
+    "tradewright-organization, tradewright-environment, tradewright-csrf, x-request-id, traceparent",
+    "access-control-max-age": "600",
+}
 
 
 class BodyLimit:
-    """Refuses bodies above one mebibyte, counted as they arrive."""
+    """Refuses targets and bodies that are too long, counted as they arrive, and bodies that do not arrive."""
 
     def __init__(self, app: App) -> None:
         self._app = app
@@ -71,14 +193,19 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        declared = header(scope, b"content-length")
+        if len(scope["path"]) + len(scope["query_string"]) > MAX_TARGET:
+            raise Refused("too_large", f"path and query are longer than {MAX_TARGET} bytes")
+        declared = scope["state"]["headers"].get("content-length", "")
         if declared.isdigit() and int(declared) > MAX_BODY:
             raise _too_large()
         seen = 0
 
         async def counted() -> Message:
             nonlocal seen
-            message = await receive()
+            try:
+                message = await asyncio.wait_for(receive(), BODY_S) if seen or declared else await receive()
+            except TimeoutError:
+                raise Refused("body_too_slow", f"nothing more of the body came for {BODY_S:.0f} seconds") from None
             seen += len(message.get("body", b""))
             if seen > MAX_BODY:
                 raise _too_large()
@@ -87,23 +214,152 @@ class BodyLimit:
         await self._app(scope, counted, send)
 
 
-class Keys:
-    """Requires a valid key for everything under /v1, whether a route exists there or not."""
+class Routes:
+    """Notes which operation a request is for; what it is not, is refused only after the doors."""
 
-    def __init__(self, app: App, authenticator: Authenticator) -> None:
+    def __init__(self, app: App, router: Router) -> None:
         self._app = app
-        self._authenticator = authenticator
+        self._router = router
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            state = scope["state"]
+            hidden = b"%2f" in scope.get("raw_path", b"").lower()  # an encoded slash would be a second spelling
+            found = None if hidden else self._router.find(scope["path"])
+            state["place"], state["parameters"] = found if found is not None else (None, {})
+            state["operation"] = None if found is None else found[0].operations.get(scope["method"])
+        await self._app(scope, receive, send)
+
+
+class Floods:
+    """Finds the address of the caller, and bounds how much it may ask."""
+
+    def __init__(self, app: App, services: Services) -> None:
+        self._app = app
+        self._services = services
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            state = scope["state"]
+            rules = self._services.rules
+            address = state["address"] = address_of(scope, state["headers"], rules.proxies)
+            await take(self._services, state, [Bucket(rules.address, address)], 1)
+        await self._app(scope, receive, send)
+
+
+class Doors:
+    """Requires a key or a session for everything under /v1 that is not public, whether a route exists there or not."""
+
+    def __init__(self, app: App, services: Services) -> None:
+        self._app = app
+        self._services = services
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and (scope["path"] == "/v1" or scope["path"].startswith("/v1/")):
-            given = [value for key, value in scope["headers"] if key == b"authorization"]
-            if len(given) > 1:
-                raise Refused("malformed_header", "there is more than one Authorization header")
-            word, _, text = (given[0] if given else b"").decode("latin-1").partition(" ")
-            if word.lower() != "bearer" or not text:
-                raise Refused("unauthenticated", "this needs an API key")
-            scope["state"]["principal"] = await self._authenticator.principal(text.strip())
+            state = scope["state"]
+            operation: Operation | None = state["operation"]
+            if operation is not None and operation.scope == PUBLIC:
+                self._refuse_other_sites(scope, state["headers"])
+            else:
+                principal = state["principal"] = await self._principal(scope, state)
+                rules = self._services.rules
+                buckets = [Bucket(rules.key, principal.actor)]
+                if principal.organization:
+                    buckets.append(Bucket(rules.organization, principal.organization))
+                await take(self._services, state, buckets, 1 if operation is None else operation.cost)
         await self._app(scope, receive, send)
+
+    async def _principal(self, scope: Scope, state: dict[str, Any]) -> Principal:
+        headers: dict[str, str] = state["headers"]
+        given = headers.get("authorization")
+        if given is not None:
+            word, _, text = given.partition(" ")
+            if word.lower() != "bearer" or not text:
+                raise Refused("unauthenticated", "the Authorization header must be `Bearer <key>`")
+            self._refuse_other_sites(scope, headers)
+            return await self._services.authenticator.principal(
+                text.strip(), state["address"], headers.get("user-agent", "")
+            )
+        token = cookie(headers.get("cookie", ""), COOKIE)
+        if token is None:
+            raise Refused("unauthenticated", "this needs an API key or a session")
+        self._refuse_other_sites(scope, headers)
+        principal = await self._services.sessions.principal(
+            token, headers.get("tradewright-organization", ""), headers.get("tradewright-environment", "")
+        )
+        if scope["method"] not in _SAFE and headers.get("tradewright-csrf") != csrf_token(token):
+            raise Refused("csrf_refused", "a session needs the header Tradewright-CSRF with the token of its login")
+        return principal
+
+    def _refuse_other_sites(self, scope: Scope, headers: dict[str, str]) -> None:
+        origin = headers.get("origin")
+        if origin is not None and origin.lower() not in self._services.rules.browser_origins:
+            raise Refused("origin_refused", f"pages of {origin[:100]!r} may not call this API")
+        if scope["method"] not in _SAFE and headers.get("sec-fetch-site") == "cross-site" and origin is None:
+            raise Refused("origin_refused", "the browser says that this comes from another site")
+
+
+def cookie(header: str, name: str) -> str | None:
+    """Return the value of a cookie, None when there is none."""
+    for part in header.split(";"):
+        key, _, value = part.strip().partition("=")
+        if key == name:
+            return value
+    return None
+
+
+def address_of(scope: Scope, headers: dict[str, str], proxies: Sequence[Network]) -> str:
+    """Return where a request comes from: the peer, or the last address before the gateways that are ours.
+
+    Forwarding headers count only when the peer itself is one of `proxies`; what a caller wrote there changes nothing.
+    """
+    peer = (scope.get("client") or ("unknown", 0))[0]
+    if not proxies or not _among(peer, proxies):
+        return str(peer)
+    for hop in reversed(headers.get("x-forwarded-for", "").split(",")):
+        text = hop.strip()
+        try:
+            text = str(ipaddress.ip_address(text))
+        except ValueError:
+            break
+        peer = text
+        if not _among(text, proxies):
+            break
+    return str(peer)
+
+
+def _among(address: str, networks: Sequence[Network]) -> bool:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed in network for network in networks)
+
+
+async def take(services: Services, state: dict[str, Any], buckets: list[Bucket], cost: int) -> None:
+    """Take units and note what is left for the headers of the answer. Raises Refused when there are none."""
+    taken = await services.limiter.take(buckets, cost, services.clock.now_us())
+    state["taken"] = state.get("taken", ()) + tuple(taken)
+    refused = [one for one in taken if one.wait_us > 0]
+    state["added"] = [pair for pair in state["added"] if not pair[0].startswith(b"ratelimit")] + _limit_headers(
+        state["taken"]
+    )
+    if refused:
+        worst = max(refused, key=lambda one: one.wait_us)
+        wait = -(-worst.wait_us // 1_000_000)
+        policy = worst.policy
+        raise Refused(
+            "rate_limited",
+            f"the limit of {policy.quota} units in {policy.window_s} seconds for each {policy.name} is used up; this "
+            f"takes {cost}; try again in {wait} s",
+            headers={"Retry-After": str(wait)},
+        )
+
+
+def _limit_headers(taken: Sequence[Taken]) -> list[tuple[bytes, bytes]]:
+    policies = ", ".join(f'"{one.policy.name}";q={one.policy.quota};w={one.policy.window_s}' for one in taken)
+    left = ", ".join(f'"{one.policy.name}";r={one.remaining};t={-(-one.reset_us // 1_000_000)}' for one in taken)
+    return [(b"ratelimit-policy", policies.encode()), (b"ratelimit", left.encode())]
 
 
 async def answer_problem(error: Exception, scope: Scope, send: Send) -> None:
@@ -116,7 +372,8 @@ async def answer_problem(error: Exception, scope: Scope, send: Send) -> None:
 async def answer(send: Send, status: int, headers: dict[str, str], body: bytes) -> None:
     """Send a whole answer."""
     pairs = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-    pairs.append((b"content-length", str(len(body)).encode()))
+    if status not in (204, 304):
+        pairs.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": status, "headers": pairs})
     await send({"type": "http.response.body", "body": body})
 

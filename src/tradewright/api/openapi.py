@@ -11,6 +11,7 @@ from tradewright.api.operations import PUBLIC, Operation
 from tradewright.api.problems import CATALOGUE, Problem, example
 
 ALWAYS = ("unauthenticated", "forbidden", "invalid_input", "internal_error")
+_BYTES = {"type": "string"}
 _REF = "#/components/schemas/{name}"
 
 
@@ -104,10 +105,12 @@ def _parameters(operation: Operation, schema_of: dict[str, Any]) -> list[dict[st
 
 
 def _responses(operation: Operation, schema_of: dict[str, Any]) -> dict[str, Any]:
-    schema = {"type": "string"} if operation.answer is None else schema_of[repr(operation.answer)]
+    schema = _BYTES if operation.answer is None else schema_of[repr(operation.answer)]
     done: dict[str, Any] = {"description": "Done."}
     if operation.status != 204:
-        done["content"] = {operation.media_type: {"schema": schema}}
+        done["content"] = {
+            kind: {"schema": schema if kind == "application/json" else _BYTES} for kind in operation.media_types
+        }
     responses: dict[str, Any] = {str(operation.status): done}
     codes = [*operation.errors, *(ALWAYS if operation.scope != PUBLIC else ("invalid_input", "internal_error"))]
     by_status: dict[int, list[str]] = {}

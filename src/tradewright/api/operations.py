@@ -1,7 +1,8 @@
 """What an operation of the API is: declared once, and everything else follows from the declaration.
 
-Routing, authorization, parsing, idempotency, the OpenAPI document and the reference page all read the same `Operation`.
-One without a scope does not exist: `scope` has no default, and `PUBLIC` must be written out.
+Routing, authorization, parsing, idempotency, rate limits, the OpenAPI document, the table of rights and the reference
+page all read the same `Operation`. One without a scope does not exist: `scope` has no default, and `PUBLIC` and
+`PERSON` must be written out.
 """
 
 from __future__ import annotations
@@ -12,12 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tradewright.accounts.keys import Principal
+from tradewright.accounts.principal import ROLES, Principal
+from tradewright.accounts.scopes import SCOPES
+from tradewright.storage.audit import Actor
+from tradewright.storage.database import Tx
 
 if TYPE_CHECKING:
     from tradewright.api.services import Services
 
 PUBLIC = "public"
+"""Anybody may call it."""
+PERSON = "person"
+"""Any person with a session may call it, whatever the organization; keys may not."""
 
 
 class NoQuery(msgspec.Struct, frozen=True):
@@ -26,7 +33,7 @@ class NoQuery(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """An answer that is not JSON of a declared type."""
+    """An answer that is bytes already."""
 
     body: bytes
     media_type: str
@@ -34,17 +41,40 @@ class Raw:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+def _nothing() -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What an operation changes. run: returns the answer, in the one transaction that also keeps it for replays.
+    after: called once that has committed."""
+
+    run: Callable[[Tx], Any]
+    after: Callable[[], None] = _nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """An answer with a secret in it. shown: this time. kept: what a replay answers, without the secret."""
+
+    shown: Any
+    kept: Any
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request, checked: who asks, for what, with which values."""
+    """One request, checked: who asks, for what, with which values. headers: by lower-case name."""
 
     services: Services
+    operation: Operation
     principal: Principal
     path: Mapping[str, str]
     query: Any
     body: Any
+    headers: Mapping[str, str]
     request_id: str
-    idempotency_key: str | None
+    address: str
     raw_body: bytes
     path_text: str
 
@@ -52,6 +82,19 @@ class Call:
     def tenant(self) -> tuple[str, str]:
         """Organization and environment, as storage functions take them."""
         return self.principal.organization, self.principal.environment
+
+    @property
+    def who(self) -> Actor:
+        """The caller as the audit log names it."""
+        principal = self.principal
+        return Actor(
+            actor=principal.actor or "anonymous",
+            method="key" if principal.key else "session" if principal.session else "none",
+            request=self.request_id,
+            user=principal.user,
+            address=self.address,
+            agent=self.headers.get("user-agent", ""),
+        )
 
 
 Handler = Callable[[Call], Awaitable[Any]]
@@ -61,10 +104,14 @@ Handler = Callable[[Call], Awaitable[Any]]
 class Operation:
     """One method on one path.
 
-    path: with `{name}` parameters. id: the operation id of the OpenAPI document, set by hand. scope: what a key needs,
-    or PUBLIC. query, body, answer: msgspec types; body None takes none; answer None means the handler returns `Raw`.
-    status: of success. idempotent: takes an Idempotency-Key, and the handler returns the effect, a function of the
-    transaction. errors: codes a caller can meet beyond those of every call.
+    path: with `{name}` parameters. id: the operation id of the OpenAPI document, set by hand. scope: what a key needs
+    and the role of a person must hold, or PUBLIC or PERSON. roles: of persons, when not all that hold the scope may.
+    step_up: True when only a person who was just asked again may; a text says when, and the handler then asks
+    `access.require_step_up`. query, body, answer: msgspec types; body None takes none; answer None means the handler
+    returns `Raw`. status: of success. idempotent: takes an Idempotency-Key. cacheable: carries an ETag. cost: in units
+    of the rate limits. media_types: of the answer. errors: codes a caller can meet beyond those of every call.
+
+    A handler that changes something returns an `Effect`.
     """
 
     method: str
@@ -79,6 +126,22 @@ class Operation:
     body: type[msgspec.Struct] | None = None
     status: int = 200
     idempotent: bool = False
-    media_type: str = "application/json"
+    media_types: tuple[str, ...] = ("application/json",)
     errors: tuple[str, ...] = ()
     description: str = ""
+    roles: tuple[str, ...] = ()
+    step_up: bool | str = False
+    cacheable: bool = False
+    cost: int = 1
+
+    def __post_init__(self) -> None:
+        if self.scope not in (PUBLIC, PERSON, *SCOPES):
+            raise ValueError(f"{self.id} needs a scope, or PUBLIC or PERSON; it has {self.scope!r}")
+        for role in self.roles:
+            if self.scope not in ROLES[role]:
+                raise ValueError(f"{self.id} names the role {role}, which does not hold {self.scope}")
+
+    @property
+    def sessions_only(self) -> bool:
+        """Whether no key may call it."""
+        return self.scope == PERSON or self.step_up is True

@@ -29,18 +29,31 @@ CATALOGUE: dict[str, Kind] = {
     "settings_invalid": Kind(500, "The server is misconfigured", "An operator must mend the settings."),
     "malformed_json": Kind(400, "The body is not JSON", "Send one JSON object, UTF-8 encoded."),
     "malformed_header": Kind(400, "A header cannot be read", "Mend the header named in `detail`."),
-    "unauthenticated": Kind(401, "A valid API key is needed", "Send `Authorization: Bearer <key>`."),
-    "forbidden": Kind(403, "The key may not do this", "Use a key that holds the scope named in `detail`."),
+    "unauthenticated": Kind(401, "A valid API key or session is needed", "Send `Authorization: Bearer <key>`."),
+    "second_factor_required": Kind(401, "A second factor is needed", "Send the login again with `code` or a passkey."),
+    "forbidden": Kind(403, "The caller may not do this", "Use a key or role that holds what `detail` names."),
+    "step_up_required": Kind(403, "Prove again who you are", "POST /v1/auth/step-up, then send the request again."),
+    "csrf_refused": Kind(
+        403, "The request may come from another site", "Send the Tradewright-CSRF header of your login."
+    ),
+    "origin_refused": Kind(403, "This origin is not allowed", "An operator can add the origin to cors_origins."),
     "not_found": Kind(404, "There is no such thing", "Check the id and the environment of your key."),
     "no_such_path": Kind(404, "There is no such path", "See /docs for the paths that exist."),
     "method_not_allowed": Kind(405, "This path has other methods", "Use one of the methods in the Allow header."),
+    "not_acceptable": Kind(406, "No such representation", "Send an Accept header that names one of those in `detail`."),
+    "body_too_slow": Kind(408, "The body did not arrive in time", "Send the whole body at once."),
     "conflict": Kind(409, "The present state forbids it", "Look at the resource again before you retry."),
     "folder_in_use": Kind(409, "The data folder is in use", "Stop the other process first."),
     "cancelled": Kind(409, "It was cancelled", "Start it again if you still want it."),
     "idempotency_running": Kind(409, "The first request is still running", "Wait, then send the same request again."),
     "idempotency_mismatch": Kind(422, "The key was used for another request", "Use a new Idempotency-Key."),
+    "precondition_failed": Kind(412, "It has changed meanwhile", "Read it again and send its new ETag in If-Match."),
     "too_large": Kind(413, "The body is too large", "Send less than the limit named in `detail`."),
     "unsupported_media_type": Kind(415, "Wrong media type", "Send `Content-Type: application/json`."),
+    "rate_limited": Kind(
+        429, "Too many requests", "Wait the seconds in Retry-After; GET /v1/limits shows your limits."
+    ),
+    "took_too_long": Kind(503, "It took too long", "Ask for less, or try again later."),
     "not_ready": Kind(503, "Still being prepared", "Try again after the seconds in Retry-After; see GET /v1/status."),
     "source_failed": Kind(502, "A data source failed", "Try again later."),
     "source_limited": Kind(503, "A data source limits us", "Try again later."),
@@ -88,7 +101,8 @@ def of(error: Exception) -> Refused:
     if isinstance(error, Refused):
         return error
     if isinstance(error, TradewrightError):
-        headers = {"Retry-After": "5"} if CATALOGUE[error.code].status == 503 else {}
+        wait = {503: 5, 429: error.facts.get("retry_after_s", 1)}.get(CATALOGUE[error.code].status)
+        headers = {} if wait is None else {"Retry-After": str(wait)}
         return Refused(error.code, error.message, headers=headers)
     return Refused("internal_error", "something failed on our side; it was logged under this request id")
 

@@ -7,11 +7,15 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from tradewright.accounts.authentication import Authenticator
+from tradewright.accounts.limits import Limiter, MemoryLimiter
+from tradewright.accounts.sessions import Sessions
 from tradewright.api.balances import BalanceReader
 from tradewright.api.glances import Glances
 from tradewright.api.market_data import MarketData
+from tradewright.api.rules import Rules
 from tradewright.clock import Clock
 from tradewright.storage.database import Database
+from tradewright.storage.vault import Vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +54,14 @@ class Services:
     progress: Progress
     wake_worker: Callable[[], None]
     version: str
+    documents: Documents
+    sessions: Sessions
+    vault: Vault
+    rules: Rules = field(default=Rules())
+    limiter: Limiter = field(default_factory=MemoryLimiter)
     glances: Glances = field(init=False)
     balances: BalanceReader = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "glances", Glances(self.database))
         object.__setattr__(self, "balances", BalanceReader())
-
-    documents: Documents

@@ -19,6 +19,7 @@ from tradewright.settings import Settings
 from tradewright.storage import accounts
 from tradewright.storage.database import Database, Tx
 from tradewright.storage.migrations import upgrade
+from tradewright.storage.vault import Vault, new_main_key
 
 VERSION = version("tradewright")
 
@@ -36,6 +37,27 @@ def open_database(settings: Settings) -> Database:
         database.close()
         raise
     return database
+
+
+def open_vault(settings: Settings) -> Vault:
+    """Return the vault under the keys of the settings, or under `main.key` of the data folder, made when missing.
+
+    Raises SettingsInvalid and StorageFailed.
+    """
+    if settings.main_keys:
+        return Vault([text.strip() for text in settings.main_keys.split(",") if text.strip()])
+    path = settings.data_folder / "main.key"
+    try:
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return Vault(path.read_text(encoding="ascii").split())
+    except OSError as error:
+        raise StorageFailed(f"cannot make the main key {path}: {error.strerror}") from error
+    with os.fdopen(file, "w", encoding="ascii") as out:
+        out.write(new_main_key() + "\n")
+        out.flush()
+        os.fsync(out.fileno())
+    return Vault(path.read_text(encoding="ascii").split())
 
 
 def open_catalog(settings: Settings, database: Database) -> Catalog:

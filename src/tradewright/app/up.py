@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tradewright.accounts.authentication import Authenticator
+from tradewright.accounts.sessions import Sessions
+from tradewright.api import rules
 from tradewright.api.documents import documents
 from tradewright.api.market_data import MarketData
 from tradewright.api.services import Readiness, Services
@@ -115,6 +117,9 @@ def build_services(
         wake_worker=worker.wake if worker is not None else (lambda: None),
         version=house.VERSION,
         documents=documents(house.VERSION),
+        sessions=Sessions(database, clock),
+        vault=house.open_vault(settings),
+        rules=rules.of_settings(settings),
     )
 
 

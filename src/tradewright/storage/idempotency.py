@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
+from tradewright.errors import StillRunning
 from tradewright.storage.database import Tx
 from tradewright.storage.tables import idempotency
 
 KEPT_US = 24 * 3600 * 1_000_000
+_WAIT = "3s"  # for the first request of a key that is still running
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,7 @@ class StoredAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What an idempotency key is unique within, and the key."""
+    """What an idempotency key is unique within, and the key. organization: a person's id for what is a person's."""
 
     organization: str
     environment: str
@@ -33,35 +36,53 @@ class Scope:
 
 
 def find(tx: Tx, scope: Scope, now_us: int) -> StoredAnswer | None:
-    """Return the stored answer, None when there is none or it is older than 24 hours."""
-    table = idempotency.c
-    row = tx.execute(sa.select(idempotency).where(*_where(scope), table.created_at > now_us - KEPT_US)).first()
-    return None if row is None else StoredAnswer(row.fingerprint, row.status, row.headers, row.body)
+    """Return the answer of a request that has ended, None when there is none younger than 24 hours."""
+    query = sa.select(idempotency).where(*_where(scope), idempotency.c.created_at > now_us - KEPT_US)
+    found = tx.execute(query).first()
+    return None if found is None else StoredAnswer(found.fingerprint, found.status, found.headers, found.body)
 
 
-def store(tx: Tx, scope: Scope, answer: StoredAnswer, now_us: int) -> None:
-    """Keep an answer, replacing one that is older than 24 hours. A concurrent second store of the same key fails."""
-    tx.execute(idempotency.delete().where(*_where(scope), idempotency.c.created_at <= now_us - KEPT_US))
-    tx.execute(
-        idempotency.insert().values(
-            organization=scope.organization,
-            environment=scope.environment,
-            operation=scope.operation,
-            key=scope.key,
-            fingerprint=answer.fingerprint,
-            status=answer.status,
-            headers=answer.headers,
-            body=answer.body,
-            created_at=now_us,
-        )
-    )
+def claim(tx: Tx, scope: Scope, fingerprint: bytes, now_us: int) -> StoredAnswer | None:
+    """Return the stored answer; or None, and then the key is the caller's until its transaction ends.
+
+    A claim of a key that another transaction holds waits for it. Raises StillRunning when that takes too long. An
+    answer older than 24 hours is forgotten.
+    """
+    insert = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
+    row = {
+        "organization": scope.organization,
+        "environment": scope.environment,
+        "operation": scope.operation,
+        "key": scope.key,
+        "fingerprint": fingerprint,
+        "created_at": now_us,
+    }
+    old = idempotency.c.created_at <= now_us - KEPT_US
+    statement = insert(idempotency).values(row)
+    fresh = {name: row.get(name) for name in ("fingerprint", "created_at", "status", "headers", "body")}
+    statement = statement.on_conflict_do_update(index_elements=_PLACE, set_=fresh, where=old)
+    try:
+        if tx.dialect.name == "postgresql":
+            tx.exec_driver_sql(f"SET LOCAL lock_timeout = '{_WAIT}'")
+        claimed = tx.execute(statement).rowcount == 1
+    except sa.exc.DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) == "55P03":
+            raise StillRunning from error
+        raise
+    if claimed:
+        return None
+    found = tx.execute(sa.select(idempotency).where(*_where(scope))).one()
+    return StoredAnswer(found.fingerprint, found.status, found.headers, found.body)
+
+
+def store(tx: Tx, scope: Scope, answer: StoredAnswer) -> None:
+    """Keep the answer of a claimed key."""
+    values = {"status": answer.status, "headers": answer.headers, "body": answer.body}
+    tx.execute(idempotency.update().where(*_where(scope)).values(values))
+
+
+_PLACE = ["organization", "environment", "operation", "key"]
 
 
 def _where(scope: Scope) -> list[sa.ColumnElement[bool]]:
-    table = idempotency.c
-    return [
-        table.organization == scope.organization,
-        table.environment == scope.environment,
-        table.operation == scope.operation,
-        table.key == scope.key,
-    ]
+    return [idempotency.c[name] == getattr(scope, name) for name in _PLACE]

@@ -35,6 +35,116 @@ def _tenant() -> tuple[Column[str], Column[str]]:
 
 organizations = Table("organizations", metadata, _text("id", primary_key=True), _text("name"), _time("created_at"))
 
+users = Table(  # erasure empties what names a person and keeps the id
+    "users",
+    metadata,
+    _text("id", primary_key=True),
+    _text("email", nullable=True, unique=True),
+    _text("name"),
+    _text("password_hash", nullable=True),
+    _time("password_changed_at"),
+    _time("created_at"),
+    _time("erased_at", nullable=True),
+)
+
+members = Table(
+    "members",
+    metadata,
+    _text("organization", primary_key=True),
+    _text("user", primary_key=True),
+    _text("role"),
+    _time("created_at"),
+    Index(None, "user"),
+)
+
+invitations = Table(
+    "invitations",
+    metadata,
+    _text("id", primary_key=True),
+    _text("organization"),
+    _text("email"),
+    _text("role"),
+    Column("token_hash", LargeBinary, nullable=False, unique=True),
+    _text("created_by"),
+    _time("created_at"),
+    _time("expires_at"),
+    _time("accepted_at", nullable=True),
+    _time("revoked_at", nullable=True),
+    Index(None, "organization", "id"),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    _text("id", primary_key=True),
+    Column("token_hash", LargeBinary, nullable=False, unique=True),
+    _text("user"),
+    _text("address"),
+    _text("agent"),
+    _time("created_at"),
+    _time("last_seen_at"),
+    _time("expires_at"),
+    _time("stepped_up_until", nullable=True),
+    _time("ended_at", nullable=True),
+    Index(None, "user", "id"),
+    Index(None, "expires_at"),
+)
+
+authenticators = Table(  # the one that shows codes
+    "authenticators",
+    metadata,
+    _text("user", primary_key=True),
+    Column("secret", LargeBinary, nullable=False),  # sealed
+    Column("last_step", BigInteger, nullable=False),
+    _time("created_at"),
+    _time("confirmed_at", nullable=True),
+)
+
+recovery_codes = Table(
+    "recovery_codes",
+    metadata,
+    _text("user", primary_key=True),
+    Column("code_hash", LargeBinary, primary_key=True),
+    _time("created_at"),
+    _time("used_at", nullable=True),
+)
+
+passkeys = Table(
+    "passkeys",
+    metadata,
+    _text("id", primary_key=True),
+    _text("user"),
+    Column("credential", LargeBinary, nullable=False, unique=True),
+    Column("public_key", LargeBinary, nullable=False),
+    Column("sign_count", BigInteger, nullable=False),
+    _text("name"),
+    _time("created_at"),
+    _time("last_used_at", nullable=True),
+    Index(None, "user", "id"),
+)
+
+challenges = Table(  # what a person was asked and has yet to answer: a passkey, a second factor, a new password
+    "challenges",
+    metadata,
+    Column("token_hash", LargeBinary, primary_key=True),
+    _text("user", nullable=True),
+    _text("purpose"),
+    Column("value", LargeBinary, nullable=False),
+    Column("tries", Integer, nullable=False),
+    _time("created_at"),
+    _time("expires_at"),
+    Index(None, "expires_at"),
+    Index(None, "user"),
+)
+
+throttles = Table(  # the theoretical arrival time of each bucket that must outlive the process
+    "throttles",
+    metadata,
+    _text("bucket", primary_key=True),
+    _time("arrives_at"),
+    Index(None, "arrives_at"),
+)
+
 api_keys = Table(
     "api_keys",
     metadata,
@@ -44,12 +154,46 @@ api_keys = Table(
     _text("name"),
     Column("secret_hash", LargeBinary, nullable=False),
     Column("scopes", Json, nullable=False),
+    Column("addresses", Json),  # networks it may be used from; null: from anywhere
+    Column("signing", Json),  # {algorithm, public_key, required}; null: requests are not signed
+    Column("signing_secret", LargeBinary),  # sealed
+    _text("created_by", nullable=True),  # the user; null: made at the command line
+    _text("replaced_by", nullable=True),
+    _text("revoked_reason", nullable=True),
     _time("created_at"),
     _time("shown_at", nullable=True),
     _time("expires_at", nullable=True),
     _time("revoked_at", nullable=True),
     _time("last_used_at", nullable=True),
+    _text("last_used_address", nullable=True),
+    _text("last_used_agent", nullable=True),
     Index(None, "organization", "environment", "id"),
+    Index(None, "created_by"),
+)
+
+nonces = Table(
+    "nonces",
+    metadata,
+    _text("key", primary_key=True),
+    _text("nonce", primary_key=True),
+    _time("expires_at"),
+    Index(None, "expires_at"),
+)
+
+exports = Table(
+    "exports",
+    metadata,
+    _text("id", primary_key=True),
+    *_tenant(),
+    _text("user"),
+    _text("kind"),
+    _text("job"),
+    Column("content", LargeBinary),
+    _time("created_at"),
+    _time("expires_at"),
+    Index(None, "user", "id"),
+    Index(None, "expires_at"),
+    Index(None, "job"),
 )
 
 # --- market -----------------------------------------------------------------------------------------------------------
@@ -531,20 +675,45 @@ idempotency = Table(
     Index(None, "created_at"),
 )
 
-audit_log = Table(
+audit_log = Table(  # only ever added to, like the seals; it holds ids, and what names a person stands in audit_people
     "audit_log",
     metadata,
     _text("id", primary_key=True),
-    _text("organization"),
-    _text("environment"),
-    Column("sequence", BigInteger),
+    *_tenant(),
     _text("actor"),
+    _text("method"),
     _text("action"),
     _text("object"),
     Column("detail", Json, nullable=False),
-    _text("hash", nullable=True),
+    _text("request"),
     _time("created_at"),
-    Index(None, "organization", "sequence", unique=True),
+    Index(None, "organization", "id"),
+    Index(None, "created_at", "id"),
+)
+
+audit_seals = Table(
+    "audit_seals",
+    metadata,
+    _text("organization", primary_key=True),
+    Column("sequence", BigInteger, primary_key=True),
+    _text("entry", unique=True),
+    _text("previous_hash"),
+    _text("hash"),
+    _time("sealed_at"),
+)
+
+audit_people = Table(  # erasable
+    "audit_people",
+    metadata,
+    _text("entry", primary_key=True),
+    _text("user", nullable=True),
+    _text("organization"),
+    _text("address"),
+    _text("agent"),
+    _time("created_at"),
+    Index(None, "user"),
+    Index(None, "organization"),
+    Index(None, "created_at"),
 )
 
 house = Table(

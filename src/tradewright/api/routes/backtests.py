@@ -7,8 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from tradewright import ids
-from tradewright.api.dispatch import Effect
-from tradewright.api.operations import Call, Operation, Raw
+from tradewright.api.operations import Call, Effect, Operation, Raw
 from tradewright.api.pagination import Page, PageQuery, decode_cursor, page
 from tradewright.api.problems import FieldError, Refused
 from tradewright.api.wire import Amount, InstrumentId, IntervalName, Moment, found, micros, moment
@@ -105,7 +104,7 @@ async def _create(call: Call) -> Effect:
         backtests.add(tx, *call.tenant, backtest, job, stored, now_us)
         return _backtest(found(backtests.get(tx, *call.tenant, backtest), "backtest", backtest))
 
-    return effect
+    return Effect(effect)
 
 
 async def _checked(call: Call, request: BacktestRequest) -> dict[str, Any]:
@@ -183,15 +182,15 @@ async def _cancel(call: Call) -> Effect:
         jobs.request_cancel(tx, *call.tenant, row["job"], now_us)
         return _backtest(found(backtests.get(tx, *call.tenant, row["id"]), "backtest", row["id"]))
 
-    return effect
+    return Effect(effect)
 
 
-async def _delete(call: Call) -> Raw:
+async def _delete(call: Call) -> Effect:
     row = await _row(call)
     if row["status"] not in jobs.ENDED:
         raise Refused("conflict", f"the backtest is {row['status']}; cancel it before you delete it")
-    await call.services.database.write_async(backtests.hide, *call.tenant, row["id"], call.services.clock.now_us())
-    return Raw(b"", "application/json", 204)
+    now_us = call.services.clock.now_us()
+    return Effect(lambda tx: backtests.hide(tx, *call.tenant, row["id"], now_us))
 
 
 async def _report(call: Call) -> Raw:
@@ -274,7 +273,7 @@ OPERATIONS = [
     ),
     Operation(
         "GET", "/v1/backtests/{id}/report", "get_backtest_report", "Its report, one HTML file", "backtests",
-        "research:read", _report, media_type="text/html", errors=_LATER,
+        "research:read", _report, media_types=("text/html",), errors=_LATER,
     ),
     Operation(
         "GET", "/v1/backtests/{id}/fills", "list_backtest_fills", "Its fills", "backtests", "research:read",

@@ -75,9 +75,9 @@ OPERATIONS = [
         errors=("not_ready",),
     ),
     Operation("GET", "/openapi.json", "get_openapi", "This API as OpenAPI 3.1", "system", PUBLIC, _openapi, dict),
-    Operation("GET", "/docs", "get_reference", "This page", "system", PUBLIC, _docs, media_type="text/html"),
+    Operation("GET", "/docs", "get_reference", "This page", "system", PUBLIC, _docs, media_types=("text/html",)),
     Operation(
-        "GET", "/docs/errors", "get_error_codes", "Error codes", "system", PUBLIC, _errors, media_type="text/html"
+        "GET", "/docs/errors", "get_error_codes", "Error codes", "system", PUBLIC, _errors, media_types=("text/html",)
     ),
     Operation(
         "GET", "/v1/status", "get_status", "Preparation, feed and version", "system", "market:read", _status, Status

@@ -1,0 +1,99 @@
+"""How much a caller may ask for: the generic cell rate algorithm over named buckets.
+
+A bucket holds one number, the moment at which it would be full again (its theoretical arrival time). Asking for `cost`
+units moves it on by `cost` intervals; when it would come to lie further ahead than the window, nothing is taken and
+the answer says how long to wait. So `quota` units pass at once after a pause, and `quota` per window for ever.
+Pure; `MemoryLimiter` keeps the numbers of one process.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+_KEPT = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """quota units in window_s seconds. name: as it stands in the headers."""
+
+    name: str
+    quota: int
+    window_s: int
+
+    @property
+    def interval_us(self) -> int:
+        """Microseconds in which one unit comes back."""
+        return self.window_s * 1_000_000 // self.quota
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """Whose units: one policy for one key, organization or address."""
+
+    policy: Policy
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What asking a bucket gave. remaining: whole units that can be taken now. reset_us: until it is full again.
+    wait_us: 0 when the units were taken, else how long until they could be."""
+
+    policy: Policy
+    remaining: int
+    reset_us: int
+    wait_us: int
+
+
+class Limiter(Protocol):
+    """Takes units from buckets, from all of them or from none."""
+
+    async def take(self, buckets: Sequence[Bucket], cost: int, now_us: int) -> list[Taken]: ...
+
+
+def advance(policy: Policy, arrives_at: int | None, cost: int, now_us: int) -> tuple[int, Taken]:
+    """Return the new arrival time of a bucket, and what was taken. The time is unchanged when nothing was.
+
+    arrives_at: None for a bucket that was never used. cost above the quota can never be taken.
+    Source: ITU-T I.371, the virtual scheduling form.
+    """
+    start = now_us if arrives_at is None else max(arrives_at, now_us)
+    if start > now_us + policy.window_s * 1_000_000:
+        start = now_us  # only a clock that stepped back leaves this behind; it must not lock anybody out
+    after = start + cost * policy.interval_us
+    wait = after - now_us - policy.quota * policy.interval_us
+    ahead = start if wait > 0 else after
+    left = policy.quota - -(-(ahead - now_us) // policy.interval_us)
+    return ahead, Taken(policy, max(0, left), ahead - now_us, max(0, wait))
+
+
+class MemoryLimiter:
+    """The buckets of one process, the ones used longest ago forgotten first."""
+
+    def __init__(self, kept: int = _KEPT) -> None:
+        self._kept = kept
+        self._arrivals: OrderedDict[tuple[str, str], int] = OrderedDict()
+
+    async def take(self, buckets: Sequence[Bucket], cost: int, now_us: int) -> list[Taken]:
+        """Return what each bucket gave; one that refuses keeps the others untouched."""
+        return self.take_now(buckets, cost, now_us)
+
+    def take_now(self, buckets: Sequence[Bucket], cost: int, now_us: int) -> list[Taken]:
+        """As `take`, for callers that cannot wait."""
+        arrivals = self._arrivals
+        results = []
+        for bucket in buckets:
+            place = (bucket.policy.name, bucket.owner)
+            ahead, taken = advance(bucket.policy, arrivals.get(place), cost, now_us)
+            results.append((place, ahead, taken))
+        if all(taken.wait_us == 0 for _, _, taken in results):
+            for place, ahead, _ in results:
+                arrivals[place] = ahead
+                arrivals.move_to_end(place)
+            while len(arrivals) > self._kept:
+                arrivals.popitem(last=False)
+        return [taken for _, _, taken in results]

@@ -1,0 +1,73 @@
+"""Secrets at rest: sealed under a main key that can be replaced, each bound to the place it belongs to.
+
+A sealed value is: format (1 byte), key id (4 bytes), nonce (12 bytes), AES-256-GCM of the secret. The place
+(`table/id`) is authenticated with it, so a value copied to another row does not open.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from collections.abc import Sequence
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from tradewright.errors import SettingsInvalid, StorageFailed
+
+_FORMAT = b"\x01"
+
+
+def new_main_key() -> str:
+    """Return a fresh main key as text: base64 of 32 random bytes."""
+    return base64.b64encode(os.urandom(32)).decode()
+
+
+class Vault:
+    """Seals with the first main key, opens with any. Raises SettingsInvalid for keys that are none."""
+
+    def __init__(self, main_keys: Sequence[str]) -> None:
+        if not main_keys:
+            raise SettingsInvalid("there is no main key; main_keys needs at least one, the base64 of 32 random bytes")
+        self._ciphers: dict[bytes, AESGCM] = {}
+        for text in main_keys:
+            raw = _raw(text)
+            self._ciphers[hashlib.sha256(b"tradewright main key\0" + raw).digest()[:4]] = AESGCM(raw)
+        self._first = next(iter(self._ciphers))
+
+    def seal(self, secret: bytes, place: str) -> bytes:
+        """Return the secret, sealed for this place."""
+        nonce = os.urandom(12)
+        return _FORMAT + self._first + nonce + self._ciphers[self._first].encrypt(nonce, secret, place.encode())
+
+    def open(self, sealed: bytes, place: str) -> bytes:
+        """Return the secret. Raises StorageFailed when no main key of ours sealed it, or it belongs elsewhere."""
+        cipher = self._ciphers.get(sealed[1:5]) if sealed[:1] == _FORMAT else None
+        if cipher is None:
+            raise StorageFailed(
+                f"the secret of {place} was sealed with a main key that is not in main_keys; add the old key after the "
+                "new one"
+            )
+        try:
+            return cipher.decrypt(sealed[5:17], sealed[17:], place.encode())
+        except InvalidTag:
+            raise StorageFailed(
+                f"the secret of {place} does not open: it was changed, or moved from elsewhere"
+            ) from None
+
+    def is_current(self, sealed: bytes) -> bool:
+        """Return whether it is sealed with the first main key."""
+        return sealed[:5] == _FORMAT + self._first
+
+
+def _raw(text: str) -> bytes:
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except ValueError:
+        raw = b""
+    if len(raw) != 32:
+        raise SettingsInvalid(
+            "a main key must be the base64 of exactly 32 random bytes; make one with `openssl rand -base64 32`"
+        )
+    return raw

@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from tradewright.accounts.sessions import COOKIE, csrf_token
+
 
 @dataclass
 class Reply:
@@ -20,12 +22,32 @@ class Reply:
         return json.loads(self.body)
 
 
+@dataclass(frozen=True)
+class Person:
+    """Somebody with a session, in an organization and environment."""
+
+    token: str
+    organization: str = "org_a"
+    environment: str = "paper"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What a page of ours sends."""
+        return {
+            "cookie": f"{COOKIE}={self.token}",
+            "tradewright-organization": self.organization,
+            "tradewright-environment": self.environment,
+            "tradewright-csrf": csrf_token(self.token),
+        }
+
+
 @dataclass
 class Client:
-    """Sends requests to `app`, with `key` unless told otherwise."""
+    """Sends requests to `app`, with `key` unless told otherwise. address: where they seem to come from."""
 
     app: Any
     key: str | None = None
+    address: str = "127.0.0.1"
 
     async def send(
         self,
@@ -34,11 +56,14 @@ class Client:
         body: Any = None,
         headers: dict[str, str] | None = None,
         key: str | None = "",
+        person: Person | None = None,
     ) -> Reply:
-        """target: path and query as they go over the wire. body: bytes as they are, anything else as JSON."""
+        """target: path and query as they go over the wire. body: bytes as they are, anything else as JSON. person: a
+        session, instead of the key."""
         path, _, query = target.partition("?")
-        sent = {name.lower(): value for name, value in (headers or {}).items()}
-        chosen = self.key if key == "" else key
+        sent = {} if person is None else dict(person.headers)
+        sent |= {name.lower(): value for name, value in (headers or {}).items()}
+        chosen = None if person is not None else self.key if key == "" else key
         if chosen is not None:
             sent.setdefault("authorization", f"Bearer {chosen}")
         data = b""
@@ -57,7 +82,7 @@ class Client:
             "query_string": query.encode(),
             "root_path": "",
             "headers": [(k.encode("latin-1"), v.encode("latin-1")) for k, v in sent.items()],
-            "client": ("127.0.0.1", 1),
+            "client": (self.address, 1),
             "server": ("127.0.0.1", 80),
         }
         messages: list[Any] = []

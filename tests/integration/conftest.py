@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
+import importlib.util
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from decimal import Decimal
@@ -70,7 +72,11 @@ def served(database: Database, tmp_path: Path) -> Served:
     clock = FixedClock()
     catalog = Catalog(tmp_path / "data", database)
     _ingest(catalog, database, clock)
+    vault = Vault([new_main_key()])
     made, texts, ids_of = database.write(_seed, clock)
+    for area in ("seeds_market", "seeds_keys", "seeds_people"):
+        if importlib.util.find_spec(area) is not None:
+            made |= database.write(importlib.import_module(area).seed, clock, vault)
     services = Services(
         database,
         clock,
@@ -81,7 +87,7 @@ def served(database: Database, tmp_path: Path) -> Served:
         "0",
         documents("0"),
         Sessions(database, clock),
-        Vault([new_main_key()]),
+        vault,
     )
     return Served(build(services), database, clock, services, texts, ids_of, made)
 

@@ -37,6 +37,7 @@ CATALOGUE: dict[str, Kind] = {
         403, "The request may come from another site", "Send the Tradewright-CSRF header of your login."
     ),
     "origin_refused": Kind(403, "This origin is not allowed", "An operator can add the origin to cors_origins."),
+    "https_required": Kind(403, "HTTPS is required", "Use https, and replace the key that was sent over plain HTTP."),
     "not_found": Kind(404, "There is no such thing", "Check the id and the environment of your key."),
     "no_such_path": Kind(404, "There is no such path", "See /docs for the paths that exist."),
     "method_not_allowed": Kind(405, "This path has other methods", "Use one of the methods in the Allow header."),
@@ -55,6 +56,7 @@ CATALOGUE: dict[str, Kind] = {
     ),
     "took_too_long": Kind(503, "It took too long", "Ask for less, or try again later."),
     "not_ready": Kind(503, "Still being prepared", "Try again after the seconds in Retry-After; see GET /v1/status."),
+    "unavailable": Kind(502, "Nobody answered behind the gateway", "Send it again with the same Idempotency-Key."),
     "source_failed": Kind(502, "A data source failed", "Try again later."),
     "source_limited": Kind(503, "A data source limits us", "Try again later."),
     "storage_failed": Kind(503, "Nothing could be stored", "Try again later; an operator should look at the disk."),

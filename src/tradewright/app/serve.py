@@ -44,9 +44,8 @@ def serve(settings: Settings, tell: Callable[[str], None]) -> None:
 
     address, port = _usable(settings.host, settings.port)
     house.open_database(settings).close()
-    os.environ["TRADEWRIGHT_DATA_FOLDER"] = str(settings.data_folder)
-    if settings.database_url:
-        os.environ["TRADEWRIGHT_DATABASE_URL"] = settings.database_url
+    for name in ("data_folder", "database_url", "host", "port"):  # of the command line; the rest it reads as we did
+        os.environ[settings_module.PREFIX + name.upper()] = str(getattr(settings, name))
     server = Granian(
         "tradewright.app.serve:application",
         address=address,

@@ -1,0 +1,171 @@
+"""The gateway that is shipped, from its package, before two API processes on PostgreSQL and Redis."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from servers import ROOT, Api, Gateway, api_processes, gateway, redis_server
+from tradewright.accounts import keys
+from tradewright.accounts.scopes import SCOPES
+from tradewright.api.problems import CATALOGUE
+from tradewright.clock import WallClock
+from tradewright.storage import accounts
+from tradewright.storage.database import Database
+from tradewright.storage.migrations import upgrade
+
+pytestmark = pytest.mark.postgres
+
+
+@dataclass
+class Behind:
+    """What stands behind the gateway, and a key for it."""
+
+    gateway: Gateway
+    apis: list[Api]
+    key: str
+
+    def curl(self, path: str, *more: str, key: bool = True) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers and body of one request over HTTP/2."""
+        command = ["curl", "-s", "-i", "--http2", "--max-time", "20", "--cacert", str(self.gateway.certificate), *more]
+        if key:
+            command += ["-H", f"Authorization: Bearer {self.key}"]
+        return parsed(subprocess.run([*command, self.gateway.address + path], capture_output=True, check=True).stdout)
+
+
+def parsed(raw: bytes) -> tuple[int, dict[str, str], bytes]:
+    head, _, body = raw.partition(b"\r\n\r\n")
+    while head.startswith(b"HTTP/1.1 100"):
+        head, _, body = body.partition(b"\r\n\r\n")
+    lines = head.decode("latin-1").split("\r\n")
+    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines[1:])}
+    return int(lines[0].split(" ")[1]), headers, body
+
+
+@pytest.fixture
+def behind(request: pytest.FixtureRequest, tmp_path: Path, postgres_url: str) -> Iterator[Behind]:
+    with Database(postgres_url) as database:
+        upgrade(database)
+        now = WallClock().now_us()
+        database.write(accounts.add_organization, "org_a", "a", now)
+        key = database.write(keys.create, "org_a", "paper", "k", list(SCOPES), now)[1]
+    folder = tmp_path / "data"
+    folder.mkdir()
+    with (
+        redis_server(tmp_path) as cache,
+        api_processes(
+            folder, 2, database_url=postgres_url, cache_url=cache, trusted_proxies="127.0.0.1",
+            site_url="https://localhost", address_limit=getattr(request, "param", "100000"), key_limit="100000", organization_limit="100000",
+        ) as apis,
+        gateway(tmp_path / "gateway", [api.port for api in apis], "50r/s", "100") as front,
+    ):  # fmt: skip
+        yield Behind(front, apis, key)
+
+
+def test_requests_pass_with_clean_headers_and_http2(behind: Behind) -> None:
+    status, headers, body = behind.curl("/v1/status", "-w", "%{http_version}")
+    assert status == 200
+    assert body.endswith(b"2")
+    assert headers["strict-transport-security"].startswith("max-age=63072000")
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["ratelimit-policy"].startswith('"address"')
+    assert not {"server", "x-powered-by", "via", "x-upstream"} & set(headers)
+    assert behind.curl("/v1/status", key=False)[0] == 401
+    assert behind.curl("/v1/status", "-X", "TRACE")[0] == 405
+
+
+def test_plain_http_is_refused_and_not_redirected(behind: Behind) -> None:
+    command = ["curl", "-s", "-i", f"http://localhost:{behind.gateway.http_port}/v1/status"]
+    status, headers, body = parsed(subprocess.run(command, capture_output=True, check=True).stdout)
+    assert (status, json.loads(body)["code"]) == (403, "https_required")
+    assert "location" not in headers
+
+
+def test_what_the_gateway_refuses_reads_like_what_the_application_refuses(behind: Behind, tmp_path: Path) -> None:
+    large = tmp_path / "large.json"
+    large.write_bytes(b'{"x": "' + b"y" * 1_100_000 + b'"}')
+    status, headers, body = behind.curl(
+        "/v1/backtests", "--data-binary", f"@{large}", "-H", "Content-Type: application/json"
+    )
+    problem = json.loads(body)
+    assert (status, problem["status"], problem["code"]) == (413, 413, "too_large")
+    assert headers["content-type"] == "application/problem+json"
+    assert headers["x-request-id"] == problem["request_id"]
+    assert "server" not in headers
+
+
+def test_a_flood_from_one_address_is_limited_with_a_problem(behind: Behind) -> None:
+    urls = [f"{behind.gateway.address}/livez?n={n}" for n in range(400)]
+    config = "\n".join(f'url = "{url}"\noutput = "-"' for url in urls)
+    command = ["curl", "-s", "--http2", "--parallel", "--parallel-max", "50", "--cacert"]
+    command += [str(behind.gateway.certificate), "-w", "%{http_code}\n", "-K", "-"]
+    said = subprocess.run(command, input=config.encode(), capture_output=True, check=True).stdout.decode()
+    codes = re.findall(r"(\d{3})\n", said)
+    assert len(codes) == 400
+    assert 20 < codes.count("429") < 380, {code: codes.count(code) for code in set(codes)}
+    problem = json.loads(re.search(r'\{"type":"/docs/errors#rate_limited".*?\}', said)[0])  # type: ignore[index]
+    assert problem["code"] == "rate_limited"
+
+
+@pytest.mark.parametrize("behind", ["60"], indirect=True, ids=["60 a minute"])
+def test_forwarding_headers_of_a_caller_change_nothing(behind: Behind) -> None:
+    def status(number: int) -> int:
+        spoofed = ["-H", f"X-Forwarded-For: 203.0.113.{number}", "-H", f"Forwarded: for=203.0.113.{number}"]
+        return behind.curl("/v1/status", *spoofed)[0]
+
+    statuses = [status(number) for number in range(100)]
+    assert statuses[:50] == [200] * 50
+    assert statuses[-1] == 429  # one bucket for all of them, and for both processes
+
+
+def test_one_process_may_go_and_come_back_and_nobody_notices(behind: Behind) -> None:
+    def asked(count: int) -> list[int]:
+        return [behind.curl("/v1/status")[0] for _ in range(count)]
+
+    with ThreadPoolExecutor(4) as pool:
+        running = [pool.submit(asked, 12) for _ in range(4)]
+        time.sleep(0.3)
+        behind.apis[0].stop()
+        restarted = behind.apis[0].start().wait()
+        behind.apis[0] = restarted
+        statuses = [status for future in running for status in future.result()]
+    assert set(statuses) <= {200, 429}
+    assert statuses.count(200) > 40
+    assert set(asked(4)) == {200}
+
+
+@pytest.mark.parametrize("origin", ["https://elsewhere.example", "https://localhost"])
+def test_websocket_handshakes_reach_the_application(behind: Behind, origin: str) -> None:
+    context = ssl.create_default_context(cafile=str(behind.gateway.certificate))
+    with (
+        socket.create_connection(("127.0.0.1", behind.gateway.https_port)) as plain,
+        context.wrap_socket(plain, server_hostname="localhost") as tls,
+    ):
+        tls.sendall(
+            b"GET /v1/stream HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+            + f"Origin: {origin}\r\n\r\n".encode()
+        )
+        answer = tls.recv(4096).decode("latin-1")
+    assert answer.startswith("HTTP/1.1 403"), answer  # there is no stream yet
+
+
+def test_the_codes_of_the_gateway_are_in_the_catalogue() -> None:
+    text = (ROOT / "deploy/nginx/tradewright.conf.template").read_text()
+    told: list[Any] = [json.loads(found) for found in re.findall(r"return \d+ '(\{.*?\})';", text)]
+    assert len(told) == 6
+    for problem in told:
+        kind = CATALOGUE[problem["code"]]
+        assert (problem["status"], problem["title"]) == (kind.status, kind.title)
+        assert problem["type"] == f"/docs/errors#{problem['code']}"

@@ -71,6 +71,7 @@ invitations = Table(
     _time("accepted_at", nullable=True),
     _time("revoked_at", nullable=True),
     Index(None, "organization", "id"),
+    Index(None, "expires_at"),
 )
 
 sessions = Table(
@@ -243,7 +244,7 @@ series = Table(
     _text("data_version"),
     _time("checked_at", nullable=True),
     _time("created_at"),
-    Index(None, "instrument", "interval"),
+    Index(None, "instrument", "interval", "source", "owner"),
 )
 
 data_sets = Table(
@@ -294,6 +295,7 @@ quarantine = Table(
     _text("status"),
     _time("created_at"),
     Index(None, "owner", "source", "instrument", "interval"),
+    Index(None, "owner", "id"),
 )
 
 # --- jobs -------------------------------------------------------------------------------------------------------------
@@ -318,6 +320,7 @@ jobs = Table(
     _time("finished_at", nullable=True),
     Index(None, "status", "created_at"),
     Index(None, "organization", "environment", "kind", "id"),
+    Index(None, "finished_at"),
 )
 
 # --- research ---------------------------------------------------------------------------------------------------------
@@ -514,6 +517,25 @@ signal_scores = Table(
     _time("created_at"),
 )
 
+scoreboard = Table(  # what signals and signal_scores add up to, kept in the transactions that add to them
+    "scoreboard",
+    metadata,
+    _text("organization", primary_key=True),
+    _text("environment", primary_key=True),
+    _text("feed", primary_key=True),
+    _text("status", primary_key=True),
+    _text("model", primary_key=True),
+    Column("horizon", Integer, primary_key=True),
+    Column("issued", BigInteger, nullable=False),
+    Column("scored", BigInteger, nullable=False),
+    Column("correct", BigInteger, nullable=False),
+    Column("rising", BigInteger, nullable=False),
+    Column("sum_return", Float, nullable=False),
+    Column("sum_brier", Float, nullable=False),
+    _time("first_time"),
+    _time("last_time"),
+)
+
 broker_accounts = Table(
     "broker_accounts",
     metadata,
@@ -521,8 +543,9 @@ broker_accounts = Table(
     *_tenant(),
     _text("broker"),
     _text("name"),
-    Column("credentials", LargeBinary),
+    Column("credentials", LargeBinary),  # sealed
     _time("created_at"),
+    Index(None, "organization", "environment", "id"),
 )
 
 portfolios = Table(
@@ -536,6 +559,7 @@ portfolios = Table(
     Column("initial_cash", Money, nullable=False),
     _time("created_at"),
     Index(None, "organization", "environment", "id"),
+    Index(None, "organization", "environment", "broker_account"),
 )
 
 orders = Table(
@@ -559,6 +583,7 @@ orders = Table(
     Index(None, "organization", "environment", "client_order_id", unique=True),
     Index(None, "organization", "environment", "portfolio", "status"),
     Index(None, "organization", "environment", "decided_time", "id"),
+    Index(None, "organization", "environment", "portfolio", "decided_time", "id"),
 )
 
 fills = Table(
@@ -577,7 +602,7 @@ fills = Table(
     _time("time"),
     _time("created_at"),
     Index(None, "organization", "environment", "broker_fill_id", unique=True),
-    Index(None, "organization", "environment", "portfolio", "time"),
+    Index(None, "organization", "environment", "portfolio", "time", "id"),
     Index(None, "organization", "environment", "time", "id"),
 )
 
@@ -595,8 +620,19 @@ postings = Table(
     _text("cause"),
     _time("time"),
     _time("created_at"),
-    Index(None, "organization", "environment", "portfolio", "time"),
+    Index(None, "organization", "environment", "portfolio", "time", "id"),
     Index(None, "transaction", "line", unique=True),
+)
+
+balances = Table(  # what the postings of a portfolio add up to, kept in the transactions that add postings
+    "balances",
+    metadata,
+    _text("organization", primary_key=True),
+    _text("environment", primary_key=True),
+    _text("portfolio", primary_key=True),
+    _text("account", primary_key=True),
+    _text("currency", primary_key=True),
+    Column("amount", Money, nullable=False),
 )
 
 positions = Table(
@@ -650,7 +686,10 @@ outbox = Table(
     Column("position", BigInteger().with_variant(Integer, "sqlite"), nullable=False),
     _time("created_at"),
     Index(None, "sequence", "position"),
+    Index(None, "created_at"),
     Index(None, "organization", "environment", "sequence", unique=True),
+    Index(None, "organization", "environment", "type", "sequence"),
+    Index(None, "organization", "environment", "subject", "sequence"),
 )
 
 outbox_heads = Table(
@@ -687,8 +726,18 @@ audit_log = Table(  # only ever added to, like the seals; it holds ids, and what
     Column("detail", Json, nullable=False),
     _text("request"),
     _time("created_at"),
-    Index(None, "organization", "id"),
-    Index(None, "created_at", "id"),
+    Index(None, "organization", "created_at", "id"),
+    Index(None, "organization", "actor", "created_at", "id"),
+    Index(None, "organization", "action", "created_at", "id"),
+    Index(None, "organization", "object", "created_at", "id"),
+)
+
+audit_waiting = Table(  # entries that have no seal yet, written with them
+    "audit_waiting",
+    metadata,
+    _text("entry", primary_key=True),
+    _time("created_at"),
+    Index(None, "created_at", "entry"),
 )
 
 audit_seals = Table(

@@ -3,7 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-from tradewright.storage.types import Json
+from tradewright.storage.migrations.sums import sum_up
+from tradewright.storage.types import Json, Money
 
 revision = "0002"
 down_revision = "0001"
@@ -25,8 +26,27 @@ def upgrade() -> None:
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_log")),
     )
-    op.create_index(op.f("ix_audit_log_created_at_id"), "audit_log", ["created_at", "id"], unique=False)
-    op.create_index(op.f("ix_audit_log_organization_id"), "audit_log", ["organization", "id"], unique=False)
+    op.create_index(
+        op.f("ix_audit_log_organization_action_created_at_id"),
+        "audit_log",
+        ["organization", "action", "created_at", "id"],
+        unique=False,
+    )
+    op.create_index(
+        op.f("ix_audit_log_organization_actor_created_at_id"),
+        "audit_log",
+        ["organization", "actor", "created_at", "id"],
+        unique=False,
+    )
+    op.create_index(
+        op.f("ix_audit_log_organization_created_at_id"), "audit_log", ["organization", "created_at", "id"], unique=False
+    )
+    op.create_index(
+        op.f("ix_audit_log_organization_object_created_at_id"),
+        "audit_log",
+        ["organization", "object", "created_at", "id"],
+        unique=False,
+    )
     op.create_table(
         "audit_people",
         sa.Column("entry", sa.Text(), nullable=False),
@@ -52,6 +72,13 @@ def upgrade() -> None:
         sa.UniqueConstraint("entry", name=op.f("uq_audit_seals_entry")),
     )
     op.create_table(
+        "audit_waiting",
+        sa.Column("entry", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("entry", name=op.f("pk_audit_waiting")),
+    )
+    op.create_index(op.f("ix_audit_waiting_created_at_entry"), "audit_waiting", ["created_at", "entry"], unique=False)
+    op.create_table(
         "authenticators",
         sa.Column("user", sa.Text(), nullable=False),
         sa.Column("secret", sa.LargeBinary(), nullable=False),
@@ -59,6 +86,18 @@ def upgrade() -> None:
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("confirmed_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("user", name=op.f("pk_authenticators")),
+    )
+    op.create_table(
+        "balances",
+        sa.Column("organization", sa.Text(), nullable=False),
+        sa.Column("environment", sa.Text(), nullable=False),
+        sa.Column("portfolio", sa.Text(), nullable=False),
+        sa.Column("account", sa.Text(), nullable=False),
+        sa.Column("currency", sa.Text(), nullable=False),
+        sa.Column("amount", Money(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "organization", "environment", "portfolio", "account", "currency", name=op.f("pk_balances")
+        ),
     )
     op.create_table(
         "challenges",
@@ -104,6 +143,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_invitations")),
         sa.UniqueConstraint("token_hash", name=op.f("uq_invitations_token_hash")),
     )
+    op.create_index(op.f("ix_invitations_expires_at"), "invitations", ["expires_at"], unique=False)
     op.create_index(op.f("ix_invitations_organization_id"), "invitations", ["organization", "id"], unique=False)
     op.create_table(
         "members",
@@ -143,6 +183,26 @@ def upgrade() -> None:
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("used_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("user", "code_hash", name=op.f("pk_recovery_codes")),
+    )
+    op.create_table(
+        "scoreboard",
+        sa.Column("organization", sa.Text(), nullable=False),
+        sa.Column("environment", sa.Text(), nullable=False),
+        sa.Column("feed", sa.Text(), nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("model", sa.Text(), nullable=False),
+        sa.Column("horizon", sa.Integer(), nullable=False),
+        sa.Column("issued", sa.BigInteger(), nullable=False),
+        sa.Column("scored", sa.BigInteger(), nullable=False),
+        sa.Column("correct", sa.BigInteger(), nullable=False),
+        sa.Column("rising", sa.BigInteger(), nullable=False),
+        sa.Column("sum_return", sa.Float(), nullable=False),
+        sa.Column("sum_brier", sa.Float(), nullable=False),
+        sa.Column("first_time", sa.BigInteger(), nullable=False),
+        sa.Column("last_time", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "organization", "environment", "feed", "status", "model", "horizon", name=op.f("pk_scoreboard")
+        ),
     )
     op.create_table(
         "sessions",
@@ -189,3 +249,58 @@ def upgrade() -> None:
     op.add_column("api_keys", sa.Column("last_used_address", sa.Text(), nullable=True))
     op.add_column("api_keys", sa.Column("last_used_agent", sa.Text(), nullable=True))
     op.create_index(op.f("ix_api_keys_created_by"), "api_keys", ["created_by"], unique=False)
+    op.create_index(
+        op.f("ix_broker_accounts_organization_environment_id"),
+        "broker_accounts",
+        ["organization", "environment", "id"],
+        unique=False,
+    )
+    op.drop_index(op.f("ix_fills_organization_environment_portfolio_time"), table_name="fills")
+    op.create_index(
+        op.f("ix_fills_organization_environment_portfolio_time_id"),
+        "fills",
+        ["organization", "environment", "portfolio", "time", "id"],
+        unique=False,
+    )
+    op.create_index(op.f("ix_jobs_finished_at"), "jobs", ["finished_at"], unique=False)
+    op.create_index(
+        op.f("ix_orders_organization_environment_portfolio_decided_time_id"),
+        "orders",
+        ["organization", "environment", "portfolio", "decided_time", "id"],
+        unique=False,
+    )
+    op.create_index(op.f("ix_outbox_created_at"), "outbox", ["created_at"], unique=False)
+    op.create_index(
+        op.f("ix_outbox_organization_environment_subject_sequence"),
+        "outbox",
+        ["organization", "environment", "subject", "sequence"],
+        unique=False,
+    )
+    op.create_index(
+        op.f("ix_outbox_organization_environment_type_sequence"),
+        "outbox",
+        ["organization", "environment", "type", "sequence"],
+        unique=False,
+    )
+    op.create_index(
+        op.f("ix_portfolios_organization_environment_broker_account"),
+        "portfolios",
+        ["organization", "environment", "broker_account"],
+        unique=False,
+    )
+    op.drop_index(op.f("ix_postings_organization_environment_portfolio_time"), table_name="postings")
+    op.create_index(
+        op.f("ix_postings_organization_environment_portfolio_time_id"),
+        "postings",
+        ["organization", "environment", "portfolio", "time", "id"],
+        unique=False,
+    )
+    op.create_index(op.f("ix_quarantine_owner_id"), "quarantine", ["owner", "id"], unique=False)
+    op.drop_index(op.f("ix_series_instrument_interval"), table_name="series")
+    op.create_index(
+        op.f("ix_series_instrument_interval_source_owner"),
+        "series",
+        ["instrument", "interval", "source", "owner"],
+        unique=False,
+    )
+    sum_up(op.get_bind())

@@ -84,16 +84,12 @@ class Api:
 
     def start(self) -> Api:
         self.port = self.port or free_port()
-        self.log = open(self.folder.parent / f"api-{self.port}.log", "ab")
         environment = {k: v for k, v in os.environ.items() if not k.startswith("TRADEWRIGHT_")} | self.environment
         command = [sys.executable, "-m", "tradewright", "api", "--data-folder", str(self.folder)]
-        self.process = subprocess.Popen(
-            [*command, "--port", str(self.port)],
-            stdout=self.log,
-            stderr=self.log,
-            env=environment,
-            cwd=self.folder.parent,
-        )
+        with open(self.folder.parent / f"api-{self.port}.log", "ab") as log:
+            self.process = subprocess.Popen(
+                [*command, "--port", str(self.port)], stdout=log, stderr=log, env=environment, cwd=self.folder.parent
+            )
         return self
 
     def wait(self) -> Api:
@@ -106,7 +102,6 @@ class Api:
 
     def stop(self, sign: signal.Signals = signal.SIGTERM) -> None:
         end(self.process, sign)
-        self.log.close()
 
 
 @contextmanager

@@ -62,11 +62,12 @@ def behind(request: pytest.FixtureRequest, tmp_path: Path, postgres_url: str) ->
         key = database.write(keys.create, "org_a", "paper", "k", list(SCOPES), now)[1]
     folder = tmp_path / "data"
     folder.mkdir()
+    address_limit: str = getattr(request, "param", "100000")
     with (
         redis_server(tmp_path) as cache,
         api_processes(
             folder, 2, database_url=postgres_url, cache_url=cache, trusted_proxies="127.0.0.1",
-            site_url="https://localhost", address_limit=getattr(request, "param", "100000"), key_limit="100000", organization_limit="100000",
+            site_url="https://localhost", address_limit=address_limit, key_limit="100000", organization_limit="100000",
         ) as apis,
         gateway(tmp_path / "gateway", [api.port for api in apis], "50r/s", "100") as front,
     ):  # fmt: skip

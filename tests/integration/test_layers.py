@@ -1,0 +1,250 @@
+"""What surrounds every request: headers, origins, bounds, floods. Whatever the path, routed or not."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from asgi import Client, Reply
+from tradewright.accounts.limits import MemoryLimiter, Policy
+from tradewright.api import layers
+from tradewright.api.app import build
+from tradewright.api.rules import Rules
+
+OWASP = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "deny",
+    "referrer-policy": "no-referrer",
+    "strict-transport-security": "max-age=63072000; includeSubDomains",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "cross-origin-embedder-policy": "require-corp",
+    "x-permitted-cross-domain-policies": "none",
+    "x-dns-prefetch-control": "off",
+}
+SILENT = {"server", "x-powered-by", "via", "x-aspnet-version", "x-runtime", "x-version"}
+
+
+def changed(served: Any, **rules: Any) -> Client:
+    """A client of the same installation under other rules."""
+    services = replace(served.services, rules=Rules(**rules), limiter=MemoryLimiter())
+    return Client(build(services), served.keys["whole"])
+
+
+def test_every_answer_carries_the_security_headers(served: Any) -> None:
+    async def work(client: Client) -> None:
+        answers = [
+            await client.get("/v1/instruments"),
+            await client.get("/livez", key=None),
+            await client.get("/docs", key=None),
+            await client.get("/nowhere", key=None),
+            await client.get("/v1/instruments", key=None),
+            await client.get("/v1/signals?limit=0"),
+            await client.send("OPTIONS", "/v1/signals"),
+            await client.send("TRACE", "/v1/signals"),
+        ]
+        for answer in answers:
+            assert OWASP.items() <= answer.headers.items(), answer.status
+            assert "default-src 'none'" in answer.headers["content-security-policy"]
+            assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+            assert "camera=()" in answer.headers["permissions-policy"]
+            assert not SILENT & set(answer.headers)
+            if answer.status != 204:
+                assert answer.headers["content-type"].startswith(("application/", "text/html; charset=utf-8"))
+            assert "location" not in answer.headers
+
+    served.run(work)
+
+
+def test_an_error_of_ours_says_nothing_about_the_inside(served: Any, caplog: pytest.LogCaptureFixture) -> None:
+    broken = replace(served.services, progress=None)
+    client = Client(build(broken), served.keys["whole"])
+    answer = asyncio.run(client.get("/v1/status"))
+    assert (answer.status, answer.json["code"]) == (500, "internal_error")
+    assert OWASP.items() <= answer.headers.items()
+    for word in ("NoneType", "Traceback", "attribute", ".py"):
+        assert word not in answer.body.decode()
+    assert answer.json["request_id"] in caplog.text
+
+
+def test_what_a_caller_writes_cannot_forge_a_line_of_the_log(served: Any, caplog: pytest.LogCaptureFixture) -> None:
+    broken = replace(served.services, progress=None)
+    client = Client(build(broken), served.keys["whole"])
+    with caplog.at_level(logging.WARNING):
+        asyncio.run(client.get("/readyz\nERROR everything is lost"))
+        asyncio.run(client.get("/v1/status", headers={"X-Request-Id": "abc\nERROR everything is lost"}))
+    assert "\nERROR everything" not in caplog.text
+
+
+def test_only_allowed_origins_may_read_answers(served: Any) -> None:
+    client = changed(served, origins=frozenset({"https://app.example.com"}))
+
+    async def ask() -> None:
+        asked = {"Origin": "https://app.example.com", "Access-Control-Request-Method": "GET"}
+        preflight = await client.send("OPTIONS", "/v1/signals", headers=asked, key=None)
+        assert preflight.status == 204
+        assert preflight.headers["access-control-allow-origin"] == "https://app.example.com"
+        assert "authorization" in preflight.headers["access-control-allow-headers"]
+        assert preflight.headers["access-control-max-age"] == "600"
+        read = await client.get("/v1/signals", headers={"Origin": "https://app.example.com"})
+        assert (read.status, read.headers["vary"]) == (200, "origin")
+        assert read.headers["access-control-allow-origin"] == "https://app.example.com"
+        for origin in ("https://evil.example", "null", "https://app.example.com.evil.example"):
+            refused = await client.send("OPTIONS", "/v1/signals", headers={**asked, "Origin": origin}, key=None)
+            read = await client.get("/v1/signals", headers={"Origin": origin})
+            for answer in (refused, read):
+                assert (answer.status, answer.json["code"]) == (403, "origin_refused"), origin
+                assert "access-control-allow-origin" not in answer.headers
+        assert (await client.get("/v1/signals")).headers["vary"] == "origin"
+
+    asyncio.run(ask())
+
+
+def test_bodies_that_come_from_another_site_are_refused_before_the_password_is_looked_at(served: Any) -> None:
+    async def work(client: Client) -> None:
+        for headers in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
+            answer = await client.post("/v1/auth/login", {"email": "a@b.example", "password": "x"}, headers=headers)
+            assert (answer.status, answer.json["code"]) == (403, "origin_refused")
+
+    served.run(work)
+
+
+async def handshake(app: Any, path: str, origin: str | None) -> list[Any]:
+    sent: list[Any] = []
+    headers = [] if origin is None else [(b"origin", origin.encode())]
+    scope = {"type": "websocket", "path": path, "query_string": b"", "headers": headers, "client": ("127.0.0.1", 1)}
+
+    async def receive() -> Any:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await app(scope, receive, send)
+    return sent
+
+
+def test_a_websocket_of_another_site_is_refused_and_told_to_the_operator(
+    served: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        assert asyncio.run(handshake(served.app, "/v1/stream", "https://evil.example"))[0]["type"] == "websocket.close"
+    assert "evil.example" in caplog.text
+    caplog.clear()
+    with caplog.at_level(logging.WARNING):
+        assert asyncio.run(handshake(served.app, "/v1/stream", None))[0]["type"] == "websocket.close"  # none yet
+    assert "origin" not in caplog.text
+
+
+def peer(address: str, proxies: tuple[str, ...], forwarded: str | None) -> str:
+    networks = tuple(ipaddress.ip_network(text) for text in proxies)
+    headers = {} if forwarded is None else {"x-forwarded-for": forwarded}
+    return layers.address_of({"client": (address, 1)}, headers, networks)
+
+
+@pytest.mark.parametrize(
+    ("address", "proxies", "forwarded", "told"),
+    [
+        ("203.0.113.5", (), "198.51.100.1", "203.0.113.5"),
+        ("203.0.113.5", ("10.0.0.0/8",), "198.51.100.1", "203.0.113.5"),
+        ("10.0.0.1", ("10.0.0.0/8",), "198.51.100.1", "198.51.100.1"),
+        ("10.0.0.1", ("10.0.0.0/8",), "1.2.3.4, 198.51.100.1", "198.51.100.1"),
+        ("10.0.0.1", ("10.0.0.0/8",), "198.51.100.1, 10.0.0.7", "198.51.100.1"),
+        ("10.0.0.1", ("10.0.0.0/8",), "198.51.100.1, nonsense", "10.0.0.1"),
+        ("10.0.0.1", ("10.0.0.0/8",), None, "10.0.0.1"),
+        ("10.0.0.1", ("10.0.0.0/8",), "2001:DB8::1", "2001:db8::1"),
+    ],
+)
+def test_only_our_own_gateways_say_where_a_request_comes_from(
+    address: str, proxies: tuple[str, ...], forwarded: str | None, told: str
+) -> None:
+    assert peer(address, proxies, forwarded) == told
+
+
+def test_limits_refuse_with_the_time_to_wait_and_say_what_is_left(served: Any) -> None:
+    client = changed(served, key=Policy("key", 3, 60))
+
+    async def ask() -> list[Reply]:
+        return [await client.get("/v1/instruments") for _ in range(4)]
+
+    answers = asyncio.run(ask())
+    assert [answer.status for answer in answers] == [200, 200, 200, 429]
+    assert answers[0].headers["ratelimit-policy"].split(", ")[1] == '"key";q=3;w=60'
+    left = [answer.headers["ratelimit"].split(", ")[1] for answer in answers]
+    assert left == ['"key";r=2;t=20', '"key";r=1;t=40', '"key";r=0;t=60', '"key";r=0;t=60']
+    assert answers[3].json["code"] == "rate_limited"
+    assert answers[3].headers["retry-after"] == "20"
+    assert "in 20 s" in answers[3].json["detail"]
+    served.clock.advance(20)
+    assert asyncio.run(client.get("/v1/instruments")).status == 200
+
+
+def test_an_address_is_limited_whatever_it_asks_and_others_are_not(served: Any) -> None:
+    client = changed(served, address=Policy("address", 5, 60))
+
+    async def ask(address: str, **headers: str) -> list[int]:
+        there = replace(client, address=address)
+        return [(await there.get(target, key=None, headers=headers)).status for target in ("/livez", "/x", "/v1/x") * 2]
+
+    assert asyncio.run(ask("203.0.113.1")) == [200, 404, 401, 200, 404, 429]
+    spoofed = asyncio.run(ask("203.0.113.1", **{"X-Forwarded-For": "198.51.100.7", "X-Real-IP": "198.51.100.7"}))
+    assert set(spoofed) == {429}
+    assert asyncio.run(ask("203.0.113.2"))[0] == 200
+
+
+def test_what_is_too_long_is_refused(served: Any) -> None:
+    async def work(client: Client) -> None:
+        long = await client.get("/v1/signals?instrument=" + "x" * 9_000)
+        assert (long.status, long.json["code"]) == (413, "too_large")
+        declared = await client.post("/v1/backtests", b"{}", headers={"Content-Length": "2000000"})
+        assert (declared.status, declared.json["code"]) == (413, "too_large")
+
+    served.run(work)
+
+
+def test_a_body_that_does_not_arrive_is_not_waited_for(served: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layers, "BODY_S", 0.05)
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        await asyncio.sleep(60)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(b"authorization", f"Bearer {served.keys['whole']}".encode()), (b"content-length", b"10")]
+    headers += [(b"content-type", b"application/json")]
+    scope = {
+        "type": "http", "method": "POST", "path": "/v1/backtests", "raw_path": b"/v1/backtests", "query_string": b"",
+        "headers": headers, "client": ("127.0.0.1", 1),
+    }  # fmt: skip
+    asyncio.run(served.app(scope, receive, send))
+    assert sent[0]["status"] == 408
+
+
+def test_a_header_that_decides_something_may_stand_there_once(served: Any) -> None:
+    async def ask(name: bytes, value: bytes) -> int:
+        sent: list[Any] = []
+
+        async def receive() -> Any:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        key = (b"authorization", f"Bearer {served.keys['whole']}".encode())
+        scope = {
+            "type": "http", "method": "GET", "path": "/v1/instruments", "raw_path": b"/v1/instruments",
+            "query_string": b"", "headers": [key, (name, value), (name, value)], "client": ("127.0.0.1", 1),
+        }  # fmt: skip
+        await served.app(scope, receive, send)
+        return int(sent[0]["status"])
+
+    assert asyncio.run(ask(b"authorization", b"Bearer x")) == 400
+    assert asyncio.run(ask(b"if-none-match", b'"x"')) == 400
+    assert asyncio.run(ask(b"accept", b"application/json")) == 200

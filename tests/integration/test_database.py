@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 import pytest
@@ -41,6 +42,16 @@ def test_money_keeps_every_digit(database: Database) -> None:
     }  # fmt: skip
     database.write(lambda tx: tx.execute(portfolios.insert().values(row)))
     assert database.read(lambda tx: tx.execute(sa.select(portfolios.c.initial_cash)).scalar_one()) == amount
+
+
+def test_processes_that_start_together_migrate_once(database_url: str) -> None:
+    def start(_: int) -> str | None:
+        with Database(database_url) as one:
+            upgrade(one)
+            return one.read(current)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(start, range(4))) == {head()}
 
 
 def test_the_migrations_make_exactly_the_tables_of_the_code(database: Database) -> None:

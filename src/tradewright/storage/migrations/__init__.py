@@ -9,6 +9,9 @@ import sqlalchemy as sa
 from tradewright.storage.database import Database, Tx
 
 
+_LOCK = 0x7472616465  # any number, the same in all processes
+
+
 def upgrade(database: Database) -> None:
     """Create or migrate every table; does nothing on a current database. Runs in one transaction."""
     if database.read(current) == head():
@@ -33,6 +36,8 @@ def _upgrade(tx: Tx) -> None:
     from alembic import command
     from alembic.config import Config
 
+    if tx.dialect.name == "postgresql":  # processes that start together wait for the first one; SQLite does so anyway
+        tx.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
     config.attributes["connection"] = tx

@@ -1,23 +1,26 @@
-"""From the text of a key to the one who holds it, remembered for two seconds."""
+"""Who a request comes from: keys, remembered for as long as a revocation may take to act elsewhere."""
 
 from __future__ import annotations
 
 import hmac
+import ipaddress
 import itertools
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
 from tradewright.accounts import keys
-from tradewright.accounts.principal import Principal
+from tradewright.accounts.principal import ROLES, Network, Principal, Signing
 from tradewright.clock import Clock
-from tradewright.errors import Unauthenticated
+from tradewright.errors import Forbidden, Unauthenticated
 from tradewright.storage import accounts
 from tradewright.storage.database import Database
 
 _FRESH_US = 2_000_000
 _KEPT = 10_000
 _BATCH = 64  # keys in use that are read again together: one read for each of them would cost more than the requests
+USES_APART_US = 60_000_000
+"""How far apart the stored moments of a key's use are, at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,19 +30,23 @@ class _Known:
     principal: Principal
     environment: str
     ends_at: int | None
+    used_at: int
 
 
 class Authenticator:
-    """Checks keys. A revocation acts within two seconds."""
+    """Checks keys. A revocation acts at once where `forget` was called, elsewhere within two seconds."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
         self._known: OrderedDict[str, _Known] = OrderedDict()  # the one read longest ago first
         self._used: set[str] = set()  # since they were read
+        self._uses: dict[str, tuple[int, str, str]] = {}  # by id, not stored yet
+        self._forgotten = 0
 
     async def principal(self, text: str, address: str = "", agent: str = "") -> Principal:
-        """Return who holds the key. Raises Unauthenticated, saying no more than that the key is not valid.
+        """Return who holds the key. Raises Unauthenticated, saying no more than that the key is not valid, and
+        Forbidden for an address outside of the key's networks.
 
         address, agent: where it is used from, for its networks and for `last_used`.
         """
@@ -61,11 +68,35 @@ class Authenticator:
             or (known.ends_at is not None and known.ends_at <= now_us)
         ):
             raise Unauthenticated("this API key is not valid; make a new one with `tradewright keys create`")
-        return known.principal
+        principal = known.principal
+        if principal.networks and not _within(address, principal.networks):
+            raise Forbidden(
+                f"this API key may not be used from {address or 'an unknown address'}; its networks are those that "
+                "GET /v1/api-keys shows",
+                address=address,
+            )
+        if now_us - known.used_at >= USES_APART_US:
+            self._uses[principal.actor] = (now_us, address, agent[:256])
+        return principal
+
+    def forget(self, *wanted: str) -> None:
+        """Read these keys anew before they are believed again: to be called once their change is committed."""
+        self._forgotten += 1  # a read that is under way may have seen them as they were
+        for name in [name for name, known in self._known.items() if known.principal.key in wanted]:
+            del self._known[name]
+
+    def take_uses(self) -> list[tuple[str, int, str, str]]:
+        """Return (key, time, address, agent) of uses that are to be stored, and hold them no longer. Any thread."""
+        taken, self._uses = self._uses, {}
+        return [(key, *use) for key, use in list(taken.items())]
 
     async def _load(self, public_id: str, now_us: int) -> _Known | None:
         wanted = [public_id, *self._stale_and_used(public_id, now_us)]
-        rows = await self._database.read_short_async(accounts.api_keys_by_public_id, wanted)
+        while True:
+            seen = self._forgotten
+            rows = await self._database.read_short_async(accounts.api_keys_by_public_id, wanted)
+            if seen == self._forgotten:
+                break
         found = {row["public_id"]: row for row in rows}
         for name in wanted:
             self._known.pop(name, None)
@@ -92,5 +123,40 @@ class Authenticator:
 
 def _known(row: dict[str, Any], now_us: int) -> _Known:
     ends = [moment for moment in (row["revoked_at"], row["expires_at"]) if moment is not None]
-    principal = Principal(row["organization"], row["environment"], frozenset(row["scopes"]), key=row["id"])
-    return _Known(now_us, bytes(row["secret_hash"]), principal, row["environment"], min(ends, default=None))
+    scopes = frozenset(row["scopes"])
+    if row["created_by"] is not None:
+        if row["creator_role"] is None:
+            ends.append(0)  # who made it belongs to the organization no longer
+        scopes &= ROLES.get(row["creator_role"] or "", frozenset())
+    principal = Principal(
+        row["organization"],
+        row["environment"],
+        scopes,
+        key=row["id"],
+        user=row["created_by"],
+        signing=_signing(row),
+        networks=tuple(ipaddress.ip_network(text) for text in row["addresses"] or ()),
+    )
+    return _Known(
+        now_us,
+        bytes(row["secret_hash"]),
+        principal,
+        row["environment"],
+        min(ends, default=None),
+        row["last_used_at"] or -USES_APART_US,
+    )
+
+
+def _signing(row: dict[str, Any]) -> Signing | None:
+    if row["signing"] is None:
+        return None
+    return Signing(**row["signing"], secret=row["signing_secret"])
+
+
+def _within(address: str, networks: tuple[Network, ...]) -> bool:
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+    return any((mapped or parsed) in network for network in networks)

@@ -11,12 +11,15 @@ import hmac
 import secrets
 import zlib
 from dataclasses import dataclass
+from typing import Any
 
 from tradewright import ids
+from tradewright.accounts.principal import Signing
 from tradewright.accounts.scopes import checked
 from tradewright.errors import InvalidInput
 from tradewright.storage import accounts
 from tradewright.storage.database import Tx
+from tradewright.storage.vault import Vault
 
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _PUBLIC, _SECRET, _CHECK = 8, 43, 6
@@ -44,6 +47,28 @@ def parse(text: str) -> KeyParts | None:
     return KeyParts(words[1], body[:_PUBLIC], body[_PUBLIC:-_CHECK])
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a key may do, from where, until when, and how its requests are signed. networks: none means anywhere.
+    created_by: the person who made it, or who made the key that made it; None at the command line."""
+
+    name: str
+    scopes: tuple[str, ...]
+    expires_at: int | None = None
+    networks: tuple[str, ...] = ()
+    signing: Signing | None = None
+    created_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A new key. text and signing_secret exist nowhere else."""
+
+    id: str
+    text: str
+    signing_secret: str | None = None
+
+
 def create(
     tx: Tx,
     organization: str,
@@ -54,33 +79,70 @@ def create(
     expires_at: int | None = None,
     shown: bool = True,
 ) -> tuple[str, str]:
-    """Store a new key; return its id and its text, which exists nowhere else.
+    """Store a new key that may be used from anywhere, unsigned; return its id and its text.
 
     shown: False when the text has yet to reach a person (see `storage.accounts.mark_key_shown`). Raises InvalidInput
     for an unknown environment, UnknownName for an unknown scope.
     """
+    row, text = _new(organization, environment, Terms(name, tuple(scopes), expires_at), now_us)
+    accounts.add_api_key(tx, {**row, "shown_at": now_us if shown else None})
+    return row["id"], text
+
+
+def issue(tx: Tx, vault: Vault, organization: str, environment: str, terms: Terms, now_us: int) -> Issued:
+    """Store a new key; one that signs by HMAC gets a secret of its own, sealed in the vault.
+
+    Raises InvalidInput for an unknown environment, UnknownName for an unknown scope.
+    """
+    row, text = _new(organization, environment, terms, now_us)
+    secret = None
+    if terms.signing is not None:
+        row["signing"] = {
+            "algorithm": terms.signing.algorithm,
+            "required": terms.signing.required,
+            "public_key": terms.signing.public_key,
+        }
+        if terms.signing.public_key is None:
+            secret = "tws_" + _random(32, _SECRET)
+            row["signing_secret"] = vault.seal(secret.encode(), place_of(row["id"]))
+    accounts.add_api_key(tx, {**row, "shown_at": now_us})
+    return Issued(row["id"], text, secret)
+
+
+def place_of(key: str) -> str:
+    """Return the place of a key's signing secret in the vault."""
+    return f"api_keys/{key}"
+
+
+def shown_prefix(environment: str, public_id: str) -> str:
+    """Return the part of a key that may be shown: enough to recognise it, nothing of its secret."""
+    return f"tw_{environment}_{public_id}"
+
+
+def _new(organization: str, environment: str, terms: Terms, now_us: int) -> tuple[dict[str, Any], str]:
     if environment not in ids.ENVIRONMENTS:
         raise InvalidInput(f"there is no environment {environment!r}; choose one of {', '.join(ids.ENVIRONMENTS)}")
     public_id = "".join(secrets.choice(_DIGITS) for _ in range(_PUBLIC))
-    secret = _base62(int.from_bytes(secrets.token_bytes(32), "big")).rjust(_SECRET, "0")
-    start = f"tw_{environment}_{public_id}{secret}"
-    key = ids.new("key")
-    accounts.add_api_key(
-        tx,
-        {
-            "id": key,
-            "organization": organization,
-            "environment": environment,
-            "public_id": public_id,
-            "name": name,
-            "secret_hash": digest(secret),
-            "scopes": checked(scopes),
-            "created_at": now_us,
-            "shown_at": now_us if shown else None,
-            "expires_at": expires_at,
-        },
-    )
-    return key, start + _checksum(start)
+    secret = _random(32, _SECRET)
+    start = shown_prefix(environment, public_id) + secret
+    row = {
+        "id": ids.new("key"),
+        "organization": organization,
+        "environment": environment,
+        "public_id": public_id,
+        "name": terms.name,
+        "secret_hash": digest(secret),
+        "scopes": checked(list(terms.scopes)),
+        "addresses": list(terms.networks) or None,
+        "created_by": terms.created_by,
+        "created_at": now_us,
+        "expires_at": terms.expires_at,
+    }
+    return row, start + _checksum(start)
+
+
+def _random(size: int, width: int) -> str:
+    return _base62(int.from_bytes(secrets.token_bytes(size), "big")).rjust(width, "0")
 
 
 def digest(secret: str) -> bytes:

@@ -50,9 +50,13 @@ class Taken:
 
 
 class Limiter(Protocol):
-    """Takes units from buckets, from all of them or from none."""
+    """Takes units from buckets, from all of them or from none.
 
-    async def take(self, buckets: Sequence[Bucket], cost: int, now_us: int) -> list[Taken]: ...
+    changes: whether it is for a request that may change something. Where the truth about the buckets is out of reach,
+    such requests get less than their share and others all of it. A cost of 0 only looks.
+    """
+
+    async def take(self, buckets: Sequence[Bucket], cost: int, now_us: int, changes: bool = False) -> list[Taken]: ...
 
 
 def advance(policy: Policy, arrives_at: int | None, cost: int, now_us: int) -> tuple[int, Taken]:
@@ -78,7 +82,7 @@ class MemoryLimiter:
         self._kept = kept
         self._arrivals: OrderedDict[tuple[str, str], int] = OrderedDict()
 
-    async def take(self, buckets: Sequence[Bucket], cost: int, now_us: int) -> list[Taken]:
+    async def take(self, buckets: Sequence[Bucket], cost: int, now_us: int, changes: bool = False) -> list[Taken]:
         """Return what each bucket gave; one that refuses keeps the others untouched."""
         return self.take_now(buckets, cost, now_us)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from urllib.parse import quote
 
+from tradewright.accounts.signatures import Message
 from tradewright.api import dispatch
 from tradewright.api.layers import (
     App,
@@ -58,6 +60,7 @@ class _Operations:
         body = await _body(receive)
         if body is None:
             return
+        await self._check_signature(scope, body)
         call = Call(
             self._services,
             operation,
@@ -77,6 +80,17 @@ class _Operations:
         if raw.status in (204, 304):
             del headers["content-type"]
         await answer(send, raw.status, headers, raw.body)
+
+    async def _check_signature(self, scope: Scope, body: bytes) -> None:
+        state = scope["state"]
+        sent = scope.get("raw_path") or quote(scope["path"], safe="/:@!$&'()*+,;=~").encode()
+        message = Message(
+            scope["method"],
+            sent.partition(b"?")[0].decode("latin-1"),
+            scope["query_string"].decode("latin-1"),
+            body,
+        )
+        await self._services.signatures.check(state["principal"], message, state["headers"])
 
     async def _answered(self, call: Call, query: bytes) -> Raw:
         if call.operation.method != "GET":  # an effect runs to its end, whoever waits for it

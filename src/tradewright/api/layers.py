@@ -243,7 +243,7 @@ class Floods:
             state = scope["state"]
             rules = self._services.rules
             address = state["address"] = address_of(scope, state["headers"], rules.proxies)
-            await take(self._services, state, [Bucket(rules.address, address)], 1)
+            await take(self._services, scope, [Bucket(rules.address, address)], 1)
         await self._app(scope, receive, send)
 
 
@@ -266,7 +266,7 @@ class Doors:
                 buckets = [Bucket(rules.key, principal.actor)]
                 if principal.organization:
                     buckets.append(Bucket(rules.organization, principal.organization))
-                await take(self._services, state, buckets, 1 if operation is None else operation.cost)
+                await take(self._services, scope, buckets, 1 if operation is None else operation.cost)
         await self._app(scope, receive, send)
 
     async def _principal(self, scope: Scope, state: dict[str, Any]) -> Principal:
@@ -336,9 +336,10 @@ def _among(address: str, networks: Sequence[Network]) -> bool:
     return any(parsed in network for network in networks)
 
 
-async def take(services: Services, state: dict[str, Any], buckets: list[Bucket], cost: int) -> None:
+async def take(services: Services, scope: Scope, buckets: list[Bucket], cost: int) -> None:
     """Take units and note what is left for the headers of the answer. Raises Refused when there are none."""
-    taken = await services.limiter.take(buckets, cost, services.clock.now_us())
+    state = scope["state"]
+    taken = await services.limiter.take(buckets, cost, services.clock.now_us(), scope["method"] not in _SAFE)
     state["taken"] = state.get("taken", ()) + tuple(taken)
     refused = [one for one in taken if one.wait_us > 0]
     state["added"] = [pair for pair in state["added"] if not pair[0].startswith(b"ratelimit")] + _limit_headers(

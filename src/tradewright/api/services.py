@@ -8,8 +8,11 @@ from typing import Protocol
 
 from tradewright.accounts.authentication import Authenticator
 from tradewright.accounts.limits import Limiter, MemoryLimiter
+from tradewright.accounts.passwords import Passwords
+from tradewright.accounts.proofs import Proofs
 from tradewright.accounts.sessions import Sessions
-from tradewright.api.balances import BalanceReader
+from tradewright.accounts.signatures import Signatures
+from tradewright.api.encoded import Pages
 from tradewright.api.glances import Glances
 from tradewright.api.market_data import MarketData
 from tradewright.api.rules import Rules
@@ -59,9 +62,13 @@ class Services:
     vault: Vault
     rules: Rules = field(default=Rules())
     limiter: Limiter = field(default_factory=MemoryLimiter)
+    passwords: Passwords = field(default_factory=Passwords)
+    proofs: Proofs = field(init=False)
+    signatures: Signatures = field(init=False)
+    pages: Pages = field(default_factory=Pages)
     glances: Glances = field(init=False)
-    balances: BalanceReader = field(init=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "proofs", Proofs(self.database, self.clock, self.passwords, self.vault))
+        object.__setattr__(self, "signatures", Signatures(self.database, self.clock, self.vault))
         object.__setattr__(self, "glances", Glances(self.database))
-        object.__setattr__(self, "balances", BalanceReader())

@@ -10,9 +10,10 @@ import sqlalchemy as sa
 
 from tradewright.storage.database import Tx
 from tradewright.storage.reading import Reading
-from tradewright.storage.tables import api_keys, organizations
+from tradewright.storage.tables import api_keys, members, organizations
 
 _KEYS = 64  # of one read
+_SECRETS = ("secret_hash", "signing_secret")
 
 
 def add_organization(tx: Tx, organization: str, name: str, now_us: int) -> None:
@@ -32,7 +33,10 @@ def add_api_key(tx: Tx, row: dict[str, Any]) -> None:
 
 
 def api_keys_by_public_id(tx: Tx, public_ids: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the keys with these public parts that exist, revoked and expired ones too, in no order."""
+    """Return the keys with these public parts that exist, revoked and expired ones too, in no order.
+
+    creator_role: what who made the key is in its organization now, None when no member is.
+    """
     found: list[dict[str, Any]] = []
     for start in range(0, len(public_ids), _KEYS):
         part = public_ids[start : start + _KEYS]
@@ -44,16 +48,71 @@ def api_keys_by_public_id(tx: Tx, public_ids: Sequence[str]) -> list[dict[str, A
 
 @lru_cache(2)
 def _keys(count: int) -> Reading:
-    return Reading(
-        sa.select(api_keys).where(api_keys.c.public_id.in_([sa.bindparam(f"key_{n}") for n in range(count)]))
-    )
+    role = sa.and_(members.c.organization == api_keys.c.organization, members.c.user == api_keys.c.created_by)
+    query = sa.select(api_keys, members.c.role.label("creator_role")).join_from(api_keys, members, role, isouter=True)
+    return Reading(query.where(api_keys.c.public_id.in_([sa.bindparam(f"key_{n}") for n in range(count)])))
 
 
 def list_api_keys(tx: Tx, organization: str) -> list[dict[str, Any]]:
     """Return every key of the organization, oldest first, without the hashes."""
-    columns = [c for c in api_keys.c if c.name != "secret_hash"]
+    columns = [c for c in api_keys.c if c.name not in _SECRETS]
     query = sa.select(*columns).where(api_keys.c.organization == organization).order_by(api_keys.c.created_at)
     return [dict(row) for row in tx.execute(query).mappings()]
+
+
+def list_api_keys_page(
+    tx: Tx, organization: str, environment: str, limit: int, descending: bool, after: str | None
+) -> list[dict[str, Any]]:
+    """Return keys without their hashes, by id, beginning after the id `after`."""
+    query = _shown(organization, environment)
+    if after is not None:
+        query = query.where(api_keys.c.id < after if descending else api_keys.c.id > after)
+    query = query.order_by(api_keys.c.id.desc() if descending else api_keys.c.id).limit(limit)
+    return [dict(row) for row in tx.execute(query).mappings()]
+
+
+def api_key(tx: Tx, organization: str, environment: str, key: str) -> dict[str, Any] | None:
+    """Return one key without its hash, None when there is none."""
+    row = tx.execute(_shown(organization, environment).where(api_keys.c.id == key)).mappings().first()
+    return None if row is None else dict(row)
+
+
+def lock_api_keys(tx: Tx, organization: str, now_us: int) -> int:
+    """Return how many keys of the organization are valid; no other transaction adds or changes one until this ends."""
+    tx.execute(sa.select(organizations.c.id).where(organizations.c.id == organization).with_for_update())
+    valid = (
+        api_keys.c.organization == organization,
+        api_keys.c.revoked_at.is_(None),
+        sa.or_(api_keys.c.expires_at.is_(None), api_keys.c.expires_at > now_us),
+    )
+    return int(tx.execute(sa.select(sa.func.count()).select_from(api_keys).where(*valid)).scalar_one())
+
+
+def change_api_key(tx: Tx, organization: str, environment: str, key: str, values: dict[str, Any]) -> None:
+    """Set these columns of a key."""
+    tx.execute(_key(organization, key).where(api_keys.c.environment == environment).values(values))
+
+
+def note_uses(tx: Tx, uses: Sequence[tuple[str, int, str, str]], apart_us: int) -> int:
+    """Store when and from where keys were used: (key, time, address, agent); return how many rows that changed.
+
+    A key whose last stored use is less than `apart_us` older is left as it is: another process has written it.
+    """
+    last = api_keys.c.last_used_at
+    statement = (
+        api_keys.update()
+        .where(
+            api_keys.c.id == sa.bindparam("used"),
+            sa.or_(last.is_(None), last <= sa.bindparam("time") - sa.literal(apart_us, sa.BigInteger)),
+        )
+        .values(
+            last_used_at=sa.bindparam("time"),
+            last_used_address=sa.bindparam("address"),
+            last_used_agent=sa.bindparam("agent"),
+        )
+    )
+    rows = [{"used": key, "time": time, "address": address, "agent": agent} for key, time, address, agent in uses]
+    return sum(tx.execute(statement, row).rowcount for row in sorted(rows, key=lambda row: str(row["used"])))
 
 
 def mark_key_shown(tx: Tx, organization: str, key: str, now_us: int) -> None:
@@ -61,10 +120,26 @@ def mark_key_shown(tx: Tx, organization: str, key: str, now_us: int) -> None:
     tx.execute(_key(organization, key).values(shown_at=now_us))
 
 
-def revoke_api_key(tx: Tx, organization: str, key: str, now_us: int) -> bool:
+def revoke_api_key(tx: Tx, organization: str, key: str, now_us: int, reason: str | None = None) -> bool:
     """Revoke a key; return False when the organization has no such key that is still valid."""
-    done = tx.execute(_key(organization, key).where(api_keys.c.revoked_at.is_(None)).values(revoked_at=now_us))
+    values = {"revoked_at": now_us, "revoked_reason": reason}
+    done = tx.execute(_key(organization, key).where(api_keys.c.revoked_at.is_(None)).values(values))
     return done.rowcount == 1
+
+
+def revoke_keys_of(tx: Tx, organization: str, user: str, now_us: int) -> list[tuple[str, str]]:
+    """Revoke every key of the organization that a person made; return (key, environment) of each that was valid."""
+    valid = (
+        api_keys.c.organization == organization,
+        api_keys.c.created_by == user,
+        api_keys.c.revoked_at.is_(None),
+        sa.or_(api_keys.c.expires_at.is_(None), api_keys.c.expires_at > now_us),
+    )
+    query = sa.select(api_keys.c.id, api_keys.c.environment).where(*valid).order_by(api_keys.c.id)
+    found = [(row.id, row.environment) for row in tx.execute(query.with_for_update())]
+    values = {"revoked_at": now_us, "revoked_reason": "its maker left the organization"}
+    tx.execute(api_keys.update().where(api_keys.c.id.in_([key for key, _ in found])).values(values))
+    return found
 
 
 def revoke_keys_never_shown(tx: Tx, organization: str, environment: str, now_us: int) -> int:
@@ -94,3 +169,8 @@ def has_shown_key(tx: Tx, organization: str, environment: str) -> bool:
 
 def _key(organization: str, key: str) -> sa.Update:
     return api_keys.update().where(api_keys.c.organization == organization, api_keys.c.id == key)
+
+
+def _shown(organization: str, environment: str) -> sa.Select[*tuple[Any, ...]]:
+    columns = [c for c in api_keys.c if c.name not in _SECRETS]
+    return sa.select(*columns).where(api_keys.c.organization == organization, api_keys.c.environment == environment)

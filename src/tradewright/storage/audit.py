@@ -1,13 +1,27 @@
-"""The audit log: what was done, by whom, written in the transaction of the act and only ever added to."""
+"""The audit log: what was done, by whom, written in the transaction of the act and only ever added to.
+
+Entries are sealed a moment after their commit: one chain for each organization, in which every seal holds the hash of
+its entry and of the seal before. What names a person stands apart and in no hash, so erasing it breaks nothing.
+A chain shows what was changed, taken out, moved or put in between; that its last entries were cut off together with
+their seals shows only against a head that was written down elsewhere.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
+
+import sqlalchemy as sa
 
 from tradewright import ids
 from tradewright.storage.database import Tx
-from tradewright.storage.tables import audit_log, audit_people
+from tradewright.storage.tables import audit_log, audit_people, audit_seals, audit_waiting
+
+_LOCK = 0x7477_6175_6469_74  # of PostgreSQL, for whoever seals
+_HASHED = [column.name for column in audit_log.columns]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +35,45 @@ class Actor:
     user: str | None = None
     address: str = ""
     agent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which entries. environment: None for all of the organization's. start included, end not."""
+
+    environment: str | None = None
+    actor: str | None = None
+    action: str | None = None
+    thing: str | None = None
+    start_us: int | None = None
+    end_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The first place where a chain does not hold. how: changed, missing, moved or inserted."""
+
+    entry: str
+    sequence: int | None
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A chain as far as it was followed. sequence and hash: of its last seal that holds."""
+
+    sequence: int = 0
+    hash: str = ""
+    broken: Broken | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """What has no seal. waiting: entries that the next round seals. inserted: the oldest one that nobody recorded."""
+
+    waiting: tuple[str, ...]
+    more: bool
+    inserted: str | None
 
 
 def record(
@@ -50,6 +103,7 @@ def record(
             created_at=now_us,
         )
     )
+    tx.execute(audit_waiting.insert().values(entry=entry, created_at=now_us))
     if who.address or who.agent:
         tx.execute(
             audit_people.insert().values(
@@ -61,3 +115,146 @@ def record(
                 created_at=now_us,
             )
         )
+
+
+def waiting(tx: Tx) -> bool:
+    """Return whether an entry has no seal yet."""
+    return tx.execute(sa.select(audit_waiting.c.entry).limit(1)).first() is not None
+
+
+def seal(tx: Tx, limit: int, now_us: int) -> int:
+    """Seal entries that wait, oldest first; return how many. While another process does, return 0."""
+    if tx.dialect.name == "postgresql":
+        free = tx.execute(sa.select(sa.func.pg_try_advisory_xact_lock(_LOCK))).scalar_one()
+        if not free:
+            return 0
+    oldest = sa.select(audit_waiting.c.entry).order_by(audit_waiting.c.created_at, audit_waiting.c.entry).limit(limit)
+    names = list(tx.execute(oldest).scalars())
+    entries = tx.execute(sa.select(audit_log).where(audit_log.c.id.in_(names))).mappings()
+    found = {row["id"]: dict(row) for row in entries}
+    heads: dict[str, Chain] = {}
+    seals = []
+    for row in (found[name] for name in names if name in found):
+        organization = row["organization"]
+        head = heads.get(organization) or _head(tx, organization)
+        heads[organization] = Chain(head.sequence + 1, entry_hash(row, head.sequence + 1, head.hash))
+        seals.append(
+            {
+                "organization": organization,
+                "sequence": head.sequence + 1,
+                "entry": row["id"],
+                "previous_hash": head.hash,
+                "hash": heads[organization].hash,
+                "sealed_at": now_us,
+            }
+        )
+    if seals:
+        tx.execute(audit_seals.insert(), seals)
+    if names:
+        tx.execute(audit_waiting.delete().where(audit_waiting.c.entry.in_(names)))
+    return len(names)
+
+
+def entry_hash(entry: Mapping[str, Any], sequence: int, previous: str) -> str:
+    """Return the hash of an entry at its place: SHA-256 of the hash before, the sequence and its canonical JSON."""
+    plain = {name: entry[name] for name in _HASHED}
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(f"{previous}\n{sequence}\n{text}".encode()).hexdigest()
+
+
+def sealed(tx: Tx, organization: str, after: int, limit: int) -> list[dict[str, Any]]:
+    """Return seals after a sequence, ascending, each with its entry, whose columns are None when it is gone."""
+    columns = [column.label(f"log_{column.name}") for column in audit_log.columns]
+    query = (
+        sa.select(audit_seals, *columns)
+        .join_from(audit_seals, audit_log, audit_log.c.id == audit_seals.c.entry, isouter=True)
+        .where(audit_seals.c.organization == organization, audit_seals.c.sequence > after)
+        .order_by(audit_seals.c.sequence)
+        .limit(limit)
+    )
+    return [dict(row) for row in tx.execute(query).mappings()]
+
+
+def follow(chain: Chain, rows: Iterable[Mapping[str, Any]]) -> Chain:
+    """Return the chain after more of `sealed`; it stops at the first place that does not hold. Pure."""
+    for row in rows:
+        if chain.broken is None:
+            chain = _next(chain, row)
+    return chain
+
+
+def _next(chain: Chain, row: Mapping[str, Any]) -> Chain:
+    sequence = chain.sequence + 1
+    entry = {name: row[f"log_{name}"] for name in _HASHED}
+    how = ""
+    if row["sequence"] != sequence or entry["id"] is None:
+        how = "missing"
+    elif row["previous_hash"] != chain.hash or entry["organization"] != row["organization"]:
+        how = "moved"
+    elif entry_hash(entry, sequence, chain.hash) != row["hash"]:
+        how = "changed"
+    if how:
+        gone = row["sequence"] != sequence
+        return replace(chain, broken=Broken("" if gone else row["entry"], sequence, how))
+    return Chain(sequence, row["hash"])
+
+
+def tail(tx: Tx, organization: str, limit: int) -> Tail:
+    """Return what has no seal, at most `limit` names of it."""
+    query = (
+        sa.select(audit_log.c.id, audit_waiting.c.entry)
+        .join_from(audit_log, audit_seals, audit_seals.c.entry == audit_log.c.id, isouter=True)
+        .join(audit_waiting, audit_waiting.c.entry == audit_log.c.id, isouter=True)
+        .where(audit_log.c.organization == organization, audit_seals.c.entry.is_(None))
+        .order_by(audit_waiting.c.entry.is_not(None), audit_log.c.created_at, audit_log.c.id)
+        .limit(limit + 1)
+    )
+    rows = tx.execute(query).all()
+    inserted = next((name for name, waits in rows if waits is None), None)
+    names = tuple(name for name, waits in rows if waits is not None)
+    return Tail(names[:limit], len(rows) > limit, inserted)
+
+
+def list_page(
+    tx: Tx, organization: str, filters: Filters, limit: int, descending: bool, after: tuple[int, str] | None
+) -> list[dict[str, Any]]:
+    """Return entries by time and id, beginning after that pair, with address and agent where they are not erased."""
+    place = sa.tuple_(audit_log.c.created_at, audit_log.c.id)
+    query = (
+        sa.select(audit_log, audit_people.c.address, audit_people.c.agent)
+        .join_from(audit_log, audit_people, audit_people.c.entry == audit_log.c.id, isouter=True)
+        .where(audit_log.c.organization == organization, *_wanted(filters))
+    )
+    if after is not None:
+        seen = sa.tuple_(*(sa.literal(part) for part in after))
+        query = query.where(place < seen if descending else place > seen)
+    order = (audit_log.c.created_at, audit_log.c.id)
+    query = query.order_by(*(column.desc() for column in order) if descending else order).limit(limit)
+    return [dict(row) for row in tx.execute(query).mappings()]
+
+
+def _wanted(filters: Filters) -> list[sa.ColumnElement[bool]]:
+    equal = {
+        audit_log.c.actor: filters.actor,
+        audit_log.c.action: filters.action,
+        audit_log.c.object: filters.thing,
+    }
+    clauses = [column == value for column, value in equal.items() if value is not None]
+    if filters.environment is not None:
+        clauses.append(audit_log.c.environment.in_((filters.environment, "")))
+    if filters.start_us is not None:
+        clauses.append(audit_log.c.created_at >= filters.start_us)
+    if filters.end_us is not None:
+        clauses.append(audit_log.c.created_at < filters.end_us)
+    return clauses
+
+
+def _head(tx: Tx, organization: str) -> Chain:
+    query = (
+        sa.select(audit_seals.c.sequence, audit_seals.c.hash)
+        .where(audit_seals.c.organization == organization)
+        .order_by(audit_seals.c.sequence.desc())
+        .limit(1)
+    )
+    row = tx.execute(query).first()
+    return Chain() if row is None else Chain(row.sequence, row.hash)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from tradewright.api.operations import Operation
+from tradewright.api.routes import limits
+from tradewright.api.routes.api_keys import OPERATIONS as API_KEYS
+from tradewright.api.routes.audit import OPERATIONS as AUDIT
 from tradewright.api.routes.backtests import OPERATIONS as BACKTESTS
 from tradewright.api.routes.market import OPERATIONS as MARKET
 from tradewright.api.routes.models import OPERATIONS as MODELS
@@ -14,4 +17,5 @@ from tradewright.api.routes.system import OPERATIONS as SYSTEM
 
 def all_operations() -> list[Operation]:
     """Return every operation of the API, in the order of the reference."""
-    return [*SYSTEM, *MARKET, *SIGNALS, *MODELS, *RESEARCH, *BACKTESTS, *PORTFOLIOS]
+    found = [*SYSTEM, *MARKET, *SIGNALS, *MODELS, *RESEARCH, *BACKTESTS, *PORTFOLIOS, *API_KEYS, *AUDIT]
+    return [*found, *limits.operations(found)]

@@ -1,0 +1,87 @@
+"""What a caller may ask for, and what is left of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from tradewright.accounts.issuing import MAX_KEYS, MAX_NETWORKS
+from tradewright.accounts.limits import Bucket, Taken
+from tradewright.api import layers
+from tradewright.api.operations import Call, Operation
+
+
+class RateLimit(msgspec.Struct, frozen=True):
+    """quota units in window_s seconds, for each of what `name` says. remaining: now. reset_s: until all are back."""
+
+    name: str
+    quota: int
+    window_s: int
+    remaining: int
+    reset_s: int
+
+
+class Bounds(msgspec.Struct, frozen=True):
+    """What holds for one request or one organization."""
+
+    body_bytes: int
+    target_bytes: int
+    body_s: float
+    page_rows: int
+    bars_rows: int
+    keys_per_organization: int
+    networks_per_key: int
+
+
+class Cost(msgspec.Struct, frozen=True):
+    """How many units the operations take that take more than one."""
+
+    operation: str
+    units: int
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """The rate limits of the caller, other bounds, and what operations cost; any other operation costs 1 unit."""
+
+    rates: list[RateLimit]
+    bounds: Bounds
+    costs: list[Cost]
+
+
+def operations(others: Sequence[Operation]) -> list[Operation]:
+    """Return the operation that shows the limits. others: all that there are besides, for what they cost."""
+    costs = [Cost(one.id, one.cost) for one in others if one.cost > 1]
+
+    async def get(call: Call) -> Limits:
+        rules = call.services.rules
+        buckets = [
+            Bucket(rules.address, call.address),
+            Bucket(rules.key, call.principal.actor),
+            Bucket(rules.organization, call.principal.organization),
+        ]
+        taken = await call.services.limiter.take(buckets, 0, call.services.clock.now_us())
+        return Limits([_rate(one) for one in taken], _BOUNDS, costs)
+
+    return [
+        Operation(
+            "GET", "/v1/limits", "get_limits", "Your limits and what is left of them", "organizations", "market:read",
+            get, Limits,
+        ),
+    ]  # fmt: skip
+
+
+def _rate(taken: Taken) -> RateLimit:
+    policy = taken.policy
+    return RateLimit(policy.name, policy.quota, policy.window_s, taken.remaining, -(-taken.reset_us // 1_000_000))
+
+
+_BOUNDS = Bounds(
+    body_bytes=layers.MAX_BODY,
+    target_bytes=layers.MAX_TARGET,
+    body_s=layers.BODY_S,
+    page_rows=500,
+    bars_rows=10_000,
+    keys_per_organization=MAX_KEYS,
+    networks_per_key=MAX_NETWORKS,
+)

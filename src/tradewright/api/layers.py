@@ -16,12 +16,13 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import os
 import re
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from functools import lru_cache
 from typing import Any
 
-from tradewright import ids
-from tradewright.accounts.limits import Bucket, Taken
+from tradewright.accounts.limits import Bucket, Policy, Taken
 from tradewright.accounts.principal import NOBODY, Network, Principal
 from tradewright.accounts.sessions import COOKIE, csrf_token
 from tradewright.api import problems
@@ -82,8 +83,8 @@ class Outermost:
         state = scope.setdefault("state", {})
         headers, repeated = _headers(scope)
         given = headers.get("x-request-id", "")
-        request_id = given if _REQUEST_ID.fullmatch(given) else ids.new("req")
-        state.update(request_id=request_id, headers=headers, principal=NOBODY, added=[])
+        request_id = given if given and _REQUEST_ID.fullmatch(given) else f"req_{os.urandom(12).hex()}"
+        state.update(request_id=request_id, headers=headers, principal=NOBODY, added=[], taken=[])
         started = False
 
         async def completed(message: Message) -> None:
@@ -96,6 +97,7 @@ class Outermost:
                     *set_before,
                     *(_WITHOUT_POLICY if policy else _SECURITY),
                     *state["added"],
+                    *_limit_headers(state["taken"]),
                     (b"x-request-id", request_id.encode()),
                 ]
             await send(message)
@@ -340,13 +342,9 @@ async def take(services: Services, scope: Scope, buckets: list[Bucket], cost: in
     """Take units and note what is left for the headers of the answer. Raises Refused when there are none."""
     state = scope["state"]
     taken = await services.limiter.take(buckets, cost, services.clock.now_us(), scope["method"] not in _SAFE)
-    state["taken"] = state.get("taken", ()) + tuple(taken)
-    refused = [one for one in taken if one.wait_us > 0]
-    state["added"] = [pair for pair in state["added"] if not pair[0].startswith(b"ratelimit")] + _limit_headers(
-        state["taken"]
-    )
-    if refused:
-        worst = max(refused, key=lambda one: one.wait_us)
+    state["taken"] += taken
+    worst = max(taken, key=lambda one: one.wait_us)
+    if worst.wait_us > 0:
         wait = -(-worst.wait_us // 1_000_000)
         policy = worst.policy
         raise Refused(
@@ -357,10 +355,19 @@ async def take(services: Services, scope: Scope, buckets: list[Bucket], cost: in
         )
 
 
-def _limit_headers(taken: Sequence[Taken]) -> list[tuple[bytes, bytes]]:
-    policies = ", ".join(f'"{one.policy.name}";q={one.policy.quota};w={one.policy.window_s}' for one in taken)
-    left = ", ".join(f'"{one.policy.name}";r={one.remaining};t={-(-one.reset_us // 1_000_000)}' for one in taken)
-    return [(b"ratelimit-policy", policies.encode()), (b"ratelimit", left.encode())]
+def _limit_headers(taken: Sequence[Taken]) -> tuple[tuple[bytes, bytes], ...]:
+    if not taken:
+        return ()
+    left = ", ".join([f'"{one.policy.name}";r={one.remaining};t={-(-one.reset_us // 1_000_000)}' for one in taken])
+    return (
+        (b"ratelimit-policy", _policies(tuple([one.policy for one in taken]))),
+        (b"ratelimit", left.encode()),
+    )
+
+
+@lru_cache(64)
+def _policies(policies: tuple[Policy, ...]) -> bytes:
+    return ", ".join(f'"{policy.name}";q={policy.quota};w={policy.window_s}' for policy in policies).encode()
 
 
 async def answer_problem(error: Exception, scope: Scope, send: Send) -> None:

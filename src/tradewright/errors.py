@@ -12,6 +12,7 @@
     │   ├── Cancelled           somebody asked for it to stop
     │   └── StillRunning        the first request with this key has not ended
     ├── Unauthenticated         no valid key or session
+    │   └── SecondFactorRequired  the password is right and does not suffice
     ├── Forbidden               the key or session is valid and may not do this
     ├── TooManyRequests         asked more often than agreed
     ├── SourceFailed            a third party did not deliver
@@ -126,6 +127,12 @@ class Unauthenticated(TradewrightError):
     """A valid API key is needed."""
 
     code = "unauthenticated"
+
+
+class SecondFactorRequired(Unauthenticated):
+    """A second factor is needed."""
+
+    code = "second_factor_required"
 
 
 class Forbidden(TradewrightError):

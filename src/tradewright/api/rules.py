@@ -41,8 +41,9 @@ class Rules:
 
     @property
     def site_name(self) -> str:
-        """The host of the site, without its port: what passkeys are bound to."""
-        return urlsplit(self.site_url).hostname or "localhost"
+        """The host of the site, without its port: what passkeys are bound to. They know no bare loopback address."""
+        host = urlsplit(self.site_url).hostname or "localhost"
+        return "localhost" if host in _LOOPBACK else host
 
 
 def of_settings(settings: Settings) -> Rules:

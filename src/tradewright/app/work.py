@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tradewright.app.child import COMMAND
+from tradewright.app.export_task import write_export
 from tradewright.app.preparation import settings_to
 from tradewright.clock import Clock
 from tradewright.jobs.compute import Report, run_child
@@ -26,10 +27,15 @@ def build_worker(database: Database, clock: Clock, settings: Settings) -> Worker
         }
         return run_child(COMMAND, "backtest", payload, report)
 
-    return Worker(database, clock, {"backtest": backtest}, _finished)
+    def export(job: dict[str, Any], report: Report) -> Any:
+        return write_export(database, clock, job, report)
+
+    return Worker(database, clock, {"backtest": backtest, "export": export}, _finished)
 
 
 def _finished(tx: Tx, job: dict[str, Any], status: str, now_us: int) -> None:
+    if job["kind"] != "backtest":
+        return
     subject = job["payload"]["backtest"]
     event = ("backtest.finished", subject, None, {"id": subject, "status": status})
     outbox.append(tx, job["organization"], job["environment"], [event], now_us)

@@ -1,0 +1,100 @@
+"""Forgetting: a person, whose id stays, or an organization with all it has. The audit log names nobody and stays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import sqlalchemy as sa
+
+from tradewright.storage.database import Tx
+from tradewright.storage.tables import (
+    api_keys,
+    audit_people,
+    authenticators,
+    challenges,
+    exports,
+    feed_sessions,
+    idempotency,
+    invitations,
+    members,
+    metadata,
+    nonces,
+    organizations,
+    outbox_heads,
+    passkeys,
+    recovery_codes,
+    runs,
+    sessions,
+    trial_returns,
+    trials,
+    users,
+)
+
+_KEPT = ("audit_log", "audit_seals")
+_OF_A_PERSON = (authenticators, recovery_codes, passkeys, sessions, challenges, members, exports, audit_people)
+
+
+def erase_person(tx: Tx, user: str, email: str, organizations_left: Iterable[str], now_us: int) -> None:
+    """Empty everything that names a person; the id stays, as what the audit log and the books refer to.
+
+    organizations_left: where the person was a member; what these exported holds the person too, and goes.
+    """
+    for table in _OF_A_PERSON:
+        tx.execute(table.delete().where(table.c.user == user))
+    tx.execute(
+        exports.delete().where(exports.c.organization.in_(list(organizations_left)), exports.c.kind == "organization")
+    )
+    tx.execute(invitations.delete().where(invitations.c.email == email))
+    tx.execute(idempotency.delete().where(idempotency.c.organization == user))
+    trace = {"last_used_address": None, "last_used_agent": None}
+    tx.execute(api_keys.update().where(api_keys.c.created_by == user).values(trace))
+    emptied = {"email": None, "name": "", "password_hash": None, "erased_at": now_us}
+    tx.execute(users.update().where(users.c.id == user).values(emptied))
+
+
+def tables_of_organizations() -> list[sa.Table]:
+    """Return every table whose rows belong to an organization, by column `organization` or `owner`, but the audit log
+    and its seals."""
+    return [table for table in metadata.sorted_tables if table.name not in _KEPT and _belongs(table) is not None]
+
+
+def column_of(table: sa.Table) -> sa.Column[str]:
+    """Return the column that says whose a row is, of one of `tables_of_organizations`."""
+    column = _belongs(table)
+    assert column is not None
+    return column
+
+
+def trades(tx: Tx, organization: str, since_us: int) -> bool:
+    """Return whether a run of the organization moved since then."""
+    query = sa.select(runs.c.id).join(feed_sessions, feed_sessions.c.id == runs.c.feed_session)
+    query = query.where(
+        runs.c.organization == organization, runs.c.status == "running", feed_sessions.c.updated_at > since_us
+    )
+    return tx.execute(query.limit(1)).first() is not None
+
+
+def erase_organization(tx: Tx, organization: str) -> int:
+    """Delete an organization and every row it has; return how many rows. Its audit log stays."""
+    keys = sa.select(api_keys.c.id).where(api_keys.c.organization == organization)
+    deleted = tx.execute(nonces.delete().where(nonces.c.key.in_(keys))).rowcount
+    mine = sa.select(trials.c.returns_hash).where(trials.c.organization == organization)
+    deleted += tx.execute(
+        trial_returns.delete().where(trial_returns.c.hash.in_(mine), ~_needed_elsewhere(organization))
+    ).rowcount
+    for table in tables_of_organizations():
+        deleted += tx.execute(table.delete().where(column_of(table) == organization)).rowcount
+    heads = outbox_heads.c.scope.startswith(f"{organization}/", autoescape=True)
+    deleted += tx.execute(outbox_heads.delete().where(heads)).rowcount
+    return deleted + tx.execute(organizations.delete().where(organizations.c.id == organization)).rowcount
+
+
+def _needed_elsewhere(organization: str) -> sa.ColumnElement[bool]:
+    return sa.exists().where(
+        trials.c.organization != organization,
+        sa.or_(trials.c.returns_hash == trial_returns.c.hash, trials.c.same_as == trial_returns.c.hash),
+    )
+
+
+def _belongs(table: sa.Table) -> sa.Column[str] | None:
+    return next((table.c[name] for name in ("organization", "owner") if name in table.c), None)

@@ -6,11 +6,17 @@ from tradewright.api.operations import Operation
 from tradewright.api.routes import limits
 from tradewright.api.routes.api_keys import OPERATIONS as API_KEYS
 from tradewright.api.routes.audit import OPERATIONS as AUDIT
+from tradewright.api.routes.auth import OPERATIONS as AUTH
 from tradewright.api.routes.backtests import OPERATIONS as BACKTESTS
+from tradewright.api.routes.exports import OPERATIONS as EXPORTS
+from tradewright.api.routes.factors import OPERATIONS as FACTORS
 from tradewright.api.routes.market import OPERATIONS as MARKET
+from tradewright.api.routes.me import OPERATIONS as ME
 from tradewright.api.routes.models import OPERATIONS as MODELS
+from tradewright.api.routes.organizations import OPERATIONS as ORGANIZATIONS
 from tradewright.api.routes.portfolios import OPERATIONS as PORTFOLIOS
 from tradewright.api.routes.research import OPERATIONS as RESEARCH
+from tradewright.api.routes.sessions import OPERATIONS as SESSIONS
 from tradewright.api.routes.signals import OPERATIONS as SIGNALS
 from tradewright.api.routes.system import OPERATIONS as SYSTEM
 
@@ -18,4 +24,5 @@ from tradewright.api.routes.system import OPERATIONS as SYSTEM
 def all_operations() -> list[Operation]:
     """Return every operation of the API, in the order of the reference."""
     found = [*SYSTEM, *MARKET, *SIGNALS, *MODELS, *RESEARCH, *BACKTESTS, *PORTFOLIOS, *API_KEYS, *AUDIT]
+    found += [*AUTH, *SESSIONS, *FACTORS, *ME, *ORGANIZATIONS, *EXPORTS]
     return [*found, *limits.operations(found)]

@@ -99,10 +99,14 @@ def application() -> Any:
     atexit.register(os._exit, 0)  # threads of Granian and Polars abort in an interpreter that is being taken apart
     from tradewright.api.app import build
     from tradewright.app.up import build_services
+    from tradewright.app.upkeep import Upkeep
 
     settings = settings_module.load()
     database = house.open_database(settings)
-    served = build(build_services(database, WallClock(), settings, _Ready(), None))
+    clock = WallClock()
+    services = build_services(database, clock, settings, _Ready(), None)
+    Upkeep(database, clock, services.authenticator).start()
+    served = build(services)
     gc.collect()
     gc.freeze()  # what stays for ever is not looked at again: a full collection then takes less than a millisecond
     gc.set_threshold(_COLLECT_AFTER, 20, 50)  # a page of answers is some hundred objects, and holds no cycles

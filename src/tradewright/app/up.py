@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tradewright.accounts.authentication import Authenticator
+from tradewright.accounts.limits import Limiter, MemoryLimiter
 from tradewright.accounts.sessions import Sessions
+from tradewright.accounts.shared_limits import SharedLimiter
 from tradewright.api import rules
 from tradewright.api.documents import documents
 from tradewright.api.market_data import MarketData
@@ -19,6 +21,7 @@ from tradewright.api.services import Readiness, Services
 from tradewright.app import house, paper, preparation
 from tradewright.app.child import COMMAND
 from tradewright.app.console import Console
+from tradewright.app.upkeep import Upkeep
 from tradewright.app.work import build_worker
 from tradewright.clock import WallClock
 from tradewright.errors import Cancelled, SettingsInvalid, StorageFailed, TradewrightError
@@ -26,6 +29,7 @@ from tradewright.jobs.compute import run_child
 from tradewright.jobs.worker import Worker
 from tradewright.settings import Settings
 from tradewright.storage import accounts, outbox
+from tradewright.storage.cache import Cache
 from tradewright.storage.database import Database
 
 if TYPE_CHECKING:
@@ -89,6 +93,8 @@ def up(settings: Settings, restart_feed: bool, console: Console) -> None:
 
         signal.signal(signal.SIGINT, leave)
         signal.signal(signal.SIGTERM, leave)
+        upkeep = Upkeep(database, clock, services.authenticator)
+        upkeep.start()
         for thread in (hands, engine, numberer):
             thread.start()
         greeter = threading.Thread(target=_greet, args=(this, listener.getsockname()[1], fresh), name="greeter")
@@ -99,6 +105,7 @@ def up(settings: Settings, restart_feed: bool, console: Console) -> None:
             leave()
             for thread in (greeter, engine, hands, numberer):
                 thread.join()
+            upkeep.stop()
         console.say("stopped")
         if progress.now().phase == "failed":
             raise TradewrightError(progress.now().error)
@@ -120,7 +127,12 @@ def build_services(
         sessions=Sessions(database, clock),
         vault=house.open_vault(settings),
         rules=rules.of_settings(settings),
+        limiter=_limiter(settings),
     )
+
+
+def _limiter(settings: Settings) -> Limiter:
+    return SharedLimiter(Cache(settings.cache_url)) if settings.cache_url else MemoryLimiter()
 
 
 def _make_folder(folder: Path) -> None:

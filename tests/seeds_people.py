@@ -17,6 +17,7 @@ from tradewright.storage import exports, factors, jobs
 from tradewright.storage import people as rows
 from tradewright.storage.audit import Actor
 from tradewright.storage.database import Tx
+from tradewright.storage.tables import feed_sessions
 from tradewright.storage.vault import Vault
 
 PASSWORD = "nobody guesses this sentence"
@@ -56,6 +57,8 @@ def seed(tx: Tx, clock: FixedClock, vault: Vault) -> dict[str, str]:
     made |= _seed_invitations(tx, now_us) | _seed_factors(tx, vault, now_us) | _seed_exports(tx, now_us)
     add_person(tx, "forgetful", now_us)
     made["reset token"] = people.begin_reset(tx, "forgetful@example.com", SYSTEM, now_us)[1]
+    quiet = {"updated_at": now_us - 3_600_000_000}  # so that the organization may be deleted: nothing trades there
+    tx.execute(feed_sessions.update().where(feed_sessions.c.organization == "org_a").values(quiet))
     for operation in ("get_organization", "list_members", "get_member", "list_invitations", "change_organization"):
         made[f"everywhere {operation}"] = "yes"  # an organization is the same in all its environments
     return made

@@ -23,6 +23,12 @@ app = typer.Typer(
 )  # fmt: skip
 keys_app = typer.Typer(help="API keys.")
 app.add_typer(keys_app, name="keys")
+users_app = typer.Typer(help="People.")
+app.add_typer(users_app, name="users")
+db_app = typer.Typer(help="The database.")
+app.add_typer(db_app, name="db")
+vault_app = typer.Typer(help="Sealed secrets.")
+app.add_typer(vault_app, name="vault")
 
 _log = logging.getLogger("tradewright.cli")
 _INTERRUPTED = 130
@@ -262,6 +268,88 @@ def keys_revoke(
     _show({"id": key, "state": "revoked"}, as_json, lambda made: f"revoked {made['id']}")
 
 
+@db_app.command("upgrade")
+def db_upgrade(folder: Folder = None, as_json: Json = False) -> None:
+    """Create or migrate every table."""
+    from tradewright.app.operator import upgrade_database
+
+    _show(upgrade_database(_settings(folder)), as_json, lambda made: f"the tables are at revision {made['revision']}")
+
+
+@db_app.command("grant")
+def db_grant(
+    role: Annotated[str, typer.Argument(help="A PostgreSQL role that exists.")],
+    folder: Folder = None,
+    as_json: Json = False,
+) -> None:
+    """Let a PostgreSQL role serve: rows of every table, of the audit log only reading and adding."""
+    from tradewright.app.operator import grant_role
+
+    _show(grant_role(_settings(folder), role), as_json, lambda made: "\n".join(made["statements"]))
+
+
+@vault_app.command("rotate")
+def vault_rotate(
+    drop_old: Annotated[bool, typer.Option("--drop-old", help="Forget the old main keys, once nothing needs them.")] = (
+        False
+    ),
+    folder: Folder = None,
+    as_json: Json = False,
+) -> None:
+    """Seal every secret under a new main key; cut off, it goes on where it was."""
+    from tradewright.app.operator import rotate_main_key
+
+    _show(rotate_main_key(_settings(folder), drop_old), as_json, _rotate_text)
+
+
+@users_app.command("invite")
+def users_invite(
+    email: Annotated[str, typer.Argument(metavar="EMAIL")],
+    role: Annotated[str, typer.Option(help="owner, admin, trader, researcher, developer or viewer.")] = "viewer",
+    folder: Folder = None,
+    as_json: Json = False,
+) -> None:
+    """Ask somebody to join the organization of this installation; the token is shown once."""
+    from tradewright.app.people_commands import invite_user
+
+    made = invite_user(_settings(folder), email, role)
+    _show(
+        made,
+        as_json,
+        lambda one: (
+            f"{one['token']}\n(shown only now; {one['email']} joins as {one['role']} by sending it as "
+            f"`invitation` to POST /v1/auth/register before {one['expires_at']})"
+        ),
+    )
+
+
+@users_app.command("list")
+def users_list(folder: Folder = None, as_json: Json = False) -> None:
+    """The people of this installation."""
+    from tradewright.app.people_commands import list_users
+
+    found = list_users(_settings(folder))
+    _show(found, as_json, lambda rows: "\n".join(f"{row['id']:31} {row['email']:32} {row['name']}" for row in rows))
+
+
+@users_app.command("reset")
+def users_reset(
+    email: Annotated[str, typer.Argument(metavar="EMAIL")], folder: Folder = None, as_json: Json = False
+) -> None:
+    """Let somebody set a new password; the token is shown once."""
+    from tradewright.app.people_commands import reset_user
+
+    made = reset_user(_settings(folder), email)
+    _show(
+        made,
+        as_json,
+        lambda one: (
+            f"{one['token']}\n(shown only now; send it with `new_password` to POST /v1/auth/reset before "
+            f"{one['expires_at']}; second factors stay)"
+        ),
+    )
+
+
 @app.command()
 def doctor(
     show_settings: Annotated[bool, typer.Option("--settings", help="Print the settings with their origin.")] = False,
@@ -351,6 +439,13 @@ def _signals_text(rows: list[dict[str, Any]]) -> str:
             f"{row['expected_return']:9.4f} {row['status']}"
         )
     return "\n".join(lines)
+
+
+def _rotate_text(made: dict[str, Any]) -> str:
+    if "dropped" in made:
+        return f"{made['dropped']} old main key(s) forgotten"
+    sealed = ", ".join(f"{count} of {table}" for table, count in made["resealed"].items())
+    return f"{'a new main key; ' if made['new_key'] else ''}sealed anew: {sealed}"
 
 
 def _keys_text(rows: list[dict[str, Any]]) -> str:

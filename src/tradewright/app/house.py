@@ -12,6 +12,7 @@ from pathlib import Path
 from tradewright import ids
 from tradewright.accounts import keys
 from tradewright.accounts.scopes import SCOPES
+from tradewright.app import main_key
 from tradewright.clock import Clock
 from tradewright.errors import FolderInUse, StorageFailed
 from tradewright.market.catalog import Catalog
@@ -19,7 +20,7 @@ from tradewright.settings import Settings
 from tradewright.storage import accounts
 from tradewright.storage.database import Database, Tx
 from tradewright.storage.migrations import upgrade
-from tradewright.storage.vault import Vault, new_main_key
+from tradewright.storage.vault import Vault
 
 VERSION = version("tradewright")
 
@@ -30,7 +31,7 @@ def open_database(settings: Settings) -> Database:
         settings.data_folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageFailed(f"cannot make the data folder {settings.data_folder}: {error.strerror}") from error
-    database = Database(settings.resolved_database_url)
+    database = Database(settings.resolved_database_url, settings.database_replica_url)
     try:
         upgrade(database)
     except BaseException:
@@ -46,18 +47,9 @@ def open_vault(settings: Settings) -> Vault:
     """
     if settings.main_keys:
         return Vault([text.strip() for text in settings.main_keys.split(",") if text.strip()])
-    path = settings.data_folder / "main.key"
-    try:
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return Vault(path.read_text(encoding="ascii").split())
-    except OSError as error:
-        raise StorageFailed(f"cannot make the main key {path}: {error.strerror}") from error
-    with os.fdopen(file, "w", encoding="ascii") as out:
-        out.write(new_main_key() + "\n")
-        out.flush()
-        os.fsync(out.fileno())
-    return Vault(path.read_text(encoding="ascii").split())
+    path = main_key.path_in(settings.data_folder)
+    main_key.ensure(path)
+    return Vault(main_key.read(path), lambda: main_key.read(path))
 
 
 def open_catalog(settings: Settings, database: Database) -> Catalog:

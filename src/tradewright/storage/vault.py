@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -25,25 +25,38 @@ def new_main_key() -> str:
 
 
 class Vault:
-    """Seals with the first main key, opens with any. Raises SettingsInvalid for keys that are none."""
+    """Seals with the first main key, opens with any. Raises SettingsInvalid for keys that are none.
 
-    def __init__(self, main_keys: Sequence[str]) -> None:
+    read_again: where the main keys stand when they may be replaced while this process runs. They are read before each
+    seal, and when a secret was sealed with one that is not known yet.
+    """
+
+    def __init__(self, main_keys: Sequence[str], read_again: Callable[[], Sequence[str]] | None = None) -> None:
+        self._ciphers: dict[bytes, AESGCM] = {}
+        self._read_again = read_again
+        self._first = self._take(main_keys)
+
+    def _take(self, main_keys: Sequence[str]) -> bytes:
         if not main_keys:
             raise SettingsInvalid("there is no main key; main_keys needs at least one, the base64 of 32 random bytes")
-        self._ciphers: dict[bytes, AESGCM] = {}
-        for text in main_keys:
-            raw = _raw(text)
-            self._ciphers[hashlib.sha256(b"tradewright main key\0" + raw).digest()[:4]] = AESGCM(raw)
-        self._first = next(iter(self._ciphers))
+        found = {_name(raw): AESGCM(raw) for raw in map(_raw, main_keys)}
+        self._ciphers = {**self._ciphers, **found}  # one that was dropped still opens what this process holds
+        self._first = next(iter(found))
+        return self._first
 
     def seal(self, secret: bytes, place: str) -> bytes:
         """Return the secret, sealed for this place."""
-        nonce = os.urandom(12)
-        return _FORMAT + self._first + nonce + self._ciphers[self._first].encrypt(nonce, secret, place.encode())
+        if self._read_again is not None:
+            self._take(self._read_again())
+        first, nonce = self._first, os.urandom(12)
+        return _FORMAT + first + nonce + self._ciphers[first].encrypt(nonce, secret, place.encode())
 
     def open(self, sealed: bytes, place: str) -> bytes:
         """Return the secret. Raises StorageFailed when no main key of ours sealed it, or it belongs elsewhere."""
-        cipher = self._ciphers.get(sealed[1:5]) if sealed[:1] == _FORMAT else None
+        known = sealed[:1] == _FORMAT
+        if known and sealed[1:5] not in self._ciphers and self._read_again is not None:
+            self._take(self._read_again())
+        cipher = self._ciphers.get(sealed[1:5]) if known else None
         if cipher is None:
             raise StorageFailed(
                 f"the secret of {place} was sealed with a main key that is not in main_keys; add the old key after the "
@@ -59,6 +72,10 @@ class Vault:
     def is_current(self, sealed: bytes) -> bool:
         """Return whether it is sealed with the first main key."""
         return sealed[:5] == _FORMAT + self._first
+
+
+def _name(raw: bytes) -> bytes:
+    return hashlib.sha256(b"tradewright main key\0" + raw).digest()[:4]
 
 
 def _raw(text: str) -> bytes:

@@ -29,7 +29,7 @@ from tradewright.ids import SYSTEM
 from tradewright.market.catalog import Catalog
 from tradewright.market.ingest import ingest_frame
 from tradewright.market.instruments import Instrument, Interval
-from tradewright.storage import accounts, backtests, jobs, models, outbox, signals, trading
+from tradewright.storage import accounts, backtests, jobs, ledgers, models, outbox, signals, trading
 from tradewright.storage.database import Database, Tx
 from tradewright.storage.vault import Vault, new_main_key
 from tradewright.trading import ledger
@@ -157,7 +157,7 @@ def _seed_trading(tx: Tx, now: int) -> dict[str, str]:
             "status": "running", "updated_at": now,
         },
     )  # fmt: skip
-    trading.add_postings(tx, ledger_rows(who, ledger.deposit("USD", Decimal(1000)), "opening", START, now))
+    ledgers.add_postings(tx, ledger_rows(who, ledger.deposit("USD", Decimal(1000)), "opening", START, now))
     order = {
         **tenant, "id": "ord_1", "portfolio": "prt_1", "run": "run_1", "client_order_id": "co_1",
         "instrument": "crypto:AAA-USD", "side": "buy", "type": "market", "units": Decimal("1.5"),
@@ -173,7 +173,7 @@ def _seed_trading(tx: Tx, now: int) -> dict[str, str]:
         },
     )  # fmt: skip
     position, postings = ledger.apply_fill(ledger.Position("crypto:AAA-USD"), _fill(), "USD")
-    trading.add_postings(tx, ledger_rows(who, postings, "fil_1", START + DAY_US, now))
+    ledgers.add_postings(tx, ledger_rows(who, postings, "fil_1", START + DAY_US, now))
     trading.put_position(
         tx,
         {

@@ -19,7 +19,7 @@ from tradewright.market.instruments import Instrument, Interval
 from tradewright.market.panel import Panel
 from tradewright.simulation.bars import simulate
 from tradewright.simulation.costs import Costs
-from tradewright.storage import trading
+from tradewright.storage import ledgers, trading
 from tradewright.storage.database import Database
 from tradewright.storage.tables import fills, orders, outbox, postings
 from tradewright.strategies.contract import KernelStrategy
@@ -71,7 +71,7 @@ def open_run(database: Database, panel: Panel, cash: Decimal) -> None:
         trading.add_feed_session(tx, session)
         trading.add_portfolio(tx, portfolio)
         trading.add_run(tx, run)
-        trading.add_postings(tx, ledger_rows(WHO, ledger.deposit("USD", cash), "opening", 0, 1))
+        ledgers.add_postings(tx, ledger_rows(WHO, ledger.deposit("USD", cash), "opening", 0, 1))
 
     database.write(write)
 

@@ -72,7 +72,9 @@ def _cached(call: Call, answer: Raw) -> Raw:
 
 
 def _names(header: str, etag: str) -> bool:
-    return header.strip() == "*" or any(part.strip().removeprefix("W/") == etag for part in header.split(","))
+    return header.strip() == "*" or any(
+        part.strip().removeprefix("W/") == etag.removeprefix("W/") for part in header.split(",")
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ class Glances:
         seen = self._seen.get(key)
         if seen is not None and seen[0] == commits and now - seen[1] <= FRESH_S:
             return cast(R, seen[2])
-        answer = await self._database.read_short_async(function, *args, **kwargs)
+        answer = await self._database.read_replica_async(function, *args, **kwargs)
         self._seen[key] = (commits, now, answer)
         self._seen.move_to_end(key)
         while len(self._seen) > _KEPT:

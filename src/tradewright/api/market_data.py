@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import math
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -64,12 +64,44 @@ class MarketData:
         self._loading: dict[tuple[SeriesKey, tuple[Any, ...]], asyncio.Task[_Held]] = {}
 
     async def series_of(
-        self, owner: str, instruments: Sequence[str], interval: str, source: str | None
+        self,
+        owner: str,
+        instruments: Sequence[str],
+        interval: str,
+        source: str | None,
+        preferred: Mapping[str, str] | None = None,
     ) -> list[SeriesKey]:
         """Return the series for these instruments, in that order.
 
-        Raises NotFound where there is none, InvalidInput where several sources have it and none was named.
+        preferred: the source of an instrument, where several have it and none was named. Raises NotFound where there is
+        none, InvalidInput where there are several and none is preferred.
         """
+        found = await self._candidates(owner, instruments, interval, source)
+        missing = [instrument for instrument in instruments if instrument not in found]
+        if missing:
+            at = f" from {source}" if source else ""
+            named = ", ".join(missing[:20]) + (f" and {len(missing) - 20} more" if len(missing) > 20 else "")
+            raise NotFound(f"there are no {interval} bars of {named}{at}; GET /v1/verdicts lists what there is")
+        result = []
+        for instrument in instruments:
+            key = _one_of(found[instrument], owner, (preferred or {}).get(instrument))
+            if key is None:
+                names = ", ".join(sorted({each.source for each in found[instrument]}))
+                raise InvalidInput(f"{instrument} has {interval} bars from {names}; name one with source=")
+            result.append(key)
+        return result
+
+    async def series_known(
+        self, owner: str, instruments: Sequence[str], interval: str, preferred: Mapping[str, str]
+    ) -> list[SeriesKey]:
+        """Return what `series_of` returns, without the instruments for which it would raise."""
+        found = await self._candidates(owner, instruments, interval, None)
+        keys = (_one_of(found.get(name, []), owner, preferred.get(name)) for name in instruments)
+        return [key for key in keys if key is not None]
+
+    async def _candidates(
+        self, owner: str, instruments: Sequence[str], interval: str, source: str | None
+    ) -> dict[str, list[SeriesKey]]:
         rows = await self._glances.read(
             series.list_series, Owner(owner), instruments=tuple(instruments), interval=interval, source=source
         )
@@ -77,19 +109,7 @@ class MarketData:
         for row in rows:
             key = SeriesKey(row["owner"], row["source"], row["instrument"], row["interval"])
             found.setdefault(row["instrument"], []).append(key)
-        result = []
-        for instrument in instruments:
-            keys = found.get(instrument, [])
-            if not keys:
-                at = f" from {source}" if source else ""
-                raise NotFound(
-                    f"there are no {interval} bars of {instrument}{at}; GET /v1/verdicts lists what there is"
-                )
-            sources = sorted({key.source for key in keys})
-            if len(sources) > 1:
-                raise InvalidInput(f"{instrument} has {interval} bars from {', '.join(sources)}; name one with source=")
-            result.append(next((key for key in keys if key.owner == owner), keys[0]))
-        return result
+        return found
 
     async def page(
         self,
@@ -116,9 +136,13 @@ class MarketData:
             rows.sort(key=lambda row: (row.time, row.key.instrument))
         return rows[:limit]
 
-    async def last_closes(self, keys: Sequence[SeriesKey], until_us: int | None) -> list[float | None]:
-        """Return the last close of each at or before `until_us` (None: the last one), None where there is none."""
+    async def last_closes(self, keys: Sequence[SeriesKey], until_us: int | None) -> list[tuple[int, float] | None]:
+        """Return time and value of the last close of each at or before `until_us` (None: the last one), or None."""
         return [_last_close(held, until_us) for held in await self._all_series(keys, None)]
+
+    async def versions(self, keys: Sequence[SeriesKey]) -> tuple[Any, ...]:
+        """Return a value that changes when bars of one of these series were added."""
+        return tuple(await self._glances.read(_versions, tuple(keys)))
 
     async def _all_series(self, keys: Sequence[SeriesKey], as_of_us: int | None) -> list[_Held]:
         if as_of_us is not None:
@@ -149,14 +173,21 @@ class MarketData:
         return _Held(version, frame["time"].to_numpy(), columns)
 
 
+def _one_of(keys: Sequence[SeriesKey], owner: str, preferred: str | None) -> SeriesKey | None:
+    sources = {key.source for key in keys}
+    if len(sources) > 1:
+        keys = [key for key in keys if key.source == preferred]
+    return next((key for key in keys if key.owner == owner), keys[0]) if keys else None
+
+
 def _versions(tx: Tx, keys: Sequence[SeriesKey]) -> list[tuple[Any, ...]]:
     return [series.version(tx, Owner(key.owner), key.source, key.instrument, key.interval) for key in keys]
 
 
-def _last_close(held: _Held, until_us: int | None) -> float | None:
+def _last_close(held: _Held, until_us: int | None) -> tuple[int, float] | None:
     last = len(held.times) if until_us is None else int(np.searchsorted(held.times, until_us, "right"))
     closes = held.columns["close"]
     for row in range(last - 1, -1, -1):
         if math.isfinite(closes[row]):
-            return float(closes[row])
+            return int(held.times[row]), float(closes[row])
     return None

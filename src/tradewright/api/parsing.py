@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from functools import cache
 from typing import Any, TypeVar, get_type_hints
 from urllib.parse import parse_qsl
@@ -13,7 +14,8 @@ from tradewright.api.problems import FieldError, Refused
 
 S = TypeVar("S", bound=msgspec.Struct)
 
-_SIMPLE = {"Expected": "expected", "got": "got"}
+MAX_DEPTH = 32
+_TOO_DEEP = f"the body is nested deeper than {MAX_DEPTH} levels"
 
 
 def parse_query(raw: bytes, struct: type[S]) -> S:
@@ -42,14 +44,51 @@ def parse_body(raw: bytes, media_type: str, struct: type[S]) -> S:
         raise Refused("unsupported_media_type", f"the body must be application/json; {given}")
     try:
         value = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise Refused("invalid_input", _TOO_DEEP) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Refused("malformed_json", f"the body is not valid JSON: {error}") from None
     if not isinstance(value, dict):
         raise Refused("invalid_input", f"the body must be a JSON object, got {_kind(value)}")
+    _refuse_what_misleads(raw, value)
     fields, _ = _shape(struct)
     faults = [FieldError(f"/{_escaped(n)}", _unknown(n, list(fields), "field")) for n in value if n not in fields]
     known = {name: item for name, item in value.items() if name in fields}
     return _struct(struct, fields, known, faults, lambda name: f"/{_escaped(name)}", from_text=False)
+
+
+def _refuse_what_misleads(raw: bytes, value: dict[str, Any]) -> None:
+    level: list[Any] = [value]
+    for _ in range(MAX_DEPTH):
+        inner = (part.values() if isinstance(part, dict) else part for part in level)
+        level = [each for part in inner for each in part if isinstance(each, dict | list)]
+        if not level:
+            break
+    else:
+        raise Refused("invalid_input", _TOO_DEEP)
+    if b"\\u0000" in raw and _holds_null(value):
+        raise Refused("invalid_input", "a text in the body holds the character U+0000, which cannot be kept")
+    json.loads(raw, object_pairs_hook=_refuse_repeated)
+
+
+def _holds_null(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(_holds_null(part) for pair in value.items() for part in pair)
+    if isinstance(value, list):
+        return any(_holds_null(part) for part in value)
+    return isinstance(value, str) and "\0" in value
+
+
+def _refuse_repeated(pairs: list[tuple[str, Any]]) -> None:
+    names = [name for name, _ in pairs]
+    if len(set(names)) < len(names):
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        faults = [
+            FieldError(f"/{_escaped(name)}", "given more than once in one object; give it once") for name in repeated
+        ]
+        raise Refused(
+            "invalid_input", f"one object of the body names {', '.join(repeated)[:200]} more than once", faults
+        )
 
 
 @cache
@@ -90,6 +129,8 @@ def _struct(
 def _convert(value: Any, kind: Any, from_text: bool) -> Any:
     if from_text and isinstance(value, str) and value.strip() != value:
         raise msgspec.ValidationError("Must not begin or end with a space")
+    if from_text and isinstance(value, str) and not value.isprintable():
+        raise msgspec.ValidationError("Must hold printable characters only")
     return msgspec.convert(value, kind, strict=not from_text)
 
 

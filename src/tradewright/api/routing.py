@@ -1,15 +1,20 @@
 """From a path to the operations declared on it. Pure.
 
-A path matches when its segments do, one for one; `{name}` takes any one segment that is not empty, and a written-out
+A path matches when its segments do, one for one; `{name}` takes any one segment that could be an id, and a written-out
 segment goes before it. Each place has one spelling: a slash at the end makes another path.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tradewright.api.operations import Operation
+
+ID_PATTERN = r"[A-Za-z0-9_.:@+~-]{1,64}"
+"""What can stand for a parameter of a path; anything else is no id of ours, and nothing is looked up for it."""
+_ID = re.compile(ID_PATTERN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,8 @@ class Router:
             return place, {}
         parts = path.split("/")
         for shape in self._shapes.get(len(parts), ()):
-            if all(part if wanted is None else part == wanted for wanted, part in zip(shape, parts, strict=True)):
+            pairs = zip(shape, parts, strict=True)
+            if all(_ID.fullmatch(part) if wanted is None else part == wanted for wanted, part in pairs):
                 place = self._patterns[shape]
                 return place, {name: parts[position] for position, name in place.parameters}
         return None

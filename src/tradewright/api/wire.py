@@ -12,13 +12,17 @@ import msgspec
 from tradewright.api.operations import Call
 from tradewright.api.problems import Refused
 from tradewright.clock import format_us, to_us
-from tradewright.storage import trading
+from tradewright.ids import Owner
+from tradewright.storage import series, trading
 from tradewright.storage.types import plain
 
 R = TypeVar("R")
 Amount = Annotated[str, msgspec.Meta(pattern=r"^-?[0-9]{1,20}(\.[0-9]{1,18})?$", examples=["1000000"])]
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 InstrumentId = Annotated[str, msgspec.Meta(min_length=3, max_length=48, examples=["equity:AAPL"])]
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=r"^\S(.*\S)?$", examples=["growth"])]
+Rfc3339 = Annotated[str, msgspec.Meta(examples=["2024-03-28T20:00:00Z"], extra_json_schema={"format": "date-time"})]
 IntervalName = Literal["1m", "5m", "15m", "1h", "1d"]
 
 
@@ -26,9 +30,9 @@ class Feed(msgspec.Struct, frozen=True):
     """Where the rows of this environment come from. age_s: seconds since the last one; null before the first."""
 
     mode: Literal["live", "replay"]
-    status: str
-    time: str | None
-    age_s: float | None
+    status: Annotated[str, msgspec.Meta(examples=["running"])]
+    time: Rfc3339 | None
+    age_s: Annotated[float, msgspec.Meta(ge=0, examples=[3.2])] | None
 
 
 async def session_of(call: Call) -> Mapping[str, Any] | None:
@@ -57,6 +61,16 @@ async def market_time_of(call: Call) -> int | None:
     if row is None or row["mode"] != "replay":
         return None
     return int(row["market_time"] if row["market_time"] is not None else row["start_time"])
+
+
+async def sources_of_feed(call: Call) -> Mapping[str, str]:
+    """Return the source of each instrument that the feed of the caller's environment shows."""
+    row = await session_of(call)
+    if row is None:
+        return {}
+    owner = Owner(call.principal.organization)
+    found = await call.services.glances.read(series.get_data_set, owner, row["data_set"])
+    return {} if found is None else {member["instrument"]: member["source"] for member in found["series"]}
 
 
 def moment(us: int | None) -> str | None:

@@ -16,13 +16,13 @@ from tradewright.learning.schedule import ModelSchedule
 from tradewright.market.instruments import Instrument
 from tradewright.market.panel import Panel
 from tradewright.signals.issue import Issuer
-from tradewright.storage import trading
+from tradewright.storage import broker_accounts, trading
 from tradewright.storage.database import Database, Tx
 from tradewright.strategies.model import ModelStrategy
-from tradewright.trading import ledger
 from tradewright.trading.engine import Engine
 from tradewright.trading.feed import ReplayFeed
-from tradewright.trading.rows import RunIdentity, ledger_rows
+from tradewright.trading.opening import Opening, open_portfolio
+from tradewright.trading.rows import RunIdentity
 
 CASH = Decimal(1_000_000)
 
@@ -73,7 +73,7 @@ def open_run(
 def _open(tx: Tx, now_us: int, organization: str, environment: str, made: dict[str, Any], panel: Panel) -> PaperRun:
     tenant = {"organization": organization, "environment": environment, "created_at": now_us}
     start = made["start_row"]
-    account, portfolio_id, session_id = ids.new("bra"), ids.new("prt"), ids.new("fds")
+    account, session_id = ids.new("bra"), ids.new("fds")
     currency = panel.currency[0]
     session = {
         **tenant,
@@ -90,19 +90,14 @@ def _open(tx: Tx, now_us: int, organization: str, environment: str, made: dict[s
         "status": "running",
         "updated_at": now_us,
     }
-    portfolio = {
-        **tenant,
-        "id": portfolio_id,
-        "broker_account": account,
-        "name": f"paper {made['data_set']}",
-        "currency": currency,
-        "initial_cash": CASH,
-    }
+    broker_accounts.add(tx, {**tenant, "id": account, "broker": "paper", "name": "paper", "credentials": None})
+    opening = Opening(account, f"paper {made['data_set']}", currency, CASH, session["start_time"])
+    portfolio = open_portfolio(tx, organization, environment, opening, now_us)
     run = {
         **tenant,
         "id": ids.new("run"),
         "feed_session": session_id,
-        "portfolio": portfolio_id,
+        "portfolio": portfolio["id"],
         "strategy": "model",
         "params": {},
         "schedule": made["schedule"],
@@ -111,13 +106,8 @@ def _open(tx: Tx, now_us: int, organization: str, environment: str, made: dict[s
         "lineage": {"data_version": made["data_version"], "evidence": made["evidence"]},
         "stopped_at": None,
     }
-    trading.add_broker_account(tx, {**tenant, "id": account, "broker": "paper", "name": "paper", "credentials": None})
-    trading.add_portfolio(tx, portfolio)
     trading.add_feed_session(tx, session)
     trading.add_run(tx, run)
-    who = RunIdentity(organization, environment, run["id"], portfolio_id, session_id, currency)
-    opening = ledger_rows(who, ledger.deposit(currency, CASH), "opening deposit", session["start_time"], now_us)
-    trading.add_postings(tx, opening)
     return PaperRun(session, run, portfolio)
 
 

@@ -7,11 +7,13 @@ from typing import Any
 import msgspec
 
 from tradewright.errors import Conflict, InvalidInput, NotFound
-from tradewright.evaluation.evidence import Evidence
 from tradewright.research.events import ModelPromoted
 from tradewright.storage import models as store
 from tradewright.storage import outbox
 from tradewright.storage.database import Tx
+
+SUPPORTED = "supported"
+"""`Evidence.SUPPORTED`, written out: the process that serves promotions does not load statistics."""
 
 
 def promote(tx: Tx, organization: str, environment: str, schedule: str, *, now_us: int, by: str = "evidence") -> None:
@@ -20,7 +22,7 @@ def promote(tx: Tx, organization: str, environment: str, schedule: str, *, now_u
     by: who asked. Raises Conflict for any other evidence, saying what it is, or when it is promoted already; NotFound.
     """
     row = _row(tx, organization, environment, schedule)
-    if row["evidence"] != Evidence.SUPPORTED.value:
+    if row["evidence"] != SUPPORTED:
         raise Conflict(
             f"the evidence for {schedule} is {row['evidence']!r} and promotion needs 'supported'; its signals stay "
             "candidates until a study supports it, or a person overrides this on the record",

@@ -11,11 +11,13 @@ import concurrent.futures
 import sqlite3
 import threading
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import sqlalchemy as sa
 
 from tradewright.errors import SettingsInvalid, StorageFailed
+from tradewright.storage.replica import POSITION, Replica, Unusable
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -27,6 +29,7 @@ IntegrityError = sa.exc.IntegrityError
 """A unique index refused a row that is there already."""
 
 _READERS = 3
+_REPLICA_S = 5.0  # for a replica to take a connection, or to answer; then the primary is asked
 
 
 class _Backend(Protocol):
@@ -34,20 +37,27 @@ class _Backend(Protocol):
 
     def run_short(self, work: Callable[[Tx], R]) -> R | concurrent.futures.Future[R]: ...
 
+    def run_old(self, work: Callable[[Tx], R], commits: int) -> R | concurrent.futures.Future[R]: ...
+
     def close(self) -> None: ...
 
 
 class Database:
     """The door. `write` and `read` block; `write_async` and `read_async` are for an event loop."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, replica_url: str = "") -> None:
+        """replica_url: of a PostgreSQL replica that may answer `read_replica_async`."""
         self.url = url
         self.commits = 0  # grows with every transaction that was written through this object
         scheme = _scheme(url)
+        if replica_url and (scheme, _scheme(replica_url)) != ("postgresql", "postgresql"):
+            raise SettingsInvalid(
+                "database_replica_url needs a PostgreSQL database_url beside it, and must begin with postgresql://"
+            )
         if scheme == "sqlite":
             self._backend: _Backend = _Sqlite(url)
         elif scheme == "postgresql":
-            self._backend = _Postgres(url)
+            self._backend = _Postgres(url, replica_url)
         else:
             raise SettingsInvalid(
                 f"database_url must begin with sqlite:/// or postgresql://, got {scheme or 'nothing'!r}", scheme=scheme
@@ -81,13 +91,17 @@ class Database:
 
         SQLite answers in this thread, the event loop's: handing such a read to another one takes longer than the read.
         """
-        try:
-            answer = self._backend.run_short(lambda tx: function(tx, *args, **kwargs))
-        except sa.exc.DatabaseError as error:
-            if not _is_the_machines(error):
-                raise
-            raise _storage_failed(error) from error
-        return await _awaited(answer) if isinstance(answer, concurrent.futures.Future) else answer
+        return await _begun(lambda: self._backend.run_short(lambda tx: function(tx, *args, **kwargs)))
+
+    async def read_replica_async(
+        self, function: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """As `read_short_async`, for what may be a second old: a replica answers it where there is one.
+
+        It is never older than the last commit of this process: a replica that is behind that, or away, is not asked.
+        """
+        commits = self.commits
+        return await _begun(lambda: self._backend.run_old(lambda tx: function(tx, *args, **kwargs), commits))
 
     def close(self) -> None:
         """Wait for running transactions and close every connection."""
@@ -126,6 +140,16 @@ async def _awaited(future: concurrent.futures.Future[R]) -> R:
         if not _is_the_machines(error):
             raise
         raise _storage_failed(error) from error
+
+
+async def _begun(begin: Callable[[], R | concurrent.futures.Future[R]]) -> R:
+    try:
+        answer = begin()
+    except sa.exc.DatabaseError as error:
+        if not _is_the_machines(error):
+            raise
+        raise _storage_failed(error) from error
+    return await _awaited(answer) if isinstance(answer, concurrent.futures.Future) else answer
 
 
 def _is_the_machines(error: sa.exc.DatabaseError) -> bool:
@@ -191,6 +215,9 @@ class _Sqlite:
             if driver.in_transaction:
                 driver.execute("ROLLBACK")
 
+    def run_old(self, work: Callable[[Tx], R], commits: int) -> R:
+        return self.run_short(work)
+
     def close(self) -> None:
         self._writer.shutdown()
         self._readers.shutdown()
@@ -221,7 +248,7 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _asyncpg_url(url: str) -> sa.URL:
+def _asyncpg_url(url: str, setting: str = "database_url") -> sa.URL:
     # the driver calls `sslmode` ssl, and knows few other words of libpq
     given = sa.make_url(url)
     query = dict(given.query)
@@ -229,12 +256,12 @@ def _asyncpg_url(url: str) -> sa.URL:
         query["ssl"] = query.pop("sslmode")
     for name in query:
         if name != "ssl":
-            raise SettingsInvalid(f"database_url has the option {name!r}; the only one known is sslmode")
+            raise SettingsInvalid(f"{setting} has the option {name!r}; the only one known is sslmode")
     return given.set(drivername="postgresql+asyncpg", query=query)
 
 
 class _Postgres:
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, replica_url: str) -> None:
         from sqlalchemy.ext.asyncio import create_async_engine  # not paid for by the embedded database
 
         async_url = _asyncpg_url(url)
@@ -243,12 +270,34 @@ class _Postgres:
         self._thread.start()
         self._where = f"{async_url.host}:{async_url.port or 5432}/{async_url.database}"
         self._engine = create_async_engine(async_url, pool_size=8, max_overflow=8, pool_pre_ping=False)
+        self._replica: Replica | None = None
+        if replica_url:
+            engine = create_async_engine(
+                _asyncpg_url(replica_url, "database_replica_url"),
+                pool_size=8,
+                max_overflow=8,
+                pool_timeout=_REPLICA_S,
+                connect_args={"timeout": _REPLICA_S, "command_timeout": _REPLICA_S},
+            )
+            self._replica = Replica(engine, self._position)
 
     def submit(self, work: Callable[[Tx], R], write: bool) -> concurrent.futures.Future[R]:
         return asyncio.run_coroutine_threadsafe(self._run(work, write), self._loop)
 
     def run_short(self, work: Callable[[Tx], R]) -> concurrent.futures.Future[R]:
         return self.submit(work, False)
+
+    def run_old(self, work: Callable[[Tx], R], commits: int) -> concurrent.futures.Future[R]:
+        return asyncio.run_coroutine_threadsafe(self._run_old(work, commits), self._loop)
+
+    async def _run_old(self, work: Callable[[Tx], R], commits: int) -> R:
+        if self._replica is not None:
+            with suppress(Unusable):
+                return await self._replica.run(work, commits)
+        return await self._run(work, False)
+
+    async def _position(self) -> int:
+        return int(await self._run(lambda tx: tx.exec_driver_sql(POSITION).scalar_one(), False))
 
     async def _run(self, work: Callable[[Tx], R], write: bool) -> R:
         connection = await self._connected()
@@ -275,6 +324,8 @@ class _Postgres:
 
     def close(self) -> None:
         async def stop() -> None:
+            if self._replica is not None:
+                await self._replica.close()
             await self._engine.dispose()
 
         self._wait(stop())

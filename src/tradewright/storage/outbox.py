@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from heapq import merge
+from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
@@ -102,3 +105,73 @@ def list_events(tx: Tx, organization: str, environment: str, after: int = 0, lim
         .limit(limit)
     )
     return [dict(row) for row in tx.execute(query).mappings()]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which events. types: None for all. start, end: of the moment they were written, end excluded."""
+
+    types: tuple[str, ...] | None = None
+    subject: str | None = None
+    start_us: int | None = None
+    end_us: int | None = None
+
+
+def page(
+    tx: Tx,
+    organization: str,
+    environment: str,
+    wanted: Wanted,
+    limit: int,
+    descending: bool,
+    after: tuple[int | None, int | None],
+) -> list[dict[str, Any]]:
+    """Return numbered public events of this organization and environment and of all, in the order they were written.
+
+    Each of the two has numbers of its own; `after` holds the last number seen of each. Going on from the last number
+    of each gives every event once.
+    """
+    own = _numbered(tx, organization, environment, wanted, limit, descending, after[0])
+    shared = _numbered(tx, None, None, wanted, limit, descending, after[1])
+    return list(islice(merge(own, shared, key=lambda row: (row["created_at"], row["id"]), reverse=descending), limit))
+
+
+def _numbered(
+    tx: Tx,
+    organization: str | None,
+    environment: str | None,
+    wanted: Wanted,
+    limit: int,
+    descending: bool,
+    after: int | None,
+) -> list[dict[str, Any]]:
+    o = outbox.c
+    query = sa.select(outbox).where(*_scope(organization, environment), o.sequence.is_not(None))
+    query = query.where(o.visibility == "public")
+    if wanted.types is not None:
+        query = query.where(o.type.in_(wanted.types))
+    if wanted.subject is not None:
+        query = query.where(o.subject == wanted.subject)
+    if wanted.start_us is not None:
+        query = query.where(o.created_at >= wanted.start_us)
+    if wanted.end_us is not None:
+        query = query.where(o.created_at < wanted.end_us)
+    if after is not None:
+        query = query.where(o.sequence < after if descending else o.sequence > after)
+    query = query.order_by(o.sequence.desc() if descending else o.sequence).limit(limit)
+    return [dict(row) for row in tx.execute(query).mappings()]
+
+
+def get(tx: Tx, organization: str, environment: str, event: str) -> dict[str, Any] | None:
+    """Return one numbered public event of this organization and environment or of all, or None."""
+    o = outbox.c
+    mine = sa.or_(sa.and_(*_scope(organization, environment)), sa.and_(*_scope(None, None)))
+    query = sa.select(outbox).where(o.id == event, mine, o.sequence.is_not(None), o.visibility == "public")
+    row = tx.execute(query).mappings().first()
+    return None if row is None else dict(row)
+
+
+def _scope(organization: str | None, environment: str | None) -> tuple[sa.ColumnElement[bool], ...]:
+    if organization is None:
+        return outbox.c.organization.is_(None), outbox.c.environment.is_(None)
+    return outbox.c.organization == organization, outbox.c.environment == environment

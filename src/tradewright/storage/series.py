@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, lru_cache
+from heapq import merge
+from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
@@ -164,6 +166,23 @@ def _list_series(named: frozenset[str], count: int | None, after: bool) -> Readi
     return Reading(query.limit(sa.bindparam("rows", type_=sa.Integer)) if "rows" in named else query)
 
 
+def sources_seen(tx: Tx, owner: Owner) -> dict[str, Row]:
+    """Return for each source that `owner` sees series of: how many, the last bar's time, when it was last checked."""
+    s = series.c
+    query = (
+        sa.select(
+            s.source,
+            sa.func.count().label("series"),
+            sa.func.max(s.last_time).label("last_time"),
+            sa.func.max(s.checked_at).label("checked_at"),
+        )
+        .where(_visible(s.owner, owner))
+        .group_by(s.source)
+        .order_by(s.source)
+    )
+    return {row["source"]: row for row in _rows(tx.execute(query))}
+
+
 def save_data_set(tx: Tx, owner: Owner, name: str, members: list[Row], note: str, created_at: int) -> int:
     """Store a new version of a data set when its list or note differ from the latest; return the version in force.
 
@@ -225,6 +244,21 @@ def list_quarantine(
     if after_id is not None:
         query = query.where(q.id > after_id)
     return _rows(tx.execute(query))
+
+
+def page_quarantine(
+    tx: Tx, owner: Owner, wanted: Mapping[str, str], limit: int, descending: bool, after: str | None
+) -> list[Row]:
+    """Return rejected rows that `owner` sees by id, after the id `after`. wanted: values of columns."""
+    q = quarantine.c
+    parts = []
+    for each in {owner, SYSTEM}:
+        query = sa.select(quarantine).where(q.owner == each, *(q[name] == value for name, value in wanted.items()))
+        if after is not None:
+            query = query.where(q.id < after if descending else q.id > after)
+        query = query.order_by(q.id.desc() if descending else q.id).limit(limit)
+        parts.append(_rows(tx.execute(query)))
+    return list(islice(merge(*parts, key=lambda row: row["id"], reverse=descending), limit))
 
 
 def count_quarantine(tx: Tx, owner: Owner, source: str, instrument: str, interval: str) -> dict[str, int]:

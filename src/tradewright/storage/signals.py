@@ -7,9 +7,11 @@ from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from tradewright.storage.database import Tx
 from tradewright.storage.reading import Reading
+from tradewright.storage.tables import scoreboard as board
 from tradewright.storage.tables import signal_scores, signals
 from tradewright.storage.types import Time
 
@@ -17,19 +19,66 @@ _SIGNAL = (
     "id", "instrument", "bar_time", "horizon", "direction", "probability", "expected_return", "decision_price",
     "valid_until", "status", "feed", "feed_session", "model", "evidence", "created_at",
 )  # fmt: skip
+_GROUP = ("organization", "environment", "feed", "status", "model", "horizon")  # a row of the scoreboard
 _SCORE = ("entry_time", "entry_price", "exit_time", "exit_price", "realized_return")
 
 
 def add(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
-    """Store new signals; a repeated one is refused by the database."""
-    if rows:
-        tx.execute(signals.insert(), list(rows))
+    """Store new signals, and count them on the scoreboard; a repeated one is refused by the database."""
+    if not rows:
+        return
+    tx.execute(signals.insert(), list(rows))
+    told: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        told.setdefault(tuple(row[name] for name in _GROUP), []).append(row)
+    for group in sorted(told):  # in one order, so that two writers never wait for each other crosswise
+        times = [row["bar_time"] for row in told[group]]
+        _count(tx, group, {"issued": len(times)}, min(times), max(times))
 
 
 def add_scores(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
-    """Store scores; a signal is scored once."""
-    if rows:
-        tx.execute(signal_scores.insert(), list(rows))
+    """Store scores, and count them on the scoreboard; a signal is scored once."""
+    if not rows:
+        return
+    tx.execute(signal_scores.insert(), list(rows))
+    told: dict[tuple[Any, ...], list[tuple[float, dict[str, Any], int]]] = {}
+    scores = {row["signal"]: row for row in rows}
+    columns = [signals.c[name] for name in (*_GROUP, "id", "probability", "bar_time")]
+    for *group, key, probability, time in tx.execute(sa.select(*columns).where(signals.c.id.in_(list(scores)))):
+        told.setdefault(tuple(group), []).append((probability, scores[key], time))
+    for place in sorted(told):
+        found = told[place]
+        rose = [1.0 if score["realized_return"] > 0 else 0.0 for _, score, _ in found]
+        sums = {
+            "scored": len(found),
+            "correct": sum(1 for _, score, _ in found if score["correct"]),
+            "rising": int(sum(rose)),
+            "sum_return": sum(score["realized_return"] for _, score, _ in found),
+            "sum_brier": sum((p - up) ** 2 for (p, _, _), up in zip(found, rose, strict=True)),
+        }
+        _count(tx, place, sums, min(time for _, _, time in found), max(time for _, _, time in found))
+
+
+def _count(tx: Tx, group: tuple[Any, ...], more: dict[str, Any], first: int, last: int) -> None:
+    dialect: Any = postgresql if tx.dialect.name == "postgresql" else sqlite
+    zero = dict.fromkeys(("issued", "scored", "correct", "rising", "sum_return", "sum_brier"), 0)
+    values = {**dict(zip(_GROUP, group, strict=True)), **zero, **more, "first_time": first, "last_time": last}
+    insert = dialect.insert(board).values(values)
+    grown = {name: board.c[name] + insert.excluded[name] for name in more}
+    insert = insert.on_conflict_do_update(
+        index_elements=_GROUP,
+        set_={
+            **grown,
+            "first_time": sa.case(
+                (board.c.first_time < insert.excluded.first_time, board.c.first_time),
+                else_=insert.excluded.first_time,
+            ),
+            "last_time": sa.case(
+                (board.c.last_time > insert.excluded.last_time, board.c.last_time), else_=insert.excluded.last_time
+            ),
+        },
+    )
+    tx.execute(insert)
 
 
 def at(tx: Tx, organization: str, environment: str, session: str, bar_time: int) -> list[dict[str, Any]]:
@@ -119,33 +168,10 @@ def _one() -> Reading:
 
 def scoreboard(tx: Tx, organization: str, environment: str) -> list[dict[str, Any]]:
     """Return one row for each (feed, status, model, horizon): counts and sums over its scored signals."""
-    outcome = sa.case((signal_scores.c.realized_return > 0, 1.0), else_=0.0)
-    group = (signals.c.feed, signals.c.status, signals.c.model, signals.c.horizon)
-    query = (
-        sa.select(
-            *group,
-            sa.func.count(signals.c.id).label("issued"),
-            sa.func.count(signal_scores.c.signal).label("scored"),
-            sa.func.sum(sa.case((signal_scores.c.correct, 1), else_=0)).label("correct"),
-            sa.func.sum(outcome).label("rising"),
-            sa.func.sum(signal_scores.c.realized_return).label("sum_return"),
-            sa.func.sum(
-                sa.case(
-                    (
-                        signal_scores.c.signal.is_not(None),
-                        (signals.c.probability - outcome) * (signals.c.probability - outcome),
-                    ),
-                    else_=0.0,
-                )
-            ).label("sum_brier"),
-            sa.func.min(signals.c.bar_time).label("first_time"),
-            sa.func.max(signals.c.bar_time).label("last_time"),
-        )
-        .outerjoin(signal_scores, signal_scores.c.signal == signals.c.id)
-        .where(signals.c.organization == organization, signals.c.environment == environment)
-        .group_by(*group)
-        .order_by(*group)
-    )
+    b = board.c
+    mine = (b.organization == organization, b.environment == environment)
+    columns = [column for column in b if column.name not in ("organization", "environment")]
+    query = sa.select(*columns).where(*mine).order_by(b.feed, b.status, b.model, b.horizon)
     return [dict(row) for row in tx.execute(query).mappings()]
 
 

@@ -1,4 +1,4 @@
-"""Portfolios, orders, fills, postings, feed sessions, runs and their journal."""
+"""Portfolios, orders, fills, feed sessions, runs and their journal; the lines of a ledger as pages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import sqlalchemy as sa
 from tradewright.storage.database import Tx
 from tradewright.storage.reading import Reading
 from tradewright.storage.tables import (
-    broker_accounts,
     feed_sessions,
     fills,
     journal,
@@ -31,19 +30,25 @@ _ORDER = (
 _FILL = ("id", "order", "portfolio", "instrument", "side", "units", "price", "fee", "time")
 
 
-def add_broker_account(tx: Tx, row: dict[str, Any]) -> None:
-    """Store a broker account."""
-    tx.execute(broker_accounts.insert().values(row))
-
-
 def add_portfolio(tx: Tx, row: dict[str, Any]) -> None:
     """Store a portfolio."""
     tx.execute(portfolios.insert().values(row))
 
 
-def get_portfolio(tx: Tx, organization: str, environment: str, portfolio: str) -> dict[str, Any] | None:
-    """Return one portfolio, or None."""
+def get_portfolio(
+    tx: Tx, organization: str, environment: str, portfolio: str, lock: bool = False
+) -> dict[str, Any] | None:
+    """Return one portfolio, or None. lock: nobody changes it until the transaction ends."""
+    if lock:
+        return _one(
+            tx, sa.select(portfolios).where(*_mine(portfolios, organization, environment, portfolio)).with_for_update()
+        )
     return _of_id(portfolios).first(tx, {"key": portfolio, "organization": organization, "environment": environment})
+
+
+def rename_portfolio(tx: Tx, organization: str, environment: str, portfolio: str, name: str) -> None:
+    """Give a portfolio another name."""
+    tx.execute(portfolios.update().where(*_mine(portfolios, organization, environment, portfolio)).values(name=name))
 
 
 def list_portfolios(
@@ -51,12 +56,6 @@ def list_portfolios(
 ) -> list[dict[str, Any]]:
     """Return portfolios by id after the id `after`."""
     return _page(tx, portfolios, organization, environment, limit, descending, after)
-
-
-def add_postings(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
-    """Store the lines of transactions."""
-    if rows:
-        tx.execute(postings.insert(), list(rows))
 
 
 def list_postings(
@@ -71,28 +70,6 @@ def list_postings(
     """Return the ledger of a portfolio by (time, id), after that pair; all of it without `limit`."""
     query = _page_by_time(postings, "time", limit is not None, descending, after is not None, True)
     return query.dicts(tx, _page_values(organization, environment, limit, after, portfolio))
-
-
-def count_postings_before(tx: Tx, organization: str, environment: str, portfolio: str, time: int) -> int:
-    """Return how many lines the ledger of a portfolio has with an earlier time."""
-    values = {"organization": organization, "environment": environment, "portfolio": portfolio, "time": time}
-    return int(_ledger_reads()[0].tuples(tx, values)[0][0])
-
-
-def postings_from(tx: Tx, organization: str, environment: str, portfolio: str, time: int) -> list[tuple[Any, ...]]:
-    """Return (account, currency, amount, time) of the lines of a ledger from this time on, by time."""
-    values = {"organization": organization, "environment": environment, "portfolio": portfolio, "time": time}
-    return _ledger_reads()[1].tuples(tx, values)
-
-
-@lru_cache(1)
-def _ledger_reads() -> tuple[Reading, Reading]:
-    p = postings.c
-    mine = [p[name] == sa.bindparam(name) for name in ("organization", "environment", "portfolio")]
-    moment = sa.bindparam("time", type_=Time)
-    lines = sa.select(p.account, p.currency, p.amount, p.time).where(*mine, p.time >= moment)
-    counted = sa.select(sa.func.count().label("lines")).select_from(postings).where(*mine, p.time < moment)
-    return Reading(counted), Reading(lines.order_by(p.time))
 
 
 def put_position(tx: Tx, row: dict[str, Any]) -> None:
@@ -225,6 +202,13 @@ def run_of_session(tx: Tx, organization: str, environment: str, session: str) ->
 def get_run(tx: Tx, organization: str, environment: str, run: str) -> dict[str, Any] | None:
     """Return one run, or None."""
     return _one(tx, sa.select(runs).where(*_mine(runs, organization, environment, run)))
+
+
+def list_runs(
+    tx: Tx, organization: str, environment: str, limit: int, descending: bool, after: str | None
+) -> list[dict[str, Any]]:
+    """Return runs by id (ids order by creation), after the id `after`."""
+    return _page(tx, runs, organization, environment, limit, descending, after)
 
 
 def update_run(tx: Tx, organization: str, environment: str, run: str, values: dict[str, Any]) -> None:

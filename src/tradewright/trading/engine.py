@@ -24,7 +24,7 @@ from tradewright.market.orders import Fill, Order, OrderStatus, Side
 from tradewright.market.panel import Floats, Panel
 from tradewright.signals import issue
 from tradewright.signals.issue import Issuer
-from tradewright.storage import outbox, trading
+from tradewright.storage import ledgers, outbox, trading
 from tradewright.storage import signals as signal_rows
 from tradewright.storage.database import Database, Tx
 from tradewright.strategies.contract import KernelStrategy, State
@@ -161,7 +161,7 @@ class Engine:
         order["status"] = (OrderStatus.FILLED if done else OrderStatus.ACCEPTED).value
         row_id = ids.derive("fil", *self._tenant, fill.broker_fill_id)
         trading.add_fill(tx, rows.fill_row(self._who, fill, order["id"], row_id, now_us))
-        trading.add_postings(tx, rows.ledger_rows(self._who, postings, row_id, fill.time, now_us))
+        ledgers.add_postings(tx, rows.ledger_rows(self._who, postings, row_id, fill.time, now_us))
         trading.put_position(tx, rows.position_row(self._who, position, fill.time))
         change = {"filled_units": order["filled_units"], "status": order["status"], "updated_at": now_us}
         trading.update_order(tx, *self._tenant, order["id"], change)

@@ -10,12 +10,13 @@ from tradewright import ids
 from tradewright.api.operations import Call, Effect, Operation, Raw
 from tradewright.api.pagination import Page, PageQuery, decode_cursor, page
 from tradewright.api.problems import FieldError, Refused
-from tradewright.api.wire import Amount, InstrumentId, IntervalName, Moment, found, micros, moment
+from tradewright.api.wire import Amount, InstrumentId, IntervalName, Moment, Rfc3339, found, micros, moment
 from tradewright.errors import InvalidInput
 from tradewright.ids import Owner
 from tradewright.storage import backtests, jobs, series
 from tradewright.storage.database import Tx
 from tradewright.strategies import registry
+from tradewright.strategies.fixed import FixedTargets
 
 _Rate = Annotated[float, msgspec.Meta(ge=0, lt=1)]
 _Fee = Annotated[float, msgspec.Meta(ge=0)]
@@ -63,17 +64,17 @@ class Backtest(msgspec.Struct, frozen=True):
     error: JobError | None
     request: dict[str, Any]
     result: dict[str, Any] | None
-    created_at: str
-    started_at: str | None
-    finished_at: str | None
+    created_at: Rfc3339
+    started_at: Rfc3339 | None
+    finished_at: Rfc3339 | None
 
 
 class BacktestFill(msgspec.Struct, frozen=True):
     """One simulated fill: decided at the close of one row, executed at a later one."""
 
     instrument: str
-    decided_time: str
-    time: str
+    decided_time: Rfc3339
+    time: Rfc3339
     units: float
     price: float
     fee: float
@@ -82,7 +83,7 @@ class BacktestFill(msgspec.Struct, frozen=True):
 class EquityPoint(msgspec.Struct, frozen=True):
     """Equity at the close of a row."""
 
-    time: str
+    time: Rfc3339
     equity: float
 
 
@@ -114,10 +115,13 @@ async def _checked(call: Call, request: BacktestRequest) -> dict[str, Any]:
     start, end = micros(request.start), micros(request.end)
     if start is not None and end is not None and start >= end:
         faults.append(FieldError("/start", "must lie before end"))
+    faults.extend(_repeated(request.instruments or []))
     if float(request.cash) <= 0:
         faults.append(FieldError("/cash", f"must be above 0; got {request.cash}"))
     try:
-        registry.make(request.strategy, request.params)
+        strategy = registry.make(request.strategy, request.params)
+        if isinstance(strategy, FixedTargets) and not strategy.values.size:
+            faults.append(FieldError("/params/targets", "must have a row of targets for each row of data; it is empty"))
     except InvalidInput as error:
         known = request.strategy in registry.STRATEGIES
         faults.append(FieldError("/params" if known else "/strategy", error.message))
@@ -138,6 +142,14 @@ async def _checked(call: Call, request: BacktestRequest) -> dict[str, Any]:
         "costs": None if request.costs is None else msgspec.to_builtins(request.costs),
         "checks": request.checks,
     }
+
+
+def _repeated(names: list[str]) -> list[FieldError]:
+    return [
+        FieldError(f"/instruments/{place}", f"{name!r} is named before; name each instrument once")
+        for place, name in enumerate(names)
+        if name in names[:place]
+    ]
 
 
 async def _unknown_data(call: Call, request: BacktestRequest) -> list[FieldError]:
@@ -162,7 +174,7 @@ async def _unknown_data(call: Call, request: BacktestRequest) -> list[FieldError
 async def _list(call: Call) -> Page[Backtest]:
     query: PageQuery = call.query
     after = decode_cursor(query, str)
-    rows = await call.services.database.read_async(
+    rows = await call.services.database.read_replica_async(
         backtests.list_page, *call.tenant, query.limit + 1, query.order == "desc", after
     )
     return page(query, rows, [row["id"] for row in rows], _backtest)
@@ -253,34 +265,43 @@ OPERATIONS = [
     Operation(
         "POST", "/v1/backtests", "create_backtest", "Ask for a backtest", "backtests", "research:write",
         _create, Backtest, body=BacktestRequest, status=202, idempotent=True,
-        errors=("malformed_json", "malformed_header", "unsupported_media_type", "too_large", "idempotency_mismatch"),
+        errors=("unknown_name", "too_few_rows"),
+        description="It runs in the background: follow its status, then read its result, report, fills and equity. Its "
+        "trial is counted, whatever comes out.",
     ),
     Operation(
         "GET", "/v1/backtests", "list_backtests", "Backtests", "backtests", "research:read",
         _list, Page[Backtest], PageQuery,
+        description="Asked for in this environment, newest first.",
     ),
     Operation(
         "GET", "/v1/backtests/{id}", "get_backtest", "One backtest", "backtests", "research:read",
-        _get, Backtest, errors=_GONE,
+        _get, Backtest, cacheable=True, errors=_GONE,
+        description="Its request, how far it is, and its result once it has succeeded.",
     ),
     Operation(
         "DELETE", "/v1/backtests/{id}", "delete_backtest", "Hide a backtest; its trials stay counted", "backtests",
         "research:write", _delete, status=204, errors=_LATER,
+        description="Only once it has ended. It no longer appears; its trials stay counted.",
     ),
     Operation(
         "POST", "/v1/backtests/{id}/cancel", "cancel_backtest", "Ask it to stop", "backtests", "research:write",
-        _cancel, Backtest, status=202, idempotent=True, errors=(*_LATER, "malformed_header", "idempotency_mismatch"),
+        _cancel, Backtest, status=202, idempotent=True, errors=_LATER,
+        description="One that runs ends at its next step; follow its status.",
     ),
     Operation(
         "GET", "/v1/backtests/{id}/report", "get_backtest_report", "Its report, one HTML file", "backtests",
-        "research:read", _report, media_types=("text/html",), errors=_LATER,
+        "research:read", _report, cacheable=True, media_types=("text/html",),
+        errors=_LATER, description="Figures, evidence, charts and what the checks said.",
     ),
     Operation(
         "GET", "/v1/backtests/{id}/fills", "list_backtest_fills", "Its fills", "backtests", "research:read",
-        _fills, Page[BacktestFill], SeriesQuery, errors=_LATER,
+        _fills, Page[BacktestFill], SeriesQuery, cacheable=True, errors=_LATER,
+        description="What it would have bought and sold, in the order of time.",
     ),
     Operation(
         "GET", "/v1/backtests/{id}/equity", "list_backtest_equity", "Its equity", "backtests", "research:read",
-        _equity, Page[EquityPoint], SeriesQuery, errors=_LATER,
+        _equity, Page[EquityPoint], SeriesQuery, cacheable=True, errors=_LATER,
+        description="Equity at the close of every row.",
     ),
 ]  # fmt: skip

@@ -1,34 +1,49 @@
-"""Instruments, bars, verdicts."""
+"""Instruments, bars, quotes, verdicts."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
 
 import msgspec
 
-from tradewright.api.market_data import BarRow
-from tradewright.api.operations import Call, Operation
+from tradewright.api import encoded, representations
+from tradewright.api.encoded import Encoded
+from tradewright.api.market_data import BarRow, SeriesKey
+from tradewright.api.operations import Call, Operation, Raw
 from tradewright.api.pagination import Page, PageQuery, decode_cursor, page
 from tradewright.api.problems import FieldError, Refused
+from tradewright.api.representations import ARROW, CSV, JSON
 from tradewright.api.wire import (
     Amount,
     Feed,
     InstrumentId,
     IntervalName,
     Moment,
+    Rfc3339,
     amount,
     feed_of,
     found,
     market_time_of,
     micros,
     moment,
+    session_of,
+    sources_of_feed,
 )
 from tradewright.clock import format_us
 from tradewright.ids import Owner
 from tradewright.market.verdicts import Verdict
 from tradewright.storage import series
 
-_SERIES_ERRORS = ("not_found",)
+_IN_A_THREAD = 1_000  # rows from which an answer is encoded beside the event loop
+Ids = Annotated[
+    str,
+    msgspec.Meta(min_length=3, max_length=8_000, description="Ids, separated by commas.", examples=["crypto:AAA-USD"]),
+]
+SourceName = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+Price = Annotated[float, msgspec.Meta(examples=[101.5])]
 
 
 class Instrument(msgspec.Struct, frozen=True):
@@ -44,19 +59,19 @@ class Instrument(msgspec.Struct, frozen=True):
     lot: Amount | None
     minimum_notional: Amount | None
     multiplier: Amount
-    listed: str | None
-    delisted: str | None
+    listed: Rfc3339 | None
+    delisted: Rfc3339 | None
 
 
 class Bar(msgspec.Struct, frozen=True, gc=False):
     """One bar; `time` is the moment it was complete. Values a source does not give are null."""
 
-    instrument: str
-    time: str
-    open: float | None
-    high: float | None
-    low: float | None
-    close: float | None
+    instrument: InstrumentId
+    time: Rfc3339
+    open: Price | None
+    high: Price | None
+    low: Price | None
+    close: Price | None
     volume: float | None
     source: str
 
@@ -67,26 +82,50 @@ class BarPage(msgspec.Struct, frozen=True):
     data: list[Bar]
     has_more: bool
     next_cursor: str | None
-    interval: str
-    adjustment: str
+    interval: IntervalName
+    adjustment: Literal["raw", "split", "all"]
     feed: Feed | None
 
 
 class BarQuery(PageQuery, frozen=True, kw_only=True):
     """Which bars. Without `end`, a replay's bars end at its market time."""
 
-    instruments: Annotated[
-        str,
-        msgspec.Meta(min_length=3, max_length=2048, description="Ids, separated by commas.", examples=["equity:AAPL"]),
-    ]
+    instruments: Ids
     interval: IntervalName = "1d"
     limit: Annotated[int, msgspec.Meta(ge=1, le=10_000, description="Rows on a page.")] = 500
     order: Literal["asc"] = "asc"
-    start: Moment | None = None
-    end: Moment | None = None
-    as_of: Moment | None = None
-    adjustment: Literal["raw"] = "raw"
-    source: Annotated[str, msgspec.Meta(max_length=64)] | None = None
+    start: Annotated[Moment, msgspec.Meta(description="First bar time, included.")] | None = None
+    end: Annotated[Moment, msgspec.Meta(description="Last bar time, excluded.")] | None = None
+    as_of: Annotated[Moment, msgspec.Meta(description="Only what could be known at that moment.")] | None = None
+    adjustment: Annotated[
+        Literal["raw", "split", "all"],
+        msgspec.Meta(description="Only `raw` until splits and dividends are stored."),
+    ] = "raw"
+    source: Annotated[SourceName, msgspec.Meta(description="Needed where several sources have it.")] | None = None
+
+
+class Quote(msgspec.Struct, frozen=True, gc=False):
+    """The latest price of an instrument: the close of the last closed row; null before the first one."""
+
+    instrument: InstrumentId
+    price: Price | None
+    time: Rfc3339 | None
+    source: str
+    interval: IntervalName
+
+
+class Quotes(msgspec.Struct, frozen=True):
+    """A quote for each instrument, in the order asked for."""
+
+    data: list[Quote]
+    feed: Feed | None
+
+
+class QuoteQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which quotes."""
+
+    instruments: Ids
+    source: Annotated[SourceName, msgspec.Meta(description="Needed where several sources have it.")] | None = None
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -103,19 +142,19 @@ class SeriesVerdict(msgspec.Struct, frozen=True):
     """How far one series can be trusted, and why."""
 
     source: str
-    instrument: str
-    interval: str
-    owner: str
-    verdict: str
+    instrument: InstrumentId
+    interval: IntervalName
+    owner: Annotated[str, msgspec.Meta(examples=["system"])]
+    verdict: Literal["clean", "usable", "suspect", "rejected"]
     findings: list[Finding]
     rows: int
-    first_time: str | None
-    last_time: str | None
+    first_time: Rfc3339 | None
+    last_time: Rfc3339 | None
     pre_adjusted: bool
     close_only: bool
     revised: bool
     data_version: str
-    checked_at: str | None
+    checked_at: Rfc3339 | None
 
 
 class VerdictQuery(PageQuery, frozen=True, kw_only=True):
@@ -123,14 +162,14 @@ class VerdictQuery(PageQuery, frozen=True, kw_only=True):
 
     instrument: InstrumentId | None = None
     interval: IntervalName | None = None
-    source: Annotated[str, msgspec.Meta(max_length=64)] | None = None
+    source: SourceName | None = None
     order: Literal["asc"] = "asc"
 
 
 async def _list_instruments(call: Call) -> Page[Instrument]:
     query: PageQuery = call.query
     after = decode_cursor(query, str)
-    rows = await call.services.database.read_short_async(
+    rows = await call.services.database.read_replica_async(
         series.list_instruments, after_id=after, limit=query.limit + 1, descending=query.order == "desc"
     )
     return page(query, rows, [row["id"] for row in rows], _instrument)
@@ -138,17 +177,18 @@ async def _list_instruments(call: Call) -> Page[Instrument]:
 
 async def _get_instrument(call: Call) -> Instrument:
     key = call.path["id"]
-    row = await call.services.database.read_short_async(series.get_instrument, key)
+    row = await call.services.database.read_replica_async(series.get_instrument, key)
     return _instrument(found(row, "instrument", key))
 
 
-async def _list_bars(call: Call) -> BarPage:
+async def _list_bars(call: Call) -> Raw:
     query: BarQuery = call.query
-    wanted = list(dict.fromkeys(query.instruments.split(",")))
-    if len(wanted) > 100:
-        fault = FieldError("query:instruments", f"at most 100 at a time; got {len(wanted)}")
-        raise Refused("invalid_input", "too many instruments", [fault])
+    media_type = representations.chosen(call.headers.get("accept"), _BARS)
+    wanted = _listed(query.instruments, 100)
     start, end = micros(query.start), micros(query.end)
+    if query.adjustment != "raw":
+        text = f"only raw bars are served until splits and dividends are stored; got {query.adjustment}"
+        raise Refused("invalid_input", text, [FieldError("query:adjustment", text)])
     if start is not None and end is not None and start >= end:
         raise Refused("invalid_input", "start must lie before end", [FieldError("query:start", "not before end")])
     if end is None:
@@ -156,16 +196,88 @@ async def _list_bars(call: Call) -> BarPage:
         end = None if shown_until is None else shown_until + 1
     data = call.services.market_data
     keys = await data.series_of(call.principal.organization, wanted, query.interval, query.source)
+    if query.as_of is not None:  # read from the tables, past the series in memory
+        part = await _bars(call, keys, end, media_type)
+    else:
+        pages = call.services.pages
+        version = await data.versions(keys)
+        key = ("bars", call.principal.organization, query, end, media_type)
+        kept = pages.get(key, version)
+        part = kept if kept is not None else pages.put(key, version, await _bars(call, keys, end, media_type))
+    headers = {"vary": "accept"} | ({"link": part.link} if part.link else {})
+    if media_type != JSON:
+        return Raw(part.body, part.media_type, headers={"etag": part.etag, **headers})
+    answer = encoded.with_feed(part, await feed_of(call))
+    return Raw(answer.body, answer.media_type, headers={**answer.headers, **headers})
+
+
+async def _bars(call: Call, keys: Sequence[SeriesKey], end: int | None, media_type: str) -> Encoded:
+    query: BarQuery = call.query
     after = decode_cursor(query, tuple[int, str])
-    rows = await data.page(keys, start, end, micros(query.as_of), after, query.limit + 1)
-    listed = page(query, rows, [(row.time, row.key.instrument) for row in rows], _bar)
-    feed = await feed_of(call)
-    return BarPage(listed.data, listed.has_more, listed.next_cursor, query.interval, query.adjustment, feed)
+    rows = await call.services.market_data.page(
+        keys, micros(query.start), end, micros(query.as_of), after, query.limit + 1
+    )
+    if len(rows) > _IN_A_THREAD:
+        return await asyncio.to_thread(_encoded, query, rows, media_type)
+    return _encoded(query, rows, media_type)
+
+
+def _encoded(query: BarQuery, rows: list[BarRow], media_type: str) -> Encoded:
+    keys = [(row.time, row.key.instrument) for row in rows]
+    if media_type == JSON:
+        listed = page(query, rows, keys, _bar)
+        return encoded.before_feed(
+            BarPage(listed.data, listed.has_more, listed.next_cursor, query.interval, query.adjustment, None)
+        )
+    cursor = page(query, rows, keys, lambda row: None).next_cursor
+    body = (representations.csv_of if media_type == CSV else representations.arrow_of)(rows[: query.limit])
+    shown = f"{CSV}; charset=utf-8; header=present" if media_type == CSV else media_type
+    return encoded.whole(body, shown, "" if cursor is None else _next_link(query, cursor))
+
+
+def _next_link(query: BarQuery, cursor: str) -> str:
+    given = msgspec.to_builtins(query) | {"cursor": cursor}
+    return f'</v1/bars?{urlencode({name: value for name, value in given.items() if value is not None})}>; rel="next"'
+
+
+async def _list_quotes(call: Call) -> Raw:
+    query: QuoteQuery = call.query
+    wanted = _listed(query.instruments, 500)
+    session = await session_of(call)
+    interval = session["interval"] if session else "1d"
+    data, seen_until = call.services.market_data, await market_time_of(call)
+    preferred = await sources_of_feed(call)
+    keys = await data.series_of(call.principal.organization, wanted, interval, query.source, preferred)
+    version = (await data.versions(keys), seen_until)
+    key = ("quotes", tuple(keys))
+    part = call.services.pages.get(key, version)
+    if part is None:
+        closes = await data.last_closes(keys, seen_until)
+        quotes = [_quote(key, close) for key, close in zip(keys, closes, strict=True)]
+        part = call.services.pages.put(key, version, encoded.before_feed(Quotes(quotes, None)))
+    return encoded.with_feed(part, await feed_of(call))
+
+
+def _quote(key: SeriesKey, close: tuple[int, float] | None) -> Quote:
+    time, price = (None, None) if close is None else (format_us(close[0]), close[1])
+    return Quote(key.instrument, price, time, key.source, key.interval)  # type: ignore[arg-type]
+
+
+def _listed(text: str, most: int) -> list[str]:
+    names = list(dict.fromkeys(text.split(",")))
+    if len(names) > most:
+        fault = FieldError("query:instruments", f"at most {most} at a time; got {len(names)}")
+        raise Refused("invalid_input", "too many instruments", [fault])
+    wrong = [name for name in names if not 3 <= len(name) <= 48]
+    if wrong:
+        text = f"an id has 3 to 48 characters, like equity:AAPL; got {wrong[0][:60]!r}"
+        raise Refused("invalid_input", text, [FieldError("query:instruments", text)])
+    return names
 
 
 async def _list_verdicts(call: Call) -> Page[SeriesVerdict]:
     query: VerdictQuery = call.query
-    rows = await call.services.database.read_short_async(
+    rows = await call.services.database.read_replica_async(
         series.list_series,
         Owner(call.principal.organization),
         instruments=None if query.instrument is None else [query.instrument],
@@ -226,21 +338,34 @@ def _finding(stored: dict[str, Any]) -> Finding:
     return Finding(stored["code"], label, stored["detail"], stored["count"], rows)
 
 
+_BARS = (JSON, CSV, ARROW)
 OPERATIONS = [
     Operation(
         "GET", "/v1/instruments", "list_instruments", "Instruments", "market data", "market:read",
-        _list_instruments, Page[Instrument], PageQuery,
+        _list_instruments, Page[Instrument], PageQuery, cacheable=True,
+        description="What can be named in the other operations, by id.",
     ),
     Operation(
         "GET", "/v1/instruments/{id}", "get_instrument", "One instrument", "market data", "market:read",
-        _get_instrument, Instrument, errors=("not_found",),
+        _get_instrument, Instrument, cacheable=True, errors=("not_found",),
+        description="Its currency, calendar and trading units.",
     ),
     Operation(
         "GET", "/v1/bars", "list_bars", "Bars of one or more instruments", "market data", "market:read",
-        _list_bars, BarPage, BarQuery, errors=_SERIES_ERRORS,
+        _list_bars, BarPage, BarQuery, cacheable=True, media_types=_BARS, errors=("not_found", "not_acceptable"),
+        description="Ascending, up to 100 instruments and 10,000 rows a page, as JSON, CSV or an Arrow stream by "
+        "`Accept`. CSV and Arrow name the next page in the `Link` header. The ETag does not change with the age of "
+        "the feed.",
+    ),
+    Operation(
+        "GET", "/v1/quotes", "list_quotes", "Latest prices", "market data", "market:read",
+        _list_quotes, Quotes, QuoteQuery, cacheable=True, errors=("not_found",),
+        description="The last close that the feed of this environment has shown, for up to 500 instruments; never "
+        "later than the market time of the feed.",
     ),
     Operation(
         "GET", "/v1/verdicts", "list_verdicts", "What the checks say about each series", "market data", "market:read",
-        _list_verdicts, Page[SeriesVerdict], VerdictQuery,
+        _list_verdicts, Page[SeriesVerdict], VerdictQuery, cacheable=True,
+        description="How far each series can be trusted, with the findings that say why.",
     ),
 ]  # fmt: skip

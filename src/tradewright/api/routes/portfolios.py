@@ -1,20 +1,39 @@
-"""Portfolios, their positions and ledger, orders and fills: reads."""
+"""Portfolios: opened, renamed, and what they hold."""
 
 from __future__ import annotations
 
 from decimal import Decimal, localcontext
 from functools import lru_cache
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
-from tradewright.api.operations import Call, Operation
+from tradewright.api import dispatch
+from tradewright.api.operations import Call, Effect, Operation, Raw
 from tradewright.api.pagination import Page, PageQuery, decode_cursor, page
-from tradewright.api.wire import Amount, Feed, amount, feed_of, found, market_time_of, moment, session_of
-from tradewright.clock import format_us
+from tradewright.api.problems import FieldError, Refused
+from tradewright.api.wire import (
+    Amount,
+    Feed,
+    Id,
+    InstrumentId,
+    Name,
+    Rfc3339,
+    amount,
+    feed_of,
+    found,
+    market_time_of,
+    moment,
+    session_of,
+    sources_of_feed,
+)
 from tradewright.market.orders import to_price
-from tradewright.storage import trading
+from tradewright.storage import audit, broker_accounts, ledgers, trading
 from tradewright.storage.database import Tx
+from tradewright.trading import ledger
+from tradewright.trading.opening import Opening, open_portfolio
+
+Currency = Annotated[str, msgspec.Meta(pattern=r"^[A-Z0-9]{3,10}$", examples=["USD"])]
 
 
 class Portfolio(msgspec.Struct, frozen=True):
@@ -22,27 +41,27 @@ class Portfolio(msgspec.Struct, frozen=True):
 
     id: str
     name: str
-    currency: str
+    currency: Currency
     broker_account: str
     initial_cash: Amount
     cash: Amount
     equity: Amount | None
     realized: Amount
     fees: Amount
-    created_at: str
+    created_at: Rfc3339
     feed: Feed | None
 
 
 class Position(msgspec.Struct, frozen=True, gc=False):
     """Units held (negative: sold short), what they cost, and what they are worth at the last close seen."""
 
-    instrument: str
+    instrument: InstrumentId
     units: Amount
     cost: Amount
     price: Amount | None
     value: Amount | None
     unrealized: Amount | None
-    time: str
+    time: Rfc3339
 
 
 class Positions(msgspec.Struct, frozen=True):
@@ -61,45 +80,112 @@ class Posting(msgspec.Struct, frozen=True, gc=False):
     currency: str
     amount: Amount
     cause: str
-    time: str
+    time: Rfc3339
 
 
-class Order(msgspec.Struct, frozen=True, gc=False):
-    """A market order. decided_time: market time of the row it was decided on."""
+class AllocationLine(msgspec.Struct, frozen=True):
+    """A part of a portfolio. instrument: null for its cash. weight: share of the equity, a fraction."""
 
+    instrument: InstrumentId | None
+    value: Amount | None
+    weight: float | None
+
+
+class Allocation(msgspec.Struct, frozen=True):
+    """How the equity is divided; weights add up to 1. They are null while a position has no price."""
+
+    data: list[AllocationLine]
+    currency: Currency
+    equity: Amount | None
+    feed: Feed | None
+
+
+class PortfolioRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A new portfolio. initial_cash is paid in at once, at the market time of the feed."""
+
+    name: Name
+    broker_account: Id
+    currency: Currency
+    initial_cash: Amount
+
+
+class PortfolioChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What may change; a field left out stays as it is."""
+
+    name: Name | msgspec.UnsetType = msgspec.UNSET
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    # what of a portfolio changes only when somebody changes it: what its ETag stands for
     id: str
-    client_order_id: str
-    portfolio: str
-    run: str | None
-    instrument: str
-    side: str
-    type: str
-    units: Amount
-    filled_units: Amount
-    status: str
-    reason: str
-    decided_time: str
-    created_at: str
+    name: str
 
 
-class Fill(msgspec.Struct, frozen=True, gc=False):
-    """What was executed of an order."""
+async def _create(call: Call) -> Effect:
+    request: PortfolioRequest = call.body
+    if Decimal(request.initial_cash) <= 0:
+        fault = FieldError("/initial_cash", f"must be above 0; got {request.initial_cash}")
+        raise Refused("invalid_input", "1 value(s) were refused: /initial_cash", [fault])
+    now_us, seen_until, feed = call.services.clock.now_us(), await market_time_of(call), await feed_of(call)
+    opening = Opening(
+        request.broker_account,
+        request.name,
+        request.currency,
+        Decimal(request.initial_cash),
+        now_us if seen_until is None else seen_until,
+    )
 
-    id: str
-    order: str
-    portfolio: str
-    instrument: str
-    side: str
-    units: Amount
-    price: Amount
-    fee: Amount
-    time: str
+    def effect(tx: Tx) -> Portfolio:
+        if broker_accounts.get(tx, *call.tenant, request.broker_account, lock=True) is None:
+            text = f"there is no broker account {request.broker_account!r} here; GET /v1/broker-accounts lists them"
+            raise Refused("invalid_input", f"/broker_account: {text}", [FieldError("/broker_account", text)])
+        row = open_portfolio(tx, *call.tenant, opening, now_us)
+        detail = {"broker_account": request.broker_account, "currency": request.currency}
+        audit.record(tx, *call.tenant, call.who, "portfolio.create", row["id"], detail, now_us)
+        return _shown(row, _balances(tx, *call.tenant, row), {}, feed)
+
+    return Effect(effect)
 
 
-class OrderQuery(PageQuery, frozen=True, kw_only=True):
-    """Which orders or fills."""
+async def _change(call: Call) -> Effect:
+    key, change, now_us = call.path["id"], call.body, call.services.clock.now_us()
+    before, feed = await _row(call), await feed_of(call)
+    held = await call.services.database.read_short_async(_balances, *call.tenant, before)
+    prices = await _prices(call, list(held.units))
 
-    portfolio: str | None = None
+    def effect(tx: Tx) -> Portfolio:
+        row = found(trading.get_portfolio(tx, *call.tenant, key, lock=True), "portfolio", key)
+        dispatch.match(call, _kept(row))
+        if change.name is not msgspec.UNSET and change.name != row["name"]:
+            trading.rename_portfolio(tx, *call.tenant, key, change.name)
+            audit.record(tx, *call.tenant, call.who, "portfolio.update", key, {"changed": ["name"]}, now_us)
+            row["name"] = change.name
+        return _shown(row, _balances(tx, *call.tenant, row), prices, feed)
+
+    return Effect(effect)
+
+
+async def _list_allocation(call: Call) -> Allocation:
+    row = await _row(call)
+    balances = await call.services.database.read_short_async(_balances, *call.tenant, row)
+    prices = await _prices(call, list(balances.units))
+    values: dict[str | None, Decimal | None] = {None: balances.cash}
+    with localcontext() as context:
+        context.prec = 60
+        for instrument, units in sorted(balances.units.items()):
+            price = prices.get(instrument)
+            values[instrument] = None if price is None else units * price
+    equity = _equity(balances, prices)
+    whole = equity if equity is not None and equity > 0 else None
+    lines = [
+        AllocationLine(
+            instrument,
+            None if value is None else amount(value),
+            None if value is None or whole is None else float(value / whole),
+        )
+        for instrument, value in values.items()
+    ]
+    return Allocation(lines, row["currency"], None if equity is None else amount(equity), await feed_of(call))
 
 
 async def _list_portfolios(call: Call) -> Page[Portfolio]:
@@ -107,12 +193,16 @@ async def _list_portfolios(call: Call) -> Page[Portfolio]:
     rows = await call.services.database.read_short_async(
         trading.list_portfolios, *call.tenant, query.limit + 1, query.order == "desc", decode_cursor(query, str)
     )
-    full = [await _portfolio(call, row) for row in rows[: query.limit]] + rows[query.limit :]
-    return page(query, full, [row["id"] for row in rows], lambda item: item)
+    held = await call.services.database.read_short_async(_all_balances, *call.tenant, rows[: query.limit])
+    prices = await _prices(call, sorted({name for balances in held.values() for name in balances.units}))
+    feed = await feed_of(call)
+    return page(query, rows, [row["id"] for row in rows], lambda row: _shown(row, held[row["id"]], prices, feed))
 
 
-async def _get_portfolio(call: Call) -> Portfolio:
-    return await _portfolio(call, await _row(call))
+async def _get_portfolio(call: Call) -> Raw:
+    row = await _row(call)
+    headers = {"etag": dispatch.etag_of(dispatch.encode(_kept(row)))}
+    return Raw(dispatch.encode(await _portfolio(call, row)), "application/json", headers=headers)
 
 
 async def _list_positions(call: Call) -> Positions:
@@ -138,30 +228,6 @@ async def _list_ledger(call: Call) -> Page[Posting]:
     return page(query, rows, [(r["time"], r["id"]) for r in rows], _posting)
 
 
-async def _list_orders(call: Call) -> Page[Order]:
-    query: OrderQuery = call.query
-    after = decode_cursor(query, tuple[int, str])
-    rows = await call.services.database.read_short_async(
-        trading.list_orders, *call.tenant, query.limit + 1, query.order == "desc", after, query.portfolio
-    )
-    return page(query, rows, [(row[-2], row[0]) for row in rows], _order)
-
-
-async def _get_order(call: Call) -> Order:
-    key = call.path["id"]
-    row = await call.services.database.read_short_async(trading.get_order, *call.tenant, key)
-    return _order(found(row, "order", key))
-
-
-async def _list_fills(call: Call) -> Page[Fill]:
-    query: OrderQuery = call.query
-    after = decode_cursor(query, tuple[int, str])
-    rows = await call.services.database.read_short_async(
-        trading.list_fills, *call.tenant, query.limit + 1, query.order == "desc", after, query.portfolio
-    )
-    return page(query, rows, [(row[-1], row[0]) for row in rows], _fill)
-
-
 def _with_positions(
     tx: Tx, organization: str, environment: str, key: str
 ) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
@@ -176,16 +242,34 @@ async def _row(call: Call) -> dict[str, Any]:
 
 
 async def _portfolio(call: Call, row: dict[str, Any]) -> Portfolio:
-    reader, database = call.services.balances, call.services.database
-    read = database.read_short_async if reader.knows(*call.tenant, row["id"]) else database.read_async
-    balances = await read(reader.read, *call.tenant, row["id"], row["currency"])
-    prices = await _prices(call, list(balances.units))
-    equity: Decimal | None = balances.cash
+    balances = await call.services.database.read_short_async(_balances, *call.tenant, row)
+    return _shown(row, balances, await _prices(call, list(balances.units)), await feed_of(call))
+
+
+def _balances(tx: Tx, organization: str, environment: str, row: dict[str, Any]) -> ledger.Balances:
+    lines = ledgers.balances_of(tx, organization, environment, row["id"])
+    return ledger.fold([ledger.Posting(*line) for line in lines], row["currency"])
+
+
+def _all_balances(
+    tx: Tx, organization: str, environment: str, rows: list[dict[str, Any]]
+) -> dict[str, ledger.Balances]:
+    return {row["id"]: _balances(tx, organization, environment, row) for row in rows}
+
+
+def _equity(balances: ledger.Balances, prices: dict[str, Decimal]) -> Decimal | None:
+    equity = balances.cash
     with localcontext() as context:
         context.prec = 60
         for instrument, units in balances.units.items():
-            price = prices.get(instrument)
-            equity = None if equity is None or price is None else equity + units * price
+            if instrument not in prices:
+                return None
+            equity += units * prices[instrument]
+    return equity
+
+
+def _shown(row: dict[str, Any], balances: ledger.Balances, prices: dict[str, Decimal], feed: Feed | None) -> Portfolio:
+    equity = _equity(balances, prices)
     return Portfolio(
         id=row["id"],
         name=row["name"],
@@ -197,8 +281,12 @@ async def _portfolio(call: Call, row: dict[str, Any]) -> Portfolio:
         realized=amount(balances.realized),
         fees=amount(balances.fees),
         created_at=moment(row["created_at"]) or "",
-        feed=await feed_of(call),
+        feed=feed,
     )
+
+
+def _kept(row: dict[str, Any]) -> _Kept:
+    return _Kept(row["id"], row["name"])
 
 
 async def _prices(call: Call, instruments: list[str]) -> dict[str, Decimal]:
@@ -208,10 +296,12 @@ async def _prices(call: Call, instruments: list[str]) -> dict[str, Decimal]:
     seen_until = await market_time_of(call)
     row = await session_of(call)
     data = call.services.market_data
-    keys = await data.series_of(call.principal.organization, instruments, row["interval"] if row else "1d", None)
+    interval = row["interval"] if row else "1d"
+    preferred = await sources_of_feed(call)
+    keys = await data.series_known(call.principal.organization, instruments, interval, preferred)
     closes = await data.last_closes(keys, seen_until)
     known = zip(keys, closes, strict=True)
-    return {key.instrument: _price(close) for key, close in known if close is not None}
+    return {key.instrument: _price(close[1]) for key, close in known if close is not None}
 
 
 _price = lru_cache(4_096)(to_price)  # a close is asked for until there is a newer one
@@ -238,44 +328,39 @@ def _posting(row: dict[str, Any]) -> Posting:
     return Posting(**{name: row[name] for name in names}, amount=amount(row["amount"]), time=moment(row["time"]) or "")
 
 
-def _order(row: tuple[Any, ...]) -> Order:
-    (key, client_key, portfolio, run, instrument, side, kind, units, filled, status, reason, decided, created) = row
-    return Order(
-        key, client_key, portfolio, run, instrument, side, kind, units, filled, status, reason,
-        format_us(decided), format_us(created),
-    )  # fmt: skip
-
-
-def _fill(row: tuple[Any, ...]) -> Fill:
-    key, order, portfolio, instrument, side, units, price, fee, time = row
-    return Fill(key, order, portfolio, instrument, side, units, price, fee, format_us(time))
-
-
 OPERATIONS = [
     Operation(
         "GET", "/v1/portfolios", "list_portfolios", "Portfolios", "portfolios", "portfolios:read",
-        _list_portfolios, Page[Portfolio], PageQuery,
+        _list_portfolios, Page[Portfolio], PageQuery, description="With what each is worth now, newest first.",
+    ),
+    Operation(
+        "POST", "/v1/portfolios", "create_portfolio", "Open a portfolio", "portfolios", "portfolios:write",
+        _create, Portfolio, body=PortfolioRequest, status=201, idempotent=True,
+        description="On a broker account of this environment. The initial cash is the first transaction of its ledger.",
     ),
     Operation(
         "GET", "/v1/portfolios/{id}", "get_portfolio", "One portfolio and its worth", "portfolios", "portfolios:read",
         _get_portfolio, Portfolio, errors=("not_found",),
+        description="Valued at the last closes that the feed has shown. The ETag stands for what PATCH changes, not "
+        "for the worth.",
+    ),
+    Operation(
+        "PATCH", "/v1/portfolios/{id}", "update_portfolio", "Rename a portfolio", "portfolios", "portfolios:write",
+        _change, Portfolio, body=PortfolioChange, errors=("not_found", "precondition_failed"),
+        description="A merge patch: what is left out stays as it is.",
     ),
     Operation(
         "GET", "/v1/portfolios/{id}/positions", "list_positions", "What it holds", "portfolios", "portfolios:read",
-        _list_positions, Positions, errors=("not_found",),
+        _list_positions, Positions, errors=("not_found",), description="Its open positions by instrument.",
+    ),
+    Operation(
+        "GET", "/v1/portfolios/{id}/allocation", "get_allocation", "How it is divided", "portfolios",
+        "portfolios:read", _list_allocation, Allocation, errors=("not_found",),
+        description="The weight of each position and of the cash in the equity.",
     ),
     Operation(
         "GET", "/v1/portfolios/{id}/ledger", "list_ledger", "Its double-entry ledger", "portfolios", "portfolios:read",
         _list_ledger, Page[Posting], PageQuery, errors=("not_found",),
-    ),
-    Operation(
-        "GET", "/v1/orders", "list_orders", "Orders", "orders", "orders:read", _list_orders, Page[Order], OrderQuery
-    ),
-    Operation(
-        "GET", "/v1/orders/{id}", "get_order", "One order", "orders", "orders:read", _get_order, Order,
-        errors=("not_found",),
-    ),
-    Operation(
-        "GET", "/v1/fills", "list_fills", "Fills", "orders", "orders:read", _list_fills, Page[Fill], OrderQuery
+        description="Every line by market time, newest first; the lines of a transaction sum to zero in each currency.",
     ),
 ]  # fmt: skip

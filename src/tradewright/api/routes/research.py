@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from tradewright.api.operations import Call, Operation
-from tradewright.api.wire import moment
+from tradewright.api.wire import Rfc3339, moment
 from tradewright.features.catalogue import FEATURES
 from tradewright.ids import Owner
 from tradewright.storage import series
@@ -50,7 +50,7 @@ class DataSet(msgspec.Struct, frozen=True):
     version: int
     note: str
     instruments: list[str]
-    created_at: str
+    created_at: Rfc3339
 
 
 class DataSets(msgspec.Struct, frozen=True):
@@ -70,7 +70,7 @@ async def _features(call: Call) -> Features:
 
 
 async def _data_sets(call: Call) -> DataSets:
-    rows = await call.services.database.read_async(series.list_data_sets, Owner(call.principal.organization))
+    rows = await call.services.database.read_replica_async(series.list_data_sets, Owner(call.principal.organization))
     return DataSets(
         [
             DataSet(
@@ -88,12 +88,15 @@ async def _data_sets(call: Call) -> DataSets:
 OPERATIONS = [
     Operation(
         "GET", "/v1/strategies", "list_strategies", "Strategies by name", "research", "research:read",
-        _strategies, Strategies,
+        _strategies, Strategies, cacheable=True,
+        description="What a backtest can name, with the JSON schema of its parameters.",
     ),
     Operation(
-        "GET", "/v1/features", "list_features", "Features by name", "research", "research:read", _features, Features
+        "GET", "/v1/features", "list_features", "Features by name", "research", "research:read", _features, Features,
+        cacheable=True, description="What a model can learn from: causal, with the bars before its first value.",
     ),
     Operation(
-        "GET", "/v1/data-sets", "list_data_sets", "Data sets by name", "research", "market:read", _data_sets, DataSets
+        "GET", "/v1/data-sets", "list_data_sets", "Data sets by name", "research", "market:read", _data_sets, DataSets,
+        cacheable=True, description="Every version of every named list of series.",
     ),
 ]  # fmt: skip

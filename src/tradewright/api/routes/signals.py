@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import time
+from typing import Annotated, Any, Literal
 
 import msgspec
 
-from tradewright.api.operations import Call, Operation
+from tradewright.api import encoded
+from tradewright.api.encoded import Encoded
+from tradewright.api.glances import FRESH_S
+from tradewright.api.operations import Call, Operation, Raw
 from tradewright.api.pagination import PageQuery, decode_cursor, page
-from tradewright.api.wire import Feed, InstrumentId, Moment, feed_of, found, micros, moment
+from tradewright.api.wire import Feed, InstrumentId, Moment, Rfc3339, feed_of, found, micros, moment
 from tradewright.clock import format_us
 from tradewright.storage import signals
 
@@ -24,9 +28,9 @@ class SignalModel(msgspec.Struct, frozen=True, gc=False):
 class Score(msgspec.Struct, frozen=True, gc=False, rename={"realized_return": "return"}):
     """What became of a signal: entry at the first executable price after it, exit by the same rule `horizon` later."""
 
-    entry_time: str
+    entry_time: Rfc3339
     entry_price: float
-    exit_time: str
+    exit_time: Rfc3339
     exit_price: float
     realized_return: float
     correct: bool
@@ -37,19 +41,19 @@ class Signal(msgspec.Struct, frozen=True, gc=False):
 
     id: str
     instrument: str
-    bar_time: str
+    bar_time: Rfc3339
     horizon: int
-    direction: str
+    direction: Annotated[str, msgspec.Meta(examples=["up"])]
     probability: float
     expected_return: float
     decision_price: float
-    valid_until: str
+    valid_until: Rfc3339
     status: Literal["candidate", "promoted"]
     feed: str
     feed_session: str
     model: SignalModel
     score: Score | None
-    created_at: str
+    created_at: Rfc3339
 
 
 class SignalPage(msgspec.Struct, frozen=True):
@@ -66,8 +70,8 @@ class SignalQuery(PageQuery, frozen=True, kw_only=True):
 
     instrument: InstrumentId | None = None
     status: Literal["candidate", "promoted"] | None = None
-    start: Moment | None = None
-    end: Moment | None = None
+    start: Annotated[Moment, msgspec.Meta(description="Earliest bar time, included.")] | None = None
+    end: Annotated[Moment, msgspec.Meta(description="Latest bar time, excluded.")] | None = None
 
 
 class ScoreboardRow(msgspec.Struct, frozen=True):
@@ -88,8 +92,8 @@ class ScoreboardRow(msgspec.Struct, frozen=True):
     brier: float | None
     brier_of_base_rate: float | None
     mean_return: float | None
-    first_time: str
-    last_time: str
+    first_time: Rfc3339
+    last_time: Rfc3339
 
 
 class Scoreboard(msgspec.Struct, frozen=True):
@@ -99,9 +103,18 @@ class Scoreboard(msgspec.Struct, frozen=True):
     feed: Feed | None
 
 
-async def _list_signals(call: Call) -> SignalPage:
+async def _list_signals(call: Call) -> Raw:
     query: SignalQuery = call.query
-    rows = await call.services.database.read_short_async(
+    pages, commits = call.services.pages, call.services.database.commits
+    key, now = ("signals", *call.tenant, query), time.monotonic()
+    part = pages.get_recent(key, commits, now - FRESH_S)
+    if part is None:
+        part = pages.put(key, (commits, now), await _page(call, query))
+    return encoded.with_feed(part, await feed_of(call))
+
+
+async def _page(call: Call, query: SignalQuery) -> Encoded:
+    rows = await call.services.database.read_replica_async(
         signals.list_rows,
         *call.tenant,
         query.limit + 1,
@@ -113,18 +126,19 @@ async def _list_signals(call: Call) -> SignalPage:
         end_us=micros(query.end),
     )
     listed = page(query, rows, [(row[2], row[0]) for row in rows], _signal)
-    return SignalPage(listed.data, listed.has_more, listed.next_cursor, await feed_of(call))
+    return encoded.before_feed(SignalPage(listed.data, listed.has_more, listed.next_cursor, None))
 
 
 async def _get_signal(call: Call) -> Signal:
     key = call.path["id"]
-    row = await call.services.database.read_short_async(signals.get, *call.tenant, key)
+    row = await call.services.database.read_replica_async(signals.get, *call.tenant, key)
     return _signal(found(row, "signal", key))
 
 
-async def _scoreboard(call: Call) -> Scoreboard:
-    rows = await call.services.database.read_async(signals.scoreboard, *call.tenant)
-    return Scoreboard([_scoreboard_row(row) for row in rows], await feed_of(call))
+async def _scoreboard(call: Call) -> Raw:
+    rows = await call.services.database.read_replica_async(signals.scoreboard, *call.tenant)
+    part = encoded.before_feed(Scoreboard([_scoreboard_row(row) for row in rows], None))
+    return encoded.with_feed(part, await feed_of(call))
 
 
 def _signal(row: tuple[Any, ...]) -> Signal:
@@ -175,14 +189,18 @@ def _scoreboard_row(row: dict[str, Any]) -> ScoreboardRow:
 OPERATIONS = [
     Operation(
         "GET", "/v1/signals", "list_signals", "Signals, newest first", "signals", "signals:read",
-        _list_signals, SignalPage, SignalQuery,
+        _list_signals, SignalPage, SignalQuery, cacheable=True,
+        description="What the models of this environment said, by bar time, with what became of it. The ETag does not "
+        "change with the age of the feed.",
     ),
     Operation(
         "GET", "/v1/signals/scoreboard", "get_scoreboard", "How the signals did", "signals", "signals:read",
-        _scoreboard, Scoreboard,
+        _scoreboard, Scoreboard, cacheable=True,
+        description="Counts and rates of each model over its scored signals, never mixing feeds or statuses.",
     ),
     Operation(
         "GET", "/v1/signals/{id}", "get_signal", "One signal", "signals", "signals:read",
-        _get_signal, Signal, errors=("not_found",),
+        _get_signal, Signal, cacheable=True, errors=("not_found",),
+        description="What was said, and what became of it once its horizon has passed.",
     ),
 ]  # fmt: skip

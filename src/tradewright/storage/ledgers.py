@@ -1,0 +1,60 @@
+"""Ledgers: their postings, only ever added to, and what each of them adds up to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal, localcontext
+from functools import lru_cache
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+from tradewright.storage.database import Tx
+from tradewright.storage.reading import Reading
+from tradewright.storage.tables import balances, postings
+
+_PLACE = ("organization", "environment", "portfolio", "account", "currency")
+
+
+def add_postings(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
+    """Store the lines of transactions and add them to the balances of their portfolios."""
+    if not rows:
+        return
+    tx.execute(postings.insert(), list(rows))
+    sums: dict[tuple[Any, ...], Decimal] = {}
+    with localcontext() as context:
+        context.prec = 60
+        for row in rows:
+            place = tuple(row[name] for name in _PLACE)
+            sums[place] = sums.get(place, Decimal(0)) + row["amount"]
+        for place in sorted(sums):  # in one order, so that two writers never wait for each other crosswise
+            _add(tx, dict(zip(_PLACE, place, strict=True)), sums[place])
+
+
+def _add(tx: Tx, place: dict[str, Any], amount: Decimal) -> None:
+    if tx.dialect.name == "postgresql":
+        insert = postgresql.insert(balances).values(**place, amount=amount)
+        total = balances.c.amount.op("+")(insert.excluded.amount)  # a plain + of this column type joins texts
+        tx.execute(insert.on_conflict_do_update(index_elements=_PLACE, set_={"amount": total}))
+        return
+    # the embedded database holds amounts as text and has one writer at a time: added here
+    mine = [balances.c[name] == value for name, value in place.items()]
+    known = tx.execute(sa.select(balances.c.amount).where(*mine)).scalar_one_or_none()
+    if known is None:
+        tx.execute(balances.insert().values(**place, amount=amount))
+    else:
+        tx.execute(balances.update().where(*mine).values(amount=known + amount))
+
+
+def balances_of(tx: Tx, organization: str, environment: str, portfolio: str) -> list[tuple[str, str, Decimal]]:
+    """Return (account, currency, amount) of a portfolio: what its postings add up to, without reading them."""
+    values = {"organization": organization, "environment": environment, "portfolio": portfolio}
+    return [(account, currency, amount) for account, currency, amount in _balances().tuples(tx, values)]
+
+
+@lru_cache(1)
+def _balances() -> Reading:
+    b = balances.c
+    mine = [b[name] == sa.bindparam(name) for name in ("organization", "environment", "portfolio")]
+    return Reading(sa.select(b.account, b.currency, b.amount).where(*mine).order_by(b.account, b.currency))

@@ -1,0 +1,96 @@
+"""Reads on a PostgreSQL replica, as long as it is not behind what the caller may have seen.
+
+A position in the primary's log says how far a replica must be: that after this process's last commit, asked for again
+every second, so that what other processes wrote is at most that old too. A replica's connection says how far it has
+replayed, in a statement of its own before the read begins: within the read it would be later than its snapshot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
+
+import sqlalchemy as sa
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+R = TypeVar("R")
+
+POSITION = "SELECT (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint"
+"""How far the primary's log is on its disk: beyond every commit that was answered (synchronous_commit is on)."""
+_REPLAYED = "SELECT CASE WHEN pg_is_in_recovery() THEN (pg_last_wal_replay_lsn() - '0/0'::pg_lsn)::bigint END"
+_ASKED_AGAIN_S = 1.0
+_BEHIND_S = 0.05  # how long one that is behind is left alone
+_AWAY_S = 2.0  # and one that does not answer
+_log = logging.getLogger("tradewright.storage")
+
+
+class Unusable(Exception):
+    """The replica is behind or away: ask the primary."""
+
+
+class Replica:
+    """One replica. Used from the event loop that talks to the database, and from no other."""
+
+    def __init__(self, engine: AsyncEngine, position: Callable[[], Awaitable[int]]) -> None:
+        """position: of the primary's log, now."""
+        self._engine = engine
+        self._position = position
+        self._asking = asyncio.Lock()
+        self._needed: tuple[int, float, int] | None = None  # commits, when it was asked for, position
+        self._rest_until = 0.0
+        self._away = False
+
+    async def run(self, work: Callable[[sa.Connection], R], commits: int) -> R:
+        """Return `work(tx)` of the replica. commits: how many this process made. Raises Unusable."""
+        now = asyncio.get_running_loop().time()
+        if now < self._rest_until:
+            raise Unusable
+        needed = await self._needed_position(commits)
+        try:
+            answer = await self._run(work, needed)
+        except (OSError, TimeoutError, sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
+            self._rest_until = now + _AWAY_S
+            if not self._away:
+                _log.warning("the replica does not answer (%s); the primary does meanwhile", type(error).__name__)
+            self._away = True
+            raise Unusable from error
+        if self._away:
+            _log.warning("the replica answers again")
+        self._away = False
+        return answer
+
+    async def _needed_position(self, commits: int) -> int:
+        async with self._asking:  # one asks, the others wait for its answer
+            now = asyncio.get_running_loop().time()
+            known = self._needed
+            if known is None or known[0] < commits or now - known[1] > _ASKED_AGAIN_S:
+                known = self._needed = (commits, now, await self._position())
+            return known[2]
+
+    async def _run(self, work: Callable[[sa.Connection], R], needed: int) -> R:
+        async with self._engine.connect() as connection:
+            known = (await connection.get_raw_connection()).info  # of this one backend, which never goes back
+            if known.get("replayed", -1) < needed:
+                known["replayed"] = await self._replayed(connection)
+                if known["replayed"] < needed:
+                    self._rest_until = asyncio.get_running_loop().time() + _BEHIND_S
+                    raise Unusable
+            await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            async with connection.begin():
+                return await connection.run_sync(work)
+
+    async def _replayed(self, connection: AsyncConnection) -> int:
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+        found = (await connection.exec_driver_sql(_REPLAYED)).scalar_one()
+        await connection.rollback()  # of the bookkeeping; there is no transaction
+        if found is None:
+            raise OSError("it is no replica")
+        return int(found)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._engine.dispose()

@@ -1,0 +1,80 @@
+"""One call that succeeds for each operation of market, research and trading."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from samples import Made, Sample, SampleOf
+
+BACKTEST = {"strategy": "buy_and_hold", "instruments": ["crypto:AAA-USD"]}
+
+
+def _plain(target: str, **rest: Any) -> SampleOf:
+    return lambda made: Sample(target, **rest)
+
+
+def _of(name: str, target: str, **rest: Any) -> SampleOf:
+    def sample(made: Made) -> Sample:
+        return Sample(target.replace("{id}", made[name]), **rest)
+
+    return sample
+
+
+SAMPLES: dict[str, SampleOf] = {
+    "get_liveness": _plain("/livez", caller="nobody"),
+    "get_readiness": _plain("/readyz", caller="nobody"),
+    "get_openapi": _plain("/openapi.json", caller="nobody"),
+    "get_reference": _plain("/docs", caller="nobody"),
+    "get_error_codes": _plain("/docs/errors", caller="nobody"),
+    "get_status": _plain("/v1/status"),
+    "list_instruments": _plain("/v1/instruments"),
+    "get_instrument": _plain("/v1/instruments/crypto:AAA-USD", shared=True),
+    "list_bars": _plain("/v1/bars?instruments=crypto:AAA-USD"),
+    "list_quotes": _plain("/v1/quotes?instruments=crypto:AAA-USD,crypto:BBB-USD"),
+    "list_verdicts": _plain("/v1/verdicts"),
+    "list_sources": _plain("/v1/sources"),
+    "get_source": _plain("/v1/sources/binance", shared=True),
+    "list_quarantine": _plain("/v1/quarantine"),
+    "list_signals": _plain("/v1/signals"),
+    "get_scoreboard": _plain("/v1/signals/scoreboard"),
+    "get_signal": _of("/v1/signals", "/v1/signals/{id}"),
+    "list_models": _plain("/v1/models"),
+    "get_model": _of("/v1/models", "/v1/models/{id}"),
+    "promote_model": _of("supported model", "/v1/models/{id}/promote", body={}, caller="session"),
+    "list_strategies": _plain("/v1/strategies"),
+    "list_features": _plain("/v1/features"),
+    "list_data_sets": _plain("/v1/data-sets"),
+    "create_backtest": _plain("/v1/backtests", body=BACKTEST),
+    "list_backtests": _plain("/v1/backtests"),
+    "get_backtest": _of("/v1/backtests", "/v1/backtests/{id}"),
+    "delete_backtest": _plain("/v1/backtests/bkt_1"),
+    "cancel_backtest": _plain("/v1/backtests/bkt_2/cancel"),
+    "get_backtest_report": _of("/v1/backtests", "/v1/backtests/{id}/report"),
+    "list_backtest_fills": _of("/v1/backtests", "/v1/backtests/{id}/fills"),
+    "list_backtest_equity": _of("/v1/backtests", "/v1/backtests/{id}/equity"),
+    "list_trials": _plain("/v1/trials"),
+    "list_broker_accounts": _plain("/v1/broker-accounts"),
+    "create_broker_account": _plain("/v1/broker-accounts", body={"broker": "paper", "name": "second"}),
+    "get_broker_account": _of("broker account", "/v1/broker-accounts/{id}"),
+    "update_broker_account": _of("broker account", "/v1/broker-accounts/{id}", body={"name": "renamed"}),
+    "delete_broker_account": _of("free broker account", "/v1/broker-accounts/{id}"),
+    "list_portfolios": _plain("/v1/portfolios"),
+    "create_portfolio": _of(
+        "broker account",
+        "/v1/portfolios",
+        body={"name": "growth", "broker_account": "bra_1", "currency": "USD", "initial_cash": "1000"},
+    ),
+    "get_portfolio": _of("portfolio", "/v1/portfolios/{id}"),
+    "update_portfolio": _of("portfolio", "/v1/portfolios/{id}", body={"name": "renamed"}),
+    "list_positions": _of("portfolio", "/v1/portfolios/{id}/positions"),
+    "get_allocation": _of("portfolio", "/v1/portfolios/{id}/allocation"),
+    "list_ledger": _of("portfolio", "/v1/portfolios/{id}/ledger"),
+    "list_orders": _plain("/v1/orders"),
+    "get_order": _of("/v1/orders", "/v1/orders/{id}"),
+    "list_fills": _plain("/v1/fills"),
+    "list_runs": _plain("/v1/runs"),
+    "get_run": _of("run", "/v1/runs/{id}"),
+    "list_event_types": _plain("/v1/event-types"),
+    "list_events": _plain("/v1/events"),
+    "get_event": _of("event", "/v1/events/{id}"),
+}

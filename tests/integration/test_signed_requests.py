@@ -1,0 +1,166 @@
+"""Signed requests over HTTP: once, in time, unchanged; also shared by processes."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from asgi import Client, Reply
+from tradewright.accounts import keys
+from tradewright.accounts.keys import Issued, Terms
+from tradewright.accounts.principal import Signing
+from tradewright.storage import nonces
+from tradewright.storage.database import Database
+
+PRIVATE = Ed25519PrivateKey.from_private_bytes(b"p" * 32)
+PUBLIC = base64.b64encode(PRIVATE.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()
+NONCES = (f"nonce-{n:012}" for n in itertools.count())
+Sign = Callable[[bytes], bytes]
+
+
+def issue(served: Any, signing: Signing | None) -> Issued:
+    terms = Terms("signs", ("market:read", "organization:admin"), signing=signing)
+    made: Issued = served.database.write(
+        keys.issue, served.services.vault, "org_a", "paper", terms, served.clock.now_us()
+    )
+    return made
+
+
+def headers(
+    served: Any, algorithm: str, sign: Sign, method: str, target: str, body: bytes = b"", **change: str
+) -> dict[str, str]:
+    """What a client sends, written from the documentation."""
+    path, _, query = target.partition("?")
+    timestamp = change.get("timestamp", str(served.clock.now_us() // 1000))
+    nonce = change.get("nonce") or next(NONCES)
+    ordered = "&".join(sorted(query.split("&"))) if query else ""
+    digest = hashlib.sha256(body).hexdigest()
+    text = "\n".join([method, path, ordered, timestamp, nonce, digest]).encode()
+    return {
+        "Tradewright-Timestamp": timestamp,
+        "Tradewright-Nonce": nonce,
+        "Tradewright-Signature": f"{algorithm}={base64.b64encode(sign(text)).decode()}",
+    }
+
+
+def by_hmac(secret: str | None) -> Sign:
+    assert secret is not None
+    return lambda text: hmac.new(secret.encode(), text, hashlib.sha256).digest()
+
+
+def refused(reply: Reply, said: str) -> bool:
+    return (reply.status, reply.json["code"]) == (401, "unauthenticated") and said in reply.json["detail"]
+
+
+@pytest.mark.parametrize("algorithm", ["hmac-sha256", "ed25519"])
+def test_a_signed_request_passes_once(served: Any, algorithm: str) -> None:
+    key = issue(served, Signing(algorithm, True, PUBLIC if algorithm == "ed25519" else None))
+    sign = PRIVATE.sign if algorithm == "ed25519" else by_hmac(key.signing_secret)
+
+    async def work(client: Client) -> None:
+        target = "/v1/api-keys?order=asc&limit=3"
+        signed = headers(served, algorithm, sign, "GET", target)
+        assert (await client.get(target, key=key.text, headers=signed)).status == 200
+        assert refused(await client.get(target, key=key.text, headers=signed), "was used before")
+        body = b'{"name":"made","scopes":["market:read"],"signing":{"algorithm":"hmac-sha256","required":true}}'
+        signed = headers(served, algorithm, sign, "POST", "/v1/api-keys", body)
+        made = await client.post("/v1/api-keys", body, key=key.text, headers=signed)
+        assert made.status == 201, made.body
+
+    served.run(work)
+
+
+def test_a_key_that_requires_signatures_says_which_headers_are_missing(served: Any) -> None:
+    key = issue(served, Signing("hmac-sha256", True))
+
+    async def work(client: Client) -> None:
+        reply = await client.get("/v1/instruments", key=key.text)
+        assert refused(reply, "send Tradewright-Timestamp, Tradewright-Nonce and Tradewright-Signature")
+        plain = {"name": "k", "scopes": ["market:read"]}
+        signed = headers(served, "hmac-sha256", by_hmac(key.signing_secret), "POST", "/v1/api-keys", json_of(plain))
+        made = await client.post("/v1/api-keys", json_of(plain), key=key.text, headers=signed)
+        assert made.status == 403
+        assert "must be signed" in made.json["detail"]
+
+    served.run(work)
+
+
+def json_of(value: Any) -> bytes:
+    import json
+
+    return json.dumps(value).encode()
+
+
+def test_a_signature_that_is_sent_is_checked_though_it_is_not_required(served: Any) -> None:
+    key, plain = issue(served, Signing("hmac-sha256", False)), issue(served, None)
+    sign = by_hmac(key.signing_secret)
+
+    async def work(client: Client) -> None:
+        assert (await client.get("/v1/instruments", key=key.text)).status == 200
+        other = headers(served, "hmac-sha256", sign, "GET", "/v1/verdicts")
+        assert refused(await client.get("/v1/instruments", key=key.text, headers=other), "does not fit")
+        right = headers(served, "hmac-sha256", sign, "GET", "/v1/instruments")
+        assert refused(await client.get("/v1/instruments", key=plain.text, headers=right), "has no signing key")
+        wrong = headers(served, "ed25519", PRIVATE.sign, "GET", "/v1/instruments")
+        assert refused(await client.get("/v1/instruments", key=key.text, headers=wrong), "signs with hmac-sha256")
+        assert (await client.get("/v1/instruments", key=key.text, headers=right)).status == 200
+
+    served.run(work)
+
+
+def test_a_request_of_another_time_is_refused_with_the_time_here(served: Any) -> None:
+    key = issue(served, Signing("hmac-sha256", True))
+    sign = by_hmac(key.signing_secret)
+
+    async def work(client: Client) -> None:
+        late = headers(served, "hmac-sha256", sign, "GET", "/v1/instruments")
+        served.clock.advance(5.001)
+        reply = await client.get("/v1/instruments", key=key.text, headers=late)
+        assert (
+            refused(reply, "here it is 2023-11-14T22:13:25.001Z")
+            or "2023-11-14T22:13:25.001000Z" in reply.json["detail"]
+        )
+
+    served.run(work)
+
+
+def test_a_wrong_signature_uses_no_nonce_up(served: Any) -> None:
+    key = issue(served, Signing("hmac-sha256", True))
+    nonce = next(NONCES)
+
+    async def work(client: Client) -> None:
+        forged = headers(served, "hmac-sha256", lambda _: b"x" * 32, "GET", "/v1/instruments", nonce=nonce)
+        assert refused(await client.get("/v1/instruments", key=key.text, headers=forged), "does not fit")
+        right = headers(served, "hmac-sha256", by_hmac(key.signing_secret), "GET", "/v1/instruments", nonce=nonce)
+        assert (await client.get("/v1/instruments", key=key.text, headers=right)).status == 200
+
+    served.run(work)
+
+
+def test_of_many_replays_at_once_one_passes(served: Any) -> None:
+    key = issue(served, Signing("hmac-sha256", True))
+
+    async def work(client: Client) -> None:
+        signed = headers(served, "hmac-sha256", by_hmac(key.signing_secret), "GET", "/v1/instruments")
+        replies = await asyncio.gather(
+            *(client.get("/v1/instruments", key=key.text, headers=signed) for _ in range(20))
+        )
+        assert sorted(reply.status for reply in replies) == [200] + [401] * 19
+
+    served.run(work)
+
+
+def test_a_nonce_counts_once_over_all_processes_and_for_each_key(database_url: str, database: Database) -> None:
+    with Database(database_url) as other:
+        assert database.write(nonces.take, "key_1", "n" * 16, 1)
+        assert not other.write(nonces.take, "key_1", "n" * 16, 1)
+        assert other.write(nonces.take, "key_2", "n" * 16, 1)

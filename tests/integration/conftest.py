@@ -18,6 +18,7 @@ import pytest
 from asgi import Client
 from tradewright.accounts import keys
 from tradewright.accounts.authentication import Authenticator
+from tradewright.accounts.passwords import Cost, Passwords
 from tradewright.accounts.scopes import SCOPES
 from tradewright.accounts.sessions import Sessions
 from tradewright.api.app import build
@@ -88,6 +89,7 @@ def served(database: Database, tmp_path: Path) -> Served:
         documents("0"),
         Sessions(database, clock),
         vault,
+        passwords=Passwords(Cost(rounds=1, memory_kib=8)),
     )
     return Served(build(services), database, clock, services, texts, ids_of, made)
 

@@ -7,6 +7,7 @@ import base64
 import hashlib
 import hmac
 import itertools
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -86,18 +87,14 @@ def test_a_key_that_requires_signatures_says_which_headers_are_missing(served: A
         reply = await client.get("/v1/instruments", key=key.text)
         assert refused(reply, "send Tradewright-Timestamp, Tradewright-Nonce and Tradewright-Signature")
         plain = {"name": "k", "scopes": ["market:read"]}
-        signed = headers(served, "hmac-sha256", by_hmac(key.signing_secret), "POST", "/v1/api-keys", json_of(plain))
-        made = await client.post("/v1/api-keys", json_of(plain), key=key.text, headers=signed)
+        signed = headers(
+            served, "hmac-sha256", by_hmac(key.signing_secret), "POST", "/v1/api-keys", json.dumps(plain).encode()
+        )
+        made = await client.post("/v1/api-keys", json.dumps(plain).encode(), key=key.text, headers=signed)
         assert made.status == 403
         assert "must be signed" in made.json["detail"]
 
     served.run(work)
-
-
-def json_of(value: Any) -> bytes:
-    import json
-
-    return json.dumps(value).encode()
 
 
 def test_a_signature_that_is_sent_is_checked_though_it_is_not_required(served: Any) -> None:
@@ -125,10 +122,7 @@ def test_a_request_of_another_time_is_refused_with_the_time_here(served: Any) ->
         late = headers(served, "hmac-sha256", sign, "GET", "/v1/instruments")
         served.clock.advance(5.001)
         reply = await client.get("/v1/instruments", key=key.text, headers=late)
-        assert (
-            refused(reply, "here it is 2023-11-14T22:13:25.001Z")
-            or "2023-11-14T22:13:25.001000Z" in reply.json["detail"]
-        )
+        assert refused(reply, "here it is 2023-11-14T22:13:25.001000Z")
 
     served.run(work)
 

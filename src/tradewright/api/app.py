@@ -83,6 +83,9 @@ class _Operations:
 
     async def _check_signature(self, scope: Scope, body: bytes) -> None:
         state = scope["state"]
+        signatures = self._services.signatures
+        if not signatures.concerns(state["principal"], state["headers"]):
+            return
         sent = scope.get("raw_path") or quote(scope["path"], safe="/:@!$&'()*+,;=~").encode()
         message = Message(
             scope["method"],
@@ -90,7 +93,7 @@ class _Operations:
             scope["query_string"].decode("latin-1"),
             body,
         )
-        await self._services.signatures.check(state["principal"], message, state["headers"])
+        await signatures.check(state["principal"], message, state["headers"])
 
     async def _answered(self, call: Call, query: bytes) -> Raw:
         if call.operation.method != "GET":  # an effect runs to its end, whoever waits for it

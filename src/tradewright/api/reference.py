@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
+from tradewright.api.examples import example_of, resolved
 from tradewright.api.problems import CATALOGUE
 
 _STYLE = """
@@ -73,8 +75,9 @@ def _html(title: str, body: str) -> str:
 
 
 def _operation(document: dict[str, Any], base_url: str, path: str, method: str, operation: dict[str, Any]) -> str:
-    scope = operation.get("x-scope", "no key needed")
+    scope = operation["x-scope"]
     parts = [f"<p>{escape(operation.get('description', ''))}</p>" if operation.get("description") else ""]
+    parts.append(_rights(operation))
     if operation["parameters"]:
         rows = "".join(_parameter(document, parameter) for parameter in operation["parameters"])
         parts.append(
@@ -84,13 +87,14 @@ def _operation(document: dict[str, Any], base_url: str, path: str, method: str, 
     body = operation.get("requestBody")
     if body is not None:
         schema = body["content"]["application/json"]["schema"]
-        parts.append(f"<p>Body</p>{_sample(document, schema)}")
+        parts.append(f"<p>Body</p>{_sample(example_of(schema, document['components']['schemas']))}")
     parts.append(f"<pre>{escape(_curl(document, base_url, path, method, operation))}</pre>")
-    for status, response in operation["responses"].items():
+    responses = {status: _response(document, response) for status, response in operation["responses"].items()}
+    for status, response in responses.items():
         content = response.get("content", {}).get("application/json")
         if status.startswith("2") and content is not None:
-            parts.append(f"<p>Answer <code>{status}</code></p>{_sample(document, content['schema'])}")
-    others = [f"<code>{s}</code> {escape(r['description'])}" for s, r in operation["responses"].items() if s[0] != "2"]
+            parts.append(f"<p>Answer <code>{status}</code></p>{_sample(content['example'])}")
+    others = [f"<code>{s}</code> {escape(r['description'])}" for s, r in responses.items() if s[0] != "2"]
     parts.append(f"<p class=soft>{' · '.join(others)}</p>")
     head = (
         f"<span class=method>{method}</span><code>{escape(path)}</code>"
@@ -101,6 +105,8 @@ def _operation(document: dict[str, Any], base_url: str, path: str, method: str, 
 
 
 def _parameter(document: dict[str, Any], parameter: dict[str, Any]) -> str:
+    if "$ref" in parameter:
+        parameter = document["components"]["parameters"][parameter["$ref"].rpartition("/")[2]]
     schema = parameter["schema"]
     default = f", default <code>{escape(json.dumps(schema['default']))}</code>" if "default" in schema else ""
     need = "required" if parameter["required"] else ""
@@ -111,8 +117,8 @@ def _parameter(document: dict[str, Any], parameter: dict[str, Any]) -> str:
     )
 
 
-def _kind(document: dict[str, Any], schema: dict[str, Any]) -> str:
-    schema = _resolved(document, schema)
+def _kind(document: dict[str, Any], schema: Mapping[str, Any]) -> str:
+    schema = resolved(schema, document["components"]["schemas"])
     if "enum" in schema:
         return " | ".join(str(value) for value in schema["enum"])
     if "anyOf" in schema:
@@ -121,40 +127,39 @@ def _kind(document: dict[str, Any], schema: dict[str, Any]) -> str:
     return " ".join([str(schema.get("type", "value")), *bounds])
 
 
+def _response(document: dict[str, Any], response: dict[str, Any]) -> dict[str, Any]:
+    name = response.get("$ref", "").rpartition("/")[2]
+    found: dict[str, Any] = document["components"]["responses"][name] if name else response
+    return found
+
+
+def _rights(operation: dict[str, Any]) -> str:
+    facts = [f"scope <code>{escape(operation['x-scope'])}</code>"]
+    if "x-roles" in operation:
+        facts.append(f"roles {escape(', '.join(operation['x-roles']))}")
+    if "x-step-up" in operation:
+        when = operation["x-step-up"]
+        facts.append("step-up" if when is True else f"step-up {escape(when)}")
+    facts.append(f"cost {operation['x-cost']}")
+    return f"<p class=soft>{' · '.join(facts)}</p>"
+
+
 def _curl(document: dict[str, Any], base_url: str, path: str, method: str, operation: dict[str, Any]) -> str:
     words = ["curl"] if method == "GET" else [f"curl -X {method}"]
-    if "x-scope" in operation:
+    if any("key" in way for way in operation["security"]):
         words.append("-H 'Authorization: Bearer tw_paper_...'")
+    elif operation["security"]:
+        words.append("-b session.txt")
     body = operation.get("requestBody")
     if body is not None:
-        sample = _value(document, body["content"]["application/json"]["schema"], required_only=True)
-        words.append(f"-H 'Content-Type: application/json' -d '{json.dumps(sample)}'")
+        words.append(
+            f"-H 'Content-Type: application/json' -d '{json.dumps(body['content']['application/json']['example'])}'"
+        )
+    for parameter in operation["parameters"]:
+        if parameter.get("in") == "path":
+            path = path.replace(f"{{{parameter['name']}}}", parameter["example"])
     return " ".join([*words, f"'{base_url}{path}'"])
 
 
-def _sample(document: dict[str, Any], schema: dict[str, Any]) -> str:
-    return f"<pre>{escape(json.dumps(_value(document, schema), indent=2))}</pre>"
-
-
-def _value(document: dict[str, Any], schema: dict[str, Any], depth: int = 0, required_only: bool = False) -> Any:
-    schema = _resolved(document, schema)
-    for name in ("examples", "enum"):
-        if schema.get(name):
-            return schema[name][0]
-    if "anyOf" in schema:
-        return _value(document, schema["anyOf"][0], depth, required_only)
-    kind = schema.get("type")
-    if kind == "object" and "properties" in schema and depth < 6:
-        needed = schema.get("required", [])
-        chosen = {n: s for n, s in schema["properties"].items() if not required_only or n in needed}
-        return {name: _value(document, part, depth + 1, required_only) for name, part in chosen.items()}
-    if kind == "array":
-        return [_value(document, schema["items"], depth + 1, required_only)] if "items" in schema and depth < 6 else []
-    plain = {"string": "...", "integer": schema.get("minimum", 0), "number": 0.5, "boolean": True, "object": {}}
-    return plain.get(str(kind))
-
-
-def _resolved(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
-    while "$ref" in schema:
-        schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
-    return schema
+def _sample(value: Any) -> str:
+    return f"<pre>{escape(json.dumps(value, indent=2))}</pre>"

@@ -12,9 +12,9 @@ from tradewright.accounts.passwords import Passwords
 from tradewright.accounts.proofs import Proofs
 from tradewright.accounts.sessions import Sessions
 from tradewright.accounts.signatures import Signatures
-from tradewright.api.encoded import Pages
 from tradewright.api.glances import Glances
 from tradewright.api.market_data import MarketData
+from tradewright.api.pages import Pages
 from tradewright.api.rules import Rules
 from tradewright.clock import Clock
 from tradewright.storage.database import Database

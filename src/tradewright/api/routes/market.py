@@ -10,9 +10,9 @@ from urllib.parse import urlencode
 import msgspec
 
 from tradewright.api import encoded, representations
-from tradewright.api.encoded import Encoded
 from tradewright.api.market_data import BarRow, SeriesKey
 from tradewright.api.operations import Call, Operation, Raw
+from tradewright.api.pages import Encoded
 from tradewright.api.pagination import Page, PageQuery, decode_cursor, page
 from tradewright.api.problems import FieldError, Refused
 from tradewright.api.representations import ARROW, CSV, JSON

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from tradewright.api import encoded
-from tradewright.api.encoded import Encoded
 from tradewright.api.glances import FRESH_S
 from tradewright.api.operations import Call, Operation, Raw
+from tradewright.api.pages import Encoded
 from tradewright.api.pagination import PageQuery, decode_cursor, page
 from tradewright.api.wire import Feed, InstrumentId, Moment, Rfc3339, feed_of, found, micros, moment
 from tradewright.clock import format_us

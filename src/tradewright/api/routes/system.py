@@ -6,6 +6,7 @@ import msgspec
 
 from tradewright.api import reference
 from tradewright.api.operations import PUBLIC, Call, Operation, Raw
+from tradewright.api.problems import Refused
 from tradewright.api.wire import Feed, feed_of
 
 
@@ -32,11 +33,11 @@ async def _livez(call: Call) -> Health:
     return Health("ok")
 
 
-async def _readyz(call: Call) -> Raw:
+async def _readyz(call: Call) -> Health:
     now = call.services.progress.now()
-    body = msgspec.json.encode(Health("ok" if now.ready else now.phase))
-    headers = {} if now.ready else {"Retry-After": "2"}
-    return Raw(body, "application/json", 200 if now.ready else 503, headers)
+    if not now.ready:
+        raise Refused("not_ready", f"{now.phase}: {now.message or 'not ready yet'}", headers={"Retry-After": "2"})
+    return Health("ok")
 
 
 async def _status(call: Call) -> Status:

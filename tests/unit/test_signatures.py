@@ -5,6 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
+import time
+from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -109,3 +113,15 @@ def test_the_window_is_five_seconds_back_and_one_ahead(offset_ms: int) -> None:
 def test_what_is_no_public_key_is_refused(text: str) -> None:
     with pytest.raises(InvalidInput, match="32 raw bytes"):
         signatures.public_key(text)
+
+
+def test_the_example_of_the_documentation_signs_rightly() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "keys.md").read_text(encoding="utf-8")
+    found = re.search(r"```python\n(.*?)```", page, re.DOTALL)
+    assert found is not None
+    names: dict[str, Any] = {}
+    exec(found[1], names)
+    sent = names["signed"]("tws_secret", MESSAGE.method, MESSAGE.path, MESSAGE.query, MESSAGE.body)
+    read = signatures.read({name.lower(): value for name, value in sent.items()}, time.time_ns() // 1000)
+    assert read is not None
+    assert signatures.verify(MESSAGE, read, b"tws_secret")

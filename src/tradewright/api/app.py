@@ -21,7 +21,7 @@ from tradewright.api.layers import (
     Sockets,
     answer,
 )
-from tradewright.api.operations import Call, Raw
+from tradewright.api.operations import Raw
 from tradewright.api.problems import Refused
 from tradewright.api.routes import all_operations
 from tradewright.api.routing import Router
@@ -61,20 +61,7 @@ class _Operations:
         if body is None:
             return
         await self._check_signature(scope, body)
-        call = Call(
-            self._services,
-            operation,
-            state["principal"],
-            state["parameters"],
-            None,
-            None,
-            state["headers"],
-            state["request_id"],
-            state["address"],
-            body,
-            scope["path"],
-        )
-        raw = await self._answered(call, scope["query_string"])
+        raw = await self._answered(scope, body)
         headers = {"content-type": raw.media_type, "cache-control": "no-store"}
         headers.update((name.lower(), value) for name, value in raw.headers.items())
         if raw.status in (204, 304):
@@ -95,12 +82,13 @@ class _Operations:
         )
         await signatures.check(state["principal"], message, state["headers"])
 
-    async def _answered(self, call: Call, query: bytes) -> Raw:
-        if call.operation.method != "GET":  # an effect runs to its end, whoever waits for it
-            return await dispatch.run(call.operation, call, query)
+    async def _answered(self, scope: Scope, body: bytes) -> Raw:
+        answered = dispatch.run(self._services, scope["state"], scope["path"], scope["query_string"], body)
+        if scope["method"] != "GET":  # an effect runs to its end, whoever waits for it
+            return await answered
         try:
             async with asyncio.timeout(READ_S):
-                return await dispatch.run(call.operation, call, query)
+                return await answered
         except TimeoutError:
             raise Refused("took_too_long", f"this was not answered within {READ_S:.0f} seconds") from None
 

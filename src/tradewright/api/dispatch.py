@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ import msgspec
 from tradewright.api import access, parsing
 from tradewright.api.operations import PERSON, Call, Effect, Once, Operation, Raw
 from tradewright.api.problems import Refused
+from tradewright.api.services import Services
 from tradewright.storage import idempotency
 from tradewright.storage.database import Tx
 from tradewright.storage.idempotency import StoredAnswer
@@ -41,15 +43,31 @@ def match(call: Call, current: Any) -> None:
         raise Refused("precondition_failed", "it has changed since you read it: If-Match names another state")
 
 
-async def run(operation: Operation, call: Call, query: bytes) -> Raw:
-    """Return the answer of an operation. call: without query, body. Raises Refused and TradewrightError."""
-    access.authorize(operation, call.principal, call.services.clock.now_us())
+async def run(services: Services, state: Mapping[str, Any], path_text: str, query: bytes, body: bytes) -> Raw:
+    """Return the answer of the operation that the layers found. state: what they learned about the request.
+
+    Raises Refused and TradewrightError.
+    """
+    operation: Operation = state["operation"]
+    access.authorize(operation, state["principal"], services.clock.now_us())
     value = None
     if operation.body is not None:
-        value = parsing.parse_body(call.raw_body, call.headers.get("content-type", ""), operation.body)
-    elif call.raw_body:
+        value = parsing.parse_body(body, state["headers"].get("content-type", ""), operation.body)
+    elif body:
         raise Refused("invalid_input", "this operation takes no body; leave it out")
-    call = replace(call, query=parsing.parse_query(query, operation.query), body=value)
+    call = Call(
+        services,
+        operation,
+        state["principal"],
+        state["parameters"],
+        parsing.parse_query(query, operation.query),
+        value,
+        state["headers"],
+        state["request_id"],
+        state["address"],
+        body,
+        path_text,
+    )
     claim = _claim(operation, call)
     if claim is not None:
         known = await call.services.database.read_async(idempotency.find, claim.scope, claim.now_us)

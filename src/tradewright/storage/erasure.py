@@ -44,8 +44,10 @@ def erase_person(tx: Tx, user: str, email: str, organizations_left: Iterable[str
     tx.execute(
         exports.delete().where(exports.c.organization.in_(list(organizations_left)), exports.c.kind == "organization")
     )
+    inviting = sa.select(invitations.c.organization).where(invitations.c.email == email)
+    invited = sa.and_(idempotency.c.operation == "create_invitation", idempotency.c.organization.in_(inviting))
+    tx.execute(idempotency.delete().where(sa.or_(idempotency.c.organization == user, invited)))
     tx.execute(invitations.delete().where(invitations.c.email == email))
-    tx.execute(idempotency.delete().where(idempotency.c.organization == user))
     trace = {"last_used_address": None, "last_used_agent": None}
     tx.execute(api_keys.update().where(api_keys.c.created_by == user).values(trace))
     emptied = {"email": None, "name": "", "password_hash": None, "erased_at": now_us}

@@ -1,0 +1,226 @@
+"""What is left of who is erased, and what a copy of all that is known holds."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asgi import Client, Person
+from logging_in import login, token_of
+from seeds_people import PASSWORD, session_of
+from tradewright import ids
+from tradewright.app.work import build_worker
+from tradewright.settings import Settings
+from tradewright.storage import erasure, exports, trading
+from tradewright.storage.tables import audit_log, audit_seals, feed_sessions, metadata, users
+
+EMAIL, NAME, ADDRESS, AGENT = "planted.person@example.com", "Zebedee Planted", "203.0.113.99", "planted-browser/1"
+NEW = "another sentence, never said"
+
+
+def everything(served: Any) -> dict[str, str]:
+    """The text of every table, bytes included."""
+
+    def read(tx: Any) -> dict[str, str]:
+        found = {}
+        for table in metadata.sorted_tables:
+            rows = [
+                tuple(bytes(v) if isinstance(v, memoryview) else v for v in row) for row in tx.execute(table.select())
+            ]
+            found[table.name] = repr(rows)
+        return found
+
+    return dict(served.database.read(read))
+
+
+def asked_again(served: Any, user: str) -> Person:
+    return Person(served.database.write(session_of, user, served.clock.now_us(), stepped_up=True))
+
+
+def finished(served: Any) -> None:
+    """Let a worker run until the exports have ended."""
+    worker = build_worker(served.database, served.clock, Settings(data_folder=Path("unused")))
+    hands = threading.Thread(target=worker.run)
+    hands.start()
+    try:
+        for _ in range(200):
+            if served.database.read(exports.count_unfinished, "usr_owner") == 0:
+                return
+            threading.Event().wait(0.05)
+        raise AssertionError("the export did not end")
+    finally:
+        worker.stop()
+        hands.join()
+
+
+async def planted(served: Any, client: Client) -> str:
+    """A person with traces everywhere; return the id."""
+    owner = asked_again(served, "usr_owner")
+    invited = {"email": EMAIL, "role": "trader"}
+    once = {"Idempotency-Key": ids.new("key")}
+    target = "/v1/organizations/org_a/invitations"
+    invitation = await client.post(target, invited, person=owner, headers=once)
+    seen = {"User-Agent": AGENT}
+    client.address = ADDRESS
+    body = {"email": EMAIL, "password": NEW, "name": NAME, "invitation": invitation.json["token"]}
+    assert (await client.post("/v1/auth/register", body, key=None, headers=seen)).status == 202
+    assert (await login(client, EMAIL, "not the right one")).status == 401
+    answer = await client.post("/v1/auth/login", {"email": EMAIL, "password": NEW}, key=None, headers=seen)
+    person = Person(token_of(answer))
+    for target in ("/v1/auth/totp", "/v1/exports"):
+        body = {"kind": "person"} if target == "/v1/exports" else None
+        await client.post(target, body, person=person, headers={**seen, "Idempotency-Key": "planted-1"})
+    again = asked_again(served, answer.json["user"])
+    await client.post("/v1/auth/passkeys/options", None, person=again, headers={"Idempotency-Key": "planted-2"})
+    await client.send("PATCH", "/v1/me", {"name": NAME}, person=person, headers=seen)
+    return str(answer.json["user"])
+
+
+def test_nothing_that_names_an_erased_person_is_left(served: Any) -> None:
+    async def work(client: Client) -> str:
+        user = await planted(served, client)
+        before = "".join(everything(served).values())
+        assert all(trace in before for trace in (EMAIL, NAME, ADDRESS, AGENT))
+        client.address = "127.0.0.1"
+        assert (await client.send("DELETE", "/v1/me", person=asked_again(served, user))).status == 204
+        assert (await login(client, EMAIL, NEW)).status == 401
+        return user
+
+    user = served.run(work)
+    for table, text in everything(served).items():
+        for trace in (EMAIL, NAME, AGENT):
+            assert trace not in text, table
+        if table != "throttles":  # how often an address tried: not who
+            assert ADDRESS not in text, table
+    find = users.select().where(users.c.id == user)
+    row = served.database.read(lambda tx: tx.execute(find).mappings().one())
+    assert (row["email"], row["name"], row["password_hash"]) == (None, "", None)
+    mine = audit_log.select().where(audit_log.c.actor == user)
+    assert len(served.database.read(lambda tx: tx.execute(mine).all())) >= 4  # what they did stays, by id
+
+
+def test_an_address_is_free_again_after_erasure(served: Any) -> None:
+    async def work(client: Client) -> None:
+        user = await planted(served, client)
+        assert (await client.send("DELETE", "/v1/me", person=asked_again(served, user))).status == 204
+        assert await planted(served, client) != user
+
+    served.run(work)
+
+
+def test_an_organization_is_erased_whole_and_nothing_of_another(served: Any) -> None:
+    before = {table.name: _count(served, table, "org_b") for table in erasure.tables_of_organizations()}
+
+    async def work(client: Client) -> None:
+        owner = asked_again(served, "usr_owner")
+        assert (await client.send("DELETE", "/v1/organizations/org_a", person=owner)).status == 204
+        assert (await client.get("/v1/organizations/org_a", person=owner)).status == 404
+        assert (await client.get("/v1/me", person=Person(owner.token, "", ""))).status == 200
+        served.clock.advance(2.1)
+        assert (await client.get("/v1/status")).status == 401
+
+    served.run(work)
+    for table in erasure.tables_of_organizations():
+        if table.name != "audit_people":  # of the deletion itself nobody is named
+            assert _count(served, table, "org_a") == 0, table.name
+        assert _count(served, table, "org_b") == before[table.name], table.name
+    kept = audit_log.select().where(audit_log.c.organization == "org_a", audit_log.c.action == "organization.erase")
+    assert len(served.database.read(lambda tx: tx.execute(kept).all())) == 1
+
+
+def _count(served: Any, table: Any, organization: str) -> int:
+    query = table.select().where(erasure.column_of(table) == organization)
+    return len(served.database.read(lambda tx: tx.execute(query).all()))
+
+
+def test_every_table_of_an_organization_is_known_to_erasure() -> None:
+    known = {table.name for table in erasure.tables_of_organizations()}
+    with_tenant = {table.name for table in metadata.sorted_tables if {"organization", "owner"} & set(table.c.keys())}
+    assert with_tenant - known == {audit_log.name, audit_seals.name}
+    assert {"orders", "api_keys", "series", "outbox", "exports", "members", "invitations"} <= known
+
+
+def test_an_organization_that_trades_is_not_deleted(served: Any) -> None:
+    def trade(tx: Any) -> None:
+        now_us = served.clock.now_us()
+        tx.execute(feed_sessions.update().where(feed_sessions.c.id == "fds_1").values(updated_at=now_us))
+        assert trading.latest_feed_session(tx, "org_a", "paper") is not None
+
+    served.database.write(trade)
+
+    async def work(client: Client) -> None:
+        refused = await client.send("DELETE", "/v1/organizations/org_a", person=asked_again(served, "usr_owner"))
+        assert (refused.status, refused.json["code"]) == (409, "conflict")
+        assert "trade" in refused.json["detail"]
+
+    served.run(work)
+
+
+@pytest.mark.parametrize("kind", ["person", "organization"])
+def test_an_export_holds_what_is_known_and_no_secret(served: Any, kind: str) -> None:
+    async def ask(client: Client) -> str:
+        owner = asked_again(served, "usr_owner")
+        made = await client.post("/v1/exports", {"kind": kind}, person=owner)
+        assert (made.status, made.json["status"]) == (202, "queued")
+        early = await client.get(f"/v1/exports/{made.json['id']}/content", person=owner)
+        assert (early.status, early.json["code"]) == (409, "conflict")
+        return str(made.json["id"])
+
+    export = served.run(ask)
+    finished(served)
+
+    async def fetch(client: Client) -> bytes:
+        owner = asked_again(served, "usr_owner")
+        row = (await client.get(f"/v1/exports/{export}", person=owner)).json
+        assert (row["status"], row["progress"], row["error"]) == ("succeeded", 1.0, None)
+        answer = await client.get(f"/v1/exports/{export}/content", person=owner)
+        assert (answer.status, answer.headers["content-type"]) == (200, "application/zip")
+        for other in (asked_again(served, "usr_partner"), Person(served.made["session stranger stepped up"], "org_b")):
+            assert (await client.get(f"/v1/exports/{export}", person=other)).status == 404
+            assert (await client.get(f"/v1/exports/{export}/content", person=other)).status == 404
+        served.clock.advance(7 * 86_400)
+        late = asked_again(served, "usr_owner")
+        assert (await client.get(f"/v1/exports/{export}/content", person=late)).status == 404
+        return answer.body
+
+    archive = zipfile.ZipFile(io.BytesIO(served.run(fetch)))
+    texts = {name: archive.read(name).decode() for name in archive.namelist()}
+    manifest = json.loads(texts["manifest.json"])
+    assert manifest["kind"] == kind
+    for name, count in manifest["rows"].items():
+        lines = [json.loads(line) for line in texts[f"{name}.jsonl"].splitlines()]
+        assert len(lines) == count
+    whole = "".join(texts.values())
+    assert "owner@example.com" in whole
+    assert all(word not in whole for word in ("argon2", "secret_hash", "token_hash", "code_hash", "password_hash"))
+    if kind == "organization":
+        assert manifest["rows"]["orders"] >= 1
+        assert "stranger@example.com" not in whole
+        assert '"org_b"' not in whole
+    else:
+        assert "trader@example.com" not in whole
+        assert manifest["rows"]["sessions"] >= 2
+
+
+def test_an_export_of_an_organization_needs_rights_and_a_proof(served: Any) -> None:
+    async def work(client: Client) -> None:
+        body = {"kind": "organization"}
+        plain = await client.post("/v1/exports", body, person=Person(served.made["session owner"]))
+        assert (plain.status, plain.json["code"]) == (403, "step_up_required")
+        trader = await client.post("/v1/exports", body, person=asked_again(served, "usr_trader"))
+        assert (trader.status, trader.json["code"]) == (403, "forbidden")
+        nowhere = asked_again(served, "usr_owner")
+        answer = await client.post("/v1/exports", body, person=Person(nowhere.token, "", ""))
+        assert (answer.status, answer.json["code"]) == (400, "malformed_header")
+        for _ in range(2):
+            assert (await client.post("/v1/exports", {"kind": "person"}, person=nowhere)).status == 202
+        assert (await client.post("/v1/exports", {"kind": "person"}, person=nowhere)).status == 409
+
+    served.run(work)
+    assert PASSWORD not in "".join(everything(served).values())

@@ -71,9 +71,9 @@ class Chain:
 class Tail:
     """What has no seal. waiting: entries that the next round seals. inserted: the oldest one that nobody recorded."""
 
-    waiting: tuple[str, ...]
-    more: bool
-    inserted: str | None
+    waiting: tuple[str, ...] = ()
+    more: bool = False
+    inserted: str | None = None
 
 
 def record(
@@ -199,20 +199,37 @@ def _next(chain: Chain, row: Mapping[str, Any]) -> Chain:
     return Chain(sequence, row["hash"])
 
 
-def tail(tx: Tx, organization: str, limit: int) -> Tail:
-    """Return what has no seal, at most `limit` names of it."""
-    query = (
-        sa.select(audit_log.c.id, audit_waiting.c.entry)
-        .join_from(audit_log, audit_seals, audit_seals.c.entry == audit_log.c.id, isouter=True)
-        .join(audit_waiting, audit_waiting.c.entry == audit_log.c.id, isouter=True)
-        .where(audit_log.c.organization == organization, audit_seals.c.entry.is_(None))
-        .order_by(audit_waiting.c.entry.is_not(None), audit_log.c.created_at, audit_log.c.id)
-        .limit(limit + 1)
+def entries(tx: Tx, organization: str, after: tuple[int, str], limit: int) -> list[tuple[int, str, bool, bool]]:
+    """Return (time, id, whether it has a seal, whether it waits for one) of entries after a time and id, ascending."""
+    place = sa.tuple_(audit_log.c.created_at, audit_log.c.id)
+    page = (
+        sa.select(audit_log.c.created_at, audit_log.c.id)
+        .where(audit_log.c.organization == organization, place > sa.tuple_(*(sa.literal(part) for part in after)))
+        .order_by(audit_log.c.created_at, audit_log.c.id)
+        .limit(limit)
+        .subquery()
     )
-    rows = tx.execute(query).all()
-    inserted = next((name for name, waits in rows if waits is None), None)
-    names = tuple(name for name, waits in rows if waits is not None)
-    return Tail(names[:limit], len(rows) > limit, inserted)
+    query = (
+        sa.select(page, audit_seals.c.entry.label("seal"), audit_waiting.c.entry.label("waits"))
+        .join_from(page, audit_seals, audit_seals.c.entry == page.c.id, isouter=True)
+        .join(audit_waiting, audit_waiting.c.entry == page.c.id, isouter=True)
+        .order_by(page.c.created_at, page.c.id)
+    )
+    return [(row.created_at, row.id, row.seal is not None, row.waits is not None) for row in tx.execute(query)]
+
+
+def follow_tail(tail: Tail, rows: Iterable[tuple[int, str, bool, bool]], named: int) -> Tail:
+    """Return what has no seal after more of `entries`, at most `named` names of it. Pure."""
+    for _, name, has_seal, waits in rows:
+        if has_seal:
+            continue
+        if not waits:
+            tail = replace(tail, inserted=tail.inserted or name)
+        elif len(tail.waiting) < named:
+            tail = replace(tail, waiting=(*tail.waiting, name))
+        else:
+            tail = replace(tail, more=True)
+    return tail
 
 
 def list_page(

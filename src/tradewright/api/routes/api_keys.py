@@ -22,7 +22,7 @@ from tradewright.errors import Conflict, Forbidden, InvalidInput, UnknownName
 from tradewright.storage import accounts, audit, outbox
 from tradewright.storage.database import Tx
 
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=80, examples=["dashboard"])]
+Name = Annotated[str, msgspec.Meta(pattern=r"^[^\x00-\x1f\x7f]{1,80}$", examples=["dashboard"])]
 Addresses = Annotated[
     list[Annotated[str, msgspec.Meta(max_length=64, examples=["203.0.113.0/24"])]],
     msgspec.Meta(max_length=MAX_NETWORKS, description="Addresses or networks it may be used from; none: anywhere."),

@@ -15,14 +15,14 @@ from tradewright.storage.audit import Broken, Chain, Filters, Tail
 
 _AT_ONCE = 1_000
 _NAMED = 100
-_Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+_Name = Annotated[str, msgspec.Meta(pattern=r"^[!-~]{1,64}$", examples=["key_06h062t9a3me14c7r9cps62q2c"])]
 
 
 class AuditQuery(PageQuery, frozen=True, kw_only=True):
     """Which entries. start (included) and end (excluded) are wall times."""
 
     actor: _Name | None = None
-    action: Annotated[str, msgspec.Meta(min_length=1, max_length=64, examples=["api_key.create"])] | None = None
+    action: Annotated[str, msgspec.Meta(pattern=r"^[!-~]{1,64}$", examples=["api_key.create"])] | None = None
     object: _Name | None = None
     start: Moment | None = None
     end: Moment | None = None
@@ -96,8 +96,17 @@ async def _verify(call: Call) -> Verification:
         if not rows:
             break
         chain = await asyncio.to_thread(audit.follow, chain, rows)  # hashing would hold up other requests
-    tail = await call.services.database.read_async(audit.tail, organization, _NAMED)
-    return _verification(chain, tail)
+    return _verification(chain, await _tail(call, organization))
+
+
+async def _tail(call: Call, organization: str) -> Tail:
+    tail, place = Tail(), (0, "")
+    while True:
+        rows = await call.services.database.read_async(audit.entries, organization, place, _AT_ONCE)
+        tail = audit.follow_tail(tail, rows, _NAMED)
+        if len(rows) < _AT_ONCE:
+            return tail
+        place = rows[-1][:2]
 
 
 def _verification(chain: Chain, tail: Tail) -> Verification:

@@ -16,8 +16,10 @@ from typing import Any
 from tradewright import ids
 from tradewright.accounts.principal import Signing
 from tradewright.accounts.scopes import checked
+from tradewright.clock import format_us
 from tradewright.errors import InvalidInput
-from tradewright.storage import accounts
+from tradewright.storage import accounts, audit, outbox
+from tradewright.storage.audit import Actor
 from tradewright.storage.database import Tx
 from tradewright.storage.vault import Vault
 
@@ -109,6 +111,29 @@ def issue(tx: Tx, vault: Vault, organization: str, environment: str, terms: Term
     return Issued(row["id"], text, secret)
 
 
+def tell_made(
+    tx: Tx, tenant: tuple[str, str], who: Actor, key: str, terms: Terms, now_us: int, replaces: str | None = None
+) -> None:
+    """Write a new key to the audit log of (organization, environment), and tell of it. replaces: the one it rolls."""
+    facts = {"environment": tenant[1], "scopes": list(terms.scopes), "expires_at": _written(terms.expires_at)}
+    action, detail = (
+        ("api_key.create", facts) if replaces is None else ("api_key.roll", {**facts, "replaces": replaces})
+    )
+    audit.record(tx, *tenant, who, action, key, detail, now_us)
+    outbox.append(tx, *tenant, [("api_key.created", key, None, {"id": key, **facts})], now_us)
+
+
+def revoke(tx: Tx, organization: str, key: str, who: Actor, now_us: int) -> bool:
+    """Revoke a key of the organization, on the record; return False when it has none that is still valid."""
+    reason = f"revoked by {who.actor}"
+    if not accounts.revoke_api_key(tx, organization, key, now_us, reason):
+        return False
+    tenant = (organization, accounts.environment_of_key(tx, organization, key))
+    audit.record(tx, *tenant, who, "api_key.revoke", key, {}, now_us)
+    outbox.append(tx, *tenant, [("api_key.revoked", key, None, {"id": key, "reason": reason})], now_us)
+    return True
+
+
 def place_of(key: str) -> str:
     """Return the place of a key's signing secret in the vault."""
     return f"api_keys/{key}"
@@ -139,6 +164,10 @@ def _new(organization: str, environment: str, terms: Terms, now_us: int) -> tupl
         "expires_at": terms.expires_at,
     }
     return row, start + _checksum(start)
+
+
+def _written(moment: int | None) -> str | None:
+    return None if moment is None else format_us(moment)
 
 
 def _random(size: int, width: int) -> str:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from tradewright.accounts import keys
-from tradewright.accounts.scopes import SCOPES
+from tradewright.accounts.keys import Terms
+from tradewright.accounts.scopes import SCOPES, checked
 from tradewright.app import house
 from tradewright.app.kept import keep, visible_until
 from tradewright.app.texts import backtest_text
@@ -21,7 +22,7 @@ from tradewright.ids import SYSTEM, Owner, derive
 from tradewright.settings import Settings
 from tradewright.storage import accounts, backtests, series
 from tradewright.storage import signals as signal_rows
-from tradewright.storage.database import Database
+from tradewright.storage.database import Database, Tx
 
 Progress = Callable[[float, str], None]
 ENVIRONMENT = "paper"
@@ -346,7 +347,14 @@ def create_key(settings: Settings, environment: str, name: str, scopes: list[str
     with house.open_database(settings) as database:
         organization = database.write(house.ensure_organization, now_us)
         wanted = list(SCOPES) if scopes is None else scopes
-        key, text = database.write(keys.create, organization, environment, name, wanted, now_us)
+
+        def make(tx: Tx) -> tuple[str, str]:
+            key, text = keys.create(tx, organization, environment, name, wanted, now_us)
+            terms = Terms(name, tuple(checked(wanted)))
+            keys.tell_made(tx, (organization, environment), house.OPERATOR, key, terms, now_us)
+            return key, text
+
+        key, text = database.write(make)
     return {"id": key, "key": text, "environment": environment}
 
 
@@ -370,7 +378,8 @@ def list_keys(settings: Settings) -> list[dict[str, Any]]:
 def revoke_key(settings: Settings, key: str) -> None:
     """Revoke a key. Raises NotFound."""
     with _present(settings) as database:
-        if not database.write(accounts.revoke_api_key, _organization(database), key, WallClock().now_us()):
+        now_us = WallClock().now_us()
+        if not database.write(keys.revoke, _organization(database), key, house.OPERATOR, now_us):
             raise NotFound(f"there is no valid key {key!r}; `tradewright keys list` shows them")
 
 

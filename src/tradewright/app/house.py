@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tradewright import ids
 from tradewright.accounts import keys
+from tradewright.accounts.keys import Terms
 from tradewright.accounts.scopes import SCOPES
 from tradewright.app import main_key
 from tradewright.clock import Clock
@@ -18,11 +19,14 @@ from tradewright.errors import FolderInUse, StorageFailed
 from tradewright.market.catalog import Catalog
 from tradewright.settings import Settings
 from tradewright.storage import accounts
+from tradewright.storage.audit import Actor
 from tradewright.storage.database import Database, Tx
 from tradewright.storage.migrations import upgrade
 from tradewright.storage.vault import Vault
 
 VERSION = version("tradewright")
+OPERATOR = Actor("system", "command line")
+"""Whoever can run commands beside the database."""
 
 
 def open_database(settings: Settings) -> Database:
@@ -101,6 +105,8 @@ def first_key(database: Database, clock: Clock, organization: str, environment: 
         if accounts.has_shown_key(tx, organization, environment):
             return None
         accounts.revoke_keys_never_shown(tx, organization, environment, now_us)
-        return keys.create(tx, organization, environment, "first key", list(SCOPES), now_us, shown=False)
+        key, text = keys.create(tx, organization, environment, "first key", list(SCOPES), now_us, shown=False)
+        keys.tell_made(tx, (organization, environment), OPERATOR, key, Terms("first key", SCOPES), now_us)
+        return key, text
 
     return database.write(make)

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from tradewright.app import house, main_key
+from tradewright.clock import WallClock
 from tradewright.errors import Conflict, InvalidInput
 from tradewright.settings import Settings
-from tradewright.storage import grants, sealed
+from tradewright.storage import audit, grants, sealed
 from tradewright.storage.database import Database
 from tradewright.storage.migrations import current
 from tradewright.storage.vault import Vault
@@ -42,7 +43,9 @@ def rotate_main_key(settings: Settings, drop_old: bool) -> dict[str, Any]:
         if not settings.main_keys and database.read(sealed.count_old, vault) == 0:
             main_key.add(main_key.path_in(settings.data_folder))
             vault, made = house.open_vault(settings), True
-        return {"new_key": made, "resealed": reseal_all(database, vault)}
+        counts = reseal_all(database, vault)
+        database.write(audit.record, "", "", house.OPERATOR, "vault.rotate", "", counts, WallClock().now_us())
+        return {"new_key": made, "resealed": counts}
 
 
 def reseal_all(

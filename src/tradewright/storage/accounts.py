@@ -77,6 +77,12 @@ def api_key(tx: Tx, organization: str, environment: str, key: str) -> dict[str, 
     return None if row is None else dict(row)
 
 
+def environment_of_key(tx: Tx, organization: str, key: str) -> str:
+    """Return the environment of a key that the organization has."""
+    query = sa.select(api_keys.c.environment).where(api_keys.c.organization == organization, api_keys.c.id == key)
+    return str(tx.execute(query).scalar_one())
+
+
 def lock_api_keys(tx: Tx, organization: str, now_us: int) -> int:
     """Return how many keys of the organization are valid; no other transaction adds or changes one until this ends."""
     tx.execute(sa.select(organizations.c.id).where(organizations.c.id == organization).with_for_update())

@@ -19,7 +19,7 @@ from tradewright.api.pagination import Page, PageQuery, decode_cursor, page
 from tradewright.api.problems import FieldError, Refused
 from tradewright.api.wire import Moment, found, micros, moment
 from tradewright.errors import Conflict, Forbidden, InvalidInput, UnknownName
-from tradewright.storage import accounts, audit, outbox
+from tradewright.storage import accounts, audit
 from tradewright.storage.database import Tx
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[^\x00-\x1f\x7f]{1,80}$", examples=["dashboard"])]
@@ -133,7 +133,7 @@ async def _create(call: Call) -> Effect:
         access.require_step_up(call.principal, call.services.clock.now_us())
 
     def effect(tx: Tx) -> Once:
-        return _issued(tx, call, environment, issuing.within(terms, _holder(tx, call)), "api_key.create", {})
+        return _issued(tx, call, environment, issuing.within(terms, _holder(tx, call)))
 
     return Effect(effect)
 
@@ -201,15 +201,12 @@ def _holder(tx: Tx, call: Call) -> dict[str, Any] | None:
     return None if key is None else accounts.api_key(tx, *call.tenant, key)
 
 
-def _issued(tx: Tx, call: Call, environment: str, terms: Terms, action: str, detail: dict[str, Any]) -> Once:
+def _issued(tx: Tx, call: Call, environment: str, terms: Terms, replaces: str | None = None) -> Once:
     organization, now_us = call.principal.organization, call.services.clock.now_us()
     if accounts.lock_api_keys(tx, organization, now_us) >= MAX_KEYS:
         raise Conflict(f"the organization has {MAX_KEYS} valid keys, and may have no more; revoke one first")
     issued = keys.issue(tx, call.services.vault, organization, environment, terms, now_us)
-    told = {"environment": environment, "scopes": list(terms.scopes), "expires_at": moment(terms.expires_at)}
-    audit.record(tx, organization, environment, call.who, action, issued.id, {**told, **detail}, now_us)
-    event = ("api_key.created", issued.id, None, {"id": issued.id, **told})
-    outbox.append(tx, organization, environment, [event], now_us)
+    keys.tell_made(tx, (organization, environment), call.who, issued.id, terms, now_us, replaces)
     row = accounts.api_key(tx, organization, environment, issued.id)
     return _once(found(row, "API key", issued.id), issued, now_us)
 
@@ -288,7 +285,7 @@ async def _roll(call: Call) -> Effect:
         if issuing.dangerous(row["environment"], row["scopes"]):
             access.require_step_up(call.principal, now_us)
         terms = issuing.within(_terms_of(row, wanted, call.principal.user), _holder(tx, call))
-        made = _issued(tx, call, row["environment"], terms, "api_key.roll", {"replaces": key})
+        made = _issued(tx, call, row["environment"], terms, key)
         ends = now_us + request.overlap_s * 1_000_000
         if row["expires_at"] is not None:
             ends = min(ends, row["expires_at"])
@@ -314,12 +311,8 @@ async def _delete(call: Call) -> Effect:
     now_us = call.services.clock.now_us()
 
     def effect(tx: Tx) -> None:
-        row = found(accounts.api_key(tx, *call.tenant, key), "API key", key)
-        reason = f"revoked by {call.principal.actor}"
-        if not accounts.revoke_api_key(tx, row["organization"], key, now_us, reason):
-            return
-        audit.record(tx, *call.tenant, call.who, "api_key.revoke", key, {}, now_us)
-        outbox.append(tx, *call.tenant, [("api_key.revoked", key, None, {"id": key, "reason": reason})], now_us)
+        found(accounts.api_key(tx, *call.tenant, key), "API key", key)
+        keys.revoke(tx, call.principal.organization, key, call.who, now_us)
 
     return Effect(effect, lambda: call.services.authenticator.forget(key))
 

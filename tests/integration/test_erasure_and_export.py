@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from asgi import Client, Person
@@ -16,6 +17,10 @@ from logging_in import login, token_of
 from seeds_people import PASSWORD, session_of
 from tradewright import ids
 from tradewright.app.work import build_worker
+from tradewright.errors import InvalidInput
+from tradewright.ids import SYSTEM, Owner
+from tradewright.market.catalog import Catalog
+from tradewright.market.frames import canonical
 from tradewright.settings import Settings
 from tradewright.storage import erasure, exports, trading
 from tradewright.storage.tables import audit_log, audit_seals, feed_sessions, metadata, users
@@ -137,6 +142,32 @@ def test_an_organization_is_erased_whole_and_nothing_of_another(served: Any) -> 
 def _count(served: Any, table: Any, organization: str) -> int:
     query = table.select().where(erasure.column_of(table) == organization)
     return len(served.database.read(lambda tx: tx.execute(query).all()))
+
+
+def test_the_bars_of_an_organization_leave_the_disk_and_those_of_others_stay(database: Any, tmp_path: Path) -> None:
+    catalog, day = Catalog(tmp_path, database), 86_400_000_000
+    owners = (SYSTEM, Owner("org_a"), Owner("org_b"))
+    for owner in owners:
+        catalog.append(owner, _bars(day), f"first {owner}")
+    for owner in owners[1:]:
+        catalog.append(owner, _bars(2 * day), f"second {owner}")
+    catalog.compact("1d")  # leaves replaced files behind
+    assert catalog.forget(Owner("org_a")) == 1
+    assert catalog.forget(Owner("org_a")) == 0
+    assert not list(tmp_path.rglob("*org_a*"))
+    for opened in (catalog, Catalog(tmp_path, database)):
+        found = [opened.read(owner, "binance", None, "1d").height for owner in owners]
+        assert found == [1, 1, 2]  # org_a sees what is shared, and nothing else
+    assert catalog.append(Owner("org_b"), _bars(3 * day), "third") == 1
+    with pytest.raises(InvalidInput):
+        catalog.forget(SYSTEM)
+
+
+def _bars(time: int) -> pl.DataFrame:
+    row = {"source": "binance", "instrument": "crypto:AAA-USD", "interval": "1d"}
+    row |= dict.fromkeys(("time", "known_at", "observed_at"), time)
+    row |= dict.fromkeys(("open", "high", "low", "close"), 1.0)
+    return canonical(pl.DataFrame([{**row, "volume": 1.0}]))
 
 
 def test_every_table_of_an_organization_is_known_to_erasure() -> None:

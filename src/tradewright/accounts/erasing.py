@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tradewright.accounts import members, throttling
 from tradewright.errors import Conflict, NotFound
-from tradewright.storage import audit, erasure, people
+from tradewright.storage import audit, erasure, jobs, people
 from tradewright.storage.audit import Actor
 from tradewright.storage.database import Tx
 
@@ -38,6 +38,7 @@ def erase_organization(tx: Tx, organization: str, who: Actor, now_us: int) -> No
     if erasure.trades(tx, organization, now_us - _QUIET_US):
         raise Conflict("a run of this organization traded in the last ten minutes; stop it, and try again after them")
     deleted = erasure.erase_organization(tx, organization)
+    jobs.enqueue(tx, "", "", "forget_bars", {"owner": organization}, now_us)  # what it has outside the database
     nameless = Actor(who.actor, who.method, who.request)
     audit.record(tx, organization, "", nameless, "organization.erase", organization, {"rows": deleted}, now_us)
 

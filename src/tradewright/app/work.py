@@ -6,8 +6,10 @@ from typing import Any
 
 from tradewright.app.child import COMMAND
 from tradewright.app.export_task import write_export
+from tradewright.app.house import open_catalog
 from tradewright.app.preparation import settings_to
 from tradewright.clock import Clock
+from tradewright.ids import Owner
 from tradewright.jobs.compute import Report, run_child
 from tradewright.jobs.worker import Worker
 from tradewright.settings import Settings
@@ -30,7 +32,11 @@ def build_worker(database: Database, clock: Clock, settings: Settings) -> Worker
     def export(job: dict[str, Any], report: Report) -> Any:
         return write_export(database, clock, job, report)
 
-    return Worker(database, clock, {"backtest": backtest, "export": export}, _finished)
+    def forget_bars(job: dict[str, Any], _: Report) -> Any:
+        return {"files": open_catalog(settings, database).forget(Owner(job["payload"]["owner"]))}
+
+    handlers = {"backtest": backtest, "export": export, "forget_bars": forget_bars}
+    return Worker(database, clock, handlers, _finished)
 
 
 def _finished(tx: Tx, job: dict[str, Any], status: str, now_us: int) -> None:

@@ -94,6 +94,12 @@ class Catalog:
         self._refuse_when_lost(SYSTEM, step)
         return self._stores[step].compact()
 
+    def forget(self, owner: Owner) -> int:
+        """Remove every bar of an organization that was erased; return how many files went. Raises StorageFailed."""
+        if owner == SYSTEM:
+            raise InvalidInput("the bars of `system` are shared by all and stay")
+        return sum(each.forget(owner) for each in self._stores.values())
+
     # --- reading ------------------------------------------------------------------------------------------------------
 
     def read(

@@ -12,6 +12,7 @@ import fcntl
 import logging
 import os
 import re
+import shutil
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import deltalake
 import polars as pl
@@ -126,6 +127,29 @@ class DeltaStore:
             finally:
                 self._last = None
             return int(merged["numFilesRemoved"])
+
+    def forget(self, owner: str) -> int:
+        """Remove every row of an owner from the table and from the disk, at once; return how many files went.
+
+        Can be repeated, after a cut too. Raises StorageFailed.
+        """
+        with self._writing():
+            opened = self._opened(anew=True)
+            if opened is None:
+                return 0
+            mine = opened.files.filter(pl.col("owner") == owner).height
+            try:
+                if mine:
+                    opened.table.delete("owner = '{}'".format(owner.replace("'", "''")))
+                    self._last = None
+                    self._seal()
+                shutil.rmtree(self.folder / f"owner={quote(owner)}", ignore_errors=True)  # replaced files are there too
+                self._seals.forget_missing()
+            except (OSError, DeltaError) as error:
+                raise _storage_failed(self.folder, error) from error
+            finally:
+                self._last = None
+            return mine
 
     def is_empty(self) -> bool:
         """Return whether nothing was ever written. Raises StorageFailed when the table is damaged."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from asgi import Client
+from asgi import Client, Person
 from tradewright.accounts import keys
 from tradewright.accounts.authentication import Authenticator
 from tradewright.accounts.keys import Terms
@@ -116,6 +116,48 @@ def test_a_key_gives_no_other_key_a_longer_life_other_networks_or_less_signing(s
             await client.send("PATCH", f"/v1/api-keys/{strong.id}", {"addresses": []}, key=holder.text)
         ).status == 403
         assert (await client.post(f"/v1/api-keys/{strong.id}/roll", {}, key=holder.text)).status == 403
+
+    served.run(work)
+
+
+def test_dangerous_keys_are_made_by_a_person_who_was_just_asked(served: Any) -> None:
+    asked, plain = Person(served.made["session stepped up"]), Person(served.made["session owner"])
+    wanted = {"name": "trades", "scopes": ["orders:write"], "environment": "live"}
+
+    async def work(client: Client) -> None:
+        refused = await client.post("/v1/api-keys", wanted, person=plain)
+        assert (refused.status, refused.json["code"]) == (403, "step_up_required")
+        harmless = await client.post("/v1/api-keys", {**wanted, "environment": "paper"}, person=plain)
+        assert harmless.status == 201
+        made = await client.post("/v1/api-keys", wanted, person=asked)
+        assert (made.status, made.json["environment"]) == (201, "live")
+        assert made.json["created_by"] == "usr_owner"
+        assert made.json["key"].startswith("tw_live_")
+        target = f"/v1/api-keys/{made.json['id']}"
+        assert (await client.get(target, person=plain)).status == 404
+        live_plain = Person(plain.token, environment="live")
+        live_asked = Person(asked.token, environment="live")
+        assert (await client.send("PATCH", target, {"name": "n"}, person=live_plain)).status == 200
+        for body in ({"expires_at": None}, {"addresses": ["::/0"]}):
+            assert (await client.send("PATCH", target, body, person=live_plain)).json["code"] == "step_up_required"
+        assert (await client.post(f"{target}/roll", {}, person=live_plain)).json["code"] == "step_up_required"
+        assert (await client.post(f"{target}/roll", {}, person=live_asked)).status == 201
+        served.clock.advance(601)
+        assert (await client.post("/v1/api-keys", wanted, person=asked)).json["code"] == "step_up_required"
+
+    served.run(work)
+
+
+def test_a_person_sees_the_audit_log_of_every_environment_a_key_only_its_own(served: Any) -> None:
+    async def work(client: Client) -> None:
+        person = Person(served.made["session owner"])
+        environments = {
+            row["environment"]
+            for row in (await client.get("/v1/audit-log?action=seed.write", person=person)).json["data"]
+        }
+        assert environments == {"paper", "sandbox", ""}
+        own = (await client.get("/v1/audit-log?action=seed.write")).json["data"]
+        assert {row["environment"] for row in own} == {"paper", ""}
 
     served.run(work)
 

@@ -179,6 +179,28 @@ def test_every_wrong_value_is_named_at_once(served: Any) -> None:
     served.run(work)
 
 
+def test_values_that_no_database_or_clock_holds_are_refused(served: Any) -> None:
+    bodies: list[dict[str, Any]] = [
+        {"name": "line\nbreak"}, {"name": "\x00"}, {"name": ""}, {"name": "n" * 81}, {"addresses": ["\x00"]},
+        {"expires_at": "9999-12-31T23:59:59-23:59"}, {"expires_at": "0001-01-01T00:00:00+23:59"}, {"expires_at": 12},
+        {"addresses": ["fe80::1%eth0/64"]}, {"addresses": ["10.0.0.0/8"] * 51},
+    ]  # fmt: skip
+
+    async def work(client: Client) -> None:
+        for body in bodies:
+            assert (await client.post("/v1/api-keys", {**WANTED, **body})).status == 422, body
+            assert (await client.send("PATCH", f"/v1/api-keys/{served.made['key to change']}", body)).status == 422
+        roll = f"/v1/api-keys/{served.made['key to roll']}/roll"
+        for given in ({"overlap_s": -1}, {"overlap_s": 604_801}, {"overlap_s": 2**70}, {"overlap_s": 1.5}):
+            assert (await client.post(roll, given)).status == 422, given
+        for query in ("actor=%00", "object=%E2%82%AC", "start=yesterday", "cursor=x"):
+            assert (await client.get(f"/v1/audit-log?{query}")).status == 422, query
+        for query in ("start=0001-01-01T00:00:00%2B23:59", "end=9999-12-31T23:59:59-23:59"):
+            assert (await client.get(f"/v1/audit-log?{query}")).status == 200, query
+
+    served.run(work)
+
+
 def test_a_change_needs_the_state_it_was_made_from(served: Any) -> None:
     key = issue(served, scopes=("market:read",)).id
 

@@ -18,10 +18,12 @@ from tradewright.api.operations import Call, Effect, Once, Operation
 from tradewright.api.pagination import Page, PageQuery, decode_cursor, page
 from tradewright.api.problems import FieldError, Refused
 from tradewright.api.wire import Moment, found, micros, moment
+from tradewright.clock import DAY_US
 from tradewright.errors import Conflict, Forbidden, InvalidInput, UnknownName
 from tradewright.storage import accounts, audit
 from tradewright.storage.database import Tx
 
+_LONGEST_US = 36_500 * DAY_US
 Name = Annotated[str, msgspec.Meta(pattern=r"^[^\x00-\x1f\x7f]{1,80}$", examples=["dashboard"])]
 Addresses = Annotated[
     list[Annotated[str, msgspec.Meta(max_length=64, examples=["203.0.113.0/24"])]],
@@ -160,8 +162,8 @@ def _terms(call: Call, request: ApiKeyRequest) -> Terms:
 def _expiry(call: Call, wanted: Any, faults: list[FieldError]) -> int | None:
     expires_at = micros(wanted)
     now_us = call.services.clock.now_us()
-    if expires_at is not None and expires_at <= now_us:
-        faults.append(FieldError("/expires_at", f"must lie in the future; got {moment(expires_at)}"))
+    if expires_at is not None and not now_us < expires_at <= now_us + _LONGEST_US:
+        faults.append(FieldError("/expires_at", f"must lie in the next hundred years; got {wanted.isoformat()}"))
     return expires_at
 
 

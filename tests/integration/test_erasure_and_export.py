@@ -6,6 +6,7 @@ import io
 import json
 import threading
 import zipfile
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from tradewright.market.catalog import Catalog
 from tradewright.market.frames import canonical
 from tradewright.settings import Settings
 from tradewright.storage import erasure, exports, trading
-from tradewright.storage.tables import audit_log, audit_seals, feed_sessions, metadata, users
+from tradewright.storage.tables import audit_log, audit_seals, feed_sessions, metadata, positions, users
 
 EMAIL, NAME, ADDRESS, AGENT = "planted.person@example.com", "Zebedee Planted", "203.0.113.99", "planted-browser/1"
 NEW = "another sentence, never said"
@@ -237,6 +238,25 @@ def test_an_export_holds_what_is_known_and_no_secret(served: Any, kind: str) -> 
     else:
         assert "trader@example.com" not in whole
         assert manifest["rows"]["sessions"] >= 2
+
+
+def test_a_long_table_is_exported_whole_page_by_page(database: Any) -> None:
+    names = [(f"prt_{n % 7}", f"crypto:X{n}-USD") for n in range(2_003)]
+
+    def fill(tx: Any) -> None:
+        same = {"environment": "paper", "units": Decimal(1), "cost": Decimal(1), "time": 1}
+        rows = [{"portfolio": p, "instrument": i, "organization": "org_a", **same} for p, i in names]
+        rows.append({**rows[0], "portfolio": "prt_other", "organization": "org_b"})
+        tx.execute(positions.insert(), rows)
+
+    database.write(fill)
+    seen: list[tuple[str, str]] = []
+    pages, after = 0, None
+    while pages == 0 or after is not None:
+        found, after = database.read(exports.rows, "organization", "org_a", "positions", after)
+        seen += [(row["portfolio"], row["instrument"]) for row in found]
+        pages += 1
+    assert (seen, pages) == (sorted(names), 3)
 
 
 def test_an_export_of_an_organization_needs_rights_and_a_proof(served: Any) -> None:

@@ -99,6 +99,21 @@ def test_a_success_lets_the_count_begin_anew(served: Any) -> None:
     served.run(work)
 
 
+def test_right_and_wrong_tries_at_the_same_time_are_all_answered(served: Any) -> None:
+    async def work(client: Client) -> None:
+        clients = [replace(client, address=f"198.51.100.{n}") for n in range(24)]
+        passwords = [PASSWORD if n % 2 else "not the right one" for n in range(24)]
+        answers = await asyncio.gather(
+            *(login(one, password=text) for one, text in zip(clients, passwords, strict=True))
+        )
+        assert {answer.status for answer in answers} <= {200, 401, 429}
+        for answer, text in zip(answers, passwords, strict=True):
+            assert (answer.status == 200) <= (text == PASSWORD)
+        assert 200 in {answer.status for answer in answers}
+
+    served.run(work)
+
+
 def test_one_address_may_try_sixty_accounts_and_no_more(served: Any) -> None:
     async def work(client: Client) -> None:
         statuses = [(await login(client, f"nobody{n}@example.com")).status for n in range(65)]
@@ -297,6 +312,11 @@ def test_a_token_of_an_operator_sets_a_password_once(served: Any) -> None:
         assert (await client.get("/v1/me", person=session)).status == 401
         assert (await login(client, "forgetful@example.com", NEW)).status == 200
         begin = (people.begin_reset, "forgetful@example.com", SYSTEM, served.clock.now_us())
+        used = (await served.database.write_async(*begin))[1]
+        other = (await served.database.write_async(*begin))[1]
+        body = {"token": used, "new_password": PASSWORD}
+        assert (await client.post("/v1/auth/reset", body, key=None)).status == 204
+        assert (await client.post("/v1/auth/reset", {**body, "token": other}, key=None)).status == 403
         late = (await served.database.write_async(*begin))[1]
         served.clock.advance(3601)
         body = {"token": late, "new_password": PASSWORD}

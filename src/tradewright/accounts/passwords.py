@@ -52,7 +52,7 @@ def refusal(password: str, email: str) -> str | None:
 
 @cache
 def _common() -> frozenset[str]:
-    from zxcvbn.frequency_lists import FREQUENCY_LISTS  # a second to read, and seldom needed
+    from zxcvbn.frequency_lists import FREQUENCY_LISTS  # read at the first new password
 
     return frozenset(word for word in FREQUENCY_LISTS["passwords"] if len(word) >= SHORTEST)
 

@@ -54,8 +54,8 @@ def register(tx: Tx, wanted: Registration, who: Actor, now_us: int) -> str | Non
     installation becomes the owner of the organization that is there. Raises Forbidden for a used invitation.
     """
     user = ids.new("usr")
-    installed = people.only_organization(tx)  # locked, so that only one can be the first
-    first = installed is not None and not people.has_users(tx)
+    installed = None if people.has_users(tx) else people.only_organization(tx)
+    first = installed is not None and not people.has_users(tx)  # asked again under the lock: only one can be the first
     row = {"id": user, "email": wanted.email, "name": wanted.name, "password_hash": wanted.password_hash}
     if not people.add_user(tx, {**row, "password_changed_at": now_us, "created_at": now_us}):
         audit.record(tx, "", "", who, "person.register_refused", "", {}, now_us)
@@ -110,4 +110,5 @@ def finish_reset(tx: Tx, token: str, password_hash: str, who: Actor, now_us: int
         raise Forbidden("this token is not valid: it was used, or is older than an hour; ask an operator for a new one")
     people.set_password(tx, row["user"], password_hash, now_us)
     sessions.end_all(tx, row["user"], now_us)
+    sessions.drop_challenges(tx, row["user"])
     audit.record(tx, "", "", as_person(who, row["user"], "token"), "password.reset", row["user"], {}, now_us)

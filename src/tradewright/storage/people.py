@@ -216,8 +216,9 @@ def _open_invitation(now_us: int) -> tuple[sa.ColumnElement[bool], ...]:
 
 def arrival(tx: Tx, bucket: str) -> int:
     """Return the arrival time of a bucket, 0 for a new one, locked until the transaction ends."""
-    tx.execute(_insert(tx, throttles).values(bucket=bucket, arrives_at=0).on_conflict_do_nothing())
-    query = sa.select(throttles.c.arrives_at).where(throttles.c.bucket == bucket).with_for_update()
+    query = _insert(tx, throttles).values(bucket=bucket, arrives_at=0)
+    same = {"arrives_at": throttles.c.arrives_at}  # one statement, so that a bucket cannot be forgotten in between
+    query = query.on_conflict_do_update(index_elements=["bucket"], set_=same).returning(throttles.c.arrives_at)
     return int(tx.execute(query).scalar_one())
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 
 from tradewright.accounts import passkeys, people, throttling
@@ -125,7 +127,7 @@ async def _reset(call: Call) -> Effect:
 async def _passkey_options(call: Call) -> Effect:
     now_us = call.services.clock.now_us()
     challenge = passkeys.new_challenge()
-    options = PasskeyOptions(passkeys.login_options(site_of(call), challenge))
+    options = PasskeyOptions(await asyncio.to_thread(passkeys.login_options, site_of(call), challenge))
 
     def effect(tx: Tx) -> PasskeyOptions:
         throttling.count(tx, [throttling.of_address(throttling.CHALLENGES, call.address)], now_us)

@@ -130,8 +130,8 @@ async def _options(call: Call) -> Effect:
     known = await call.services.database.read_async(factors.list_passkeys, user)
     challenge = passkeys.new_challenge()
     credentials = [bytes(row["credential"]) for row in known]
-    options = passkeys.registration_options(
-        site_of(call), user, person["email"], person["name"], challenge, credentials
+    options = await asyncio.to_thread(
+        passkeys.registration_options, site_of(call), user, person["email"], person["name"], challenge, credentials
     )
 
     def effect(tx: Tx) -> PasskeyOptions:

@@ -156,6 +156,7 @@ async def _change_password(call: Call) -> Effect:
         settle(tx, proved)
         rows.set_password(tx, user, hashed, now_us)
         sessions.end_all(tx, user, now_us, besides=session)
+        sessions.drop_challenges(tx, user)
         audit.record(tx, "", "", call.who, "password.change", user, {}, now_us)
         token = renew(tx, session, now_us, step_up=False)
         return renewed(session, token)

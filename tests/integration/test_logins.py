@@ -341,25 +341,25 @@ def test_where_registration_is_closed_an_invitation_is_needed(served: Any) -> No
     served.run(work)
 
 
-@pytest.mark.parametrize(
-    ("change", "pointer"),
-    [
-        ({"password": "short"}, "/password"),
-        ({"password": "password"}, "/password"),
-        ({"email": "no address"}, "/email"),
-        ({"name": "  "}, "/name"),
-        ({"name": "a\nb"}, "/name"),
-        ({"role": "owner"}, "/role"),
-        ({"id": "usr_owner"}, "/id"),
-        ({"erased_at": None}, "/erased_at"),
-    ],
-)
-def test_what_was_not_asked_for_is_refused(served: Any, change: dict[str, Any], pointer: str) -> None:
+def test_what_was_not_asked_for_is_refused(served: Any) -> None:
+    cases: dict[str, dict[str, Any]] = {
+        "/password": {"password": "short"},
+        "/password ": {"password": "password"},
+        "/email": {"email": "no address"},
+        "/name": {"name": "  "},
+        "/name ": {"name": "a\nb"},
+        "/role": {"role": "owner"},
+        "/id": {"id": "usr_owner"},
+        "/erased_at": {"erased_at": None},
+    }
+
     async def work(client: Client) -> None:
-        body = {"email": "fresh@example.com", "password": NEW, "name": "Fresh", **change}
-        refused = await opened(served, client).post("/v1/auth/register", body, key=None)
-        assert refused.status == 422
-        assert [error["pointer"] for error in refused.json["errors"]] == [pointer]
+        client = opened(served, client)
+        for pointer, change in cases.items():
+            body = {"email": "fresh@example.com", "password": NEW, "name": "Fresh", **change}
+            refused = await client.post("/v1/auth/register", body, key=None)
+            assert refused.status == 422
+            assert [error["pointer"] for error in refused.json["errors"]] == [pointer.strip()]
 
     before = count_of(served, users)
     served.run(work)

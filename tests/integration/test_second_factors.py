@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import pyotp
-import pytest
 
 from asgi import Client, Person
 from logging_in import actions, login, token_of
@@ -68,12 +67,12 @@ def test_a_code_counts_once_also_in_parallel(served: Any) -> None:
     served.run(work)
 
 
-@pytest.mark.parametrize(("shift", "status"), [(-60, 401), (-30, 200), (0, 200), (30, 200), (60, 401)])
-def test_a_phone_may_be_one_step_wrong(served: Any, shift: int, status: int) -> None:
+def test_a_phone_may_be_one_step_wrong(served: Any) -> None:
     async def work(client: Client) -> None:
         app, _ = await enrolled(served, client, asked_again(served))
-        served.clock.advance(600)
-        assert (await login(client, code=code_of(served, app, shift))).status == status
+        for shift, status in ((-60, 401), (-30, 200), (0, 200), (30, 200), (60, 401)):
+            served.clock.advance(600)
+            assert (await login(client, code=code_of(served, app, shift))).status == status, shift
 
     served.run(work)
 
@@ -229,30 +228,27 @@ def test_an_answer_of_a_passkey_counts_once_also_in_parallel(served: Any) -> Non
     served.run(work)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
+def test_a_passkey_of_elsewhere_without_check_copied_or_forged_is_refused(served: Any) -> None:
+    changes: list[dict[str, Any]] = [
         {"origin": "https://evil.example"},
         {"site": "evil.example"},
         {"flags": PRESENT},
-        {"count": -1},
+        {"count": 0},
         {"user": b"usr_owner"},
         {"key": SoftwareKey().key},
-    ],
-    ids=lambda change: next(iter(change)),
-)
-def test_a_passkey_of_elsewhere_without_check_copied_or_forged_is_refused(served: Any, change: dict[str, Any]) -> None:
+    ]
+
     async def work(client: Client) -> None:
         key = SoftwareKey()
         await registered(served, client, key)
-        assert (await by_passkey(client, key)).status == 200
-        assert (await by_passkey(client, key)).status == 200
-        answer = await by_passkey(client, replace(key, **({**change, "count": 0} if "count" in change else change)))
-        assert (answer.status, answer.json["code"]) == (401, "unauthenticated")
-        assert (await by_passkey(client, key)).status == 200
+        for change in changes:
+            assert (await by_passkey(client, key)).status == 200
+            assert (await by_passkey(client, key)).status == 200
+            answer = await by_passkey(client, replace(key, **change))
+            assert (answer.status, answer.json["code"]) == (401, "unauthenticated"), change
 
     served.run(work)
-    assert "login.failed" in actions(served, "usr_trader")
+    assert actions(served, "usr_trader").count("login.failed") == len(changes)
 
 
 def test_a_passkey_that_does_not_count_works_for_ever(served: Any) -> None:

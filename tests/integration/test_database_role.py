@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from tradewright.accounts import keys
 from tradewright.app import house
-from tradewright.errors import Conflict, InvalidInput, NotFound
+from tradewright.errors import Conflict, InvalidInput, NotFound, StorageFailed
 from tradewright.settings import Settings
 from tradewright.storage import audit, grants, outbox, retention
 from tradewright.storage.audit import Actor
@@ -101,6 +101,21 @@ def test_a_role_from_which_nothing_can_be_kept_is_refused(postgres_url: str, rol
             owner.write(grants.grant, "nobody_of_this_name")
         with pytest.raises(NotFound):
             owner.write(grants.grant, "x; DROP TABLE audit_log")
+
+
+def test_rights_that_reach_the_role_another_way_are_named(postgres_url: str, role: str) -> None:
+    with Database(postgres_url) as owner:
+        owner.write(lambda tx: tx.exec_driver_sql("GRANT DELETE ON audit_seals TO PUBLIC"))
+        with pytest.raises(Conflict, match="DELETE on audit_seals"):
+            owner.write(grants.grant, role)
+
+
+def test_a_new_version_says_who_must_bring_the_tables_up_to_date(postgres_url: str, role: str) -> None:
+    with Database(postgres_url) as owner:
+        owner.write(lambda tx: tx.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'"))
+    url = sa.make_url(postgres_url).set(username=role).render_as_string(hide_password=False)
+    with pytest.raises(StorageFailed, match="tradewright db upgrade"):
+        house.open_database(Settings(database_url=url))
 
 
 def test_sqlite_has_no_roles(tmp_path: pytest.TempPathFactory) -> None:

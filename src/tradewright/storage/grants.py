@@ -38,7 +38,25 @@ def grant(tx: Tx, role: str) -> list[str]:
     ]
     for statement in statements:
         tx.exec_driver_sql(statement)
+    _require_kept_from(tx, role)
     return statements
+
+
+def _require_kept_from(tx: Tx, role: str) -> None:
+    # what a group that the role belongs to, or everybody, was given reaches it too
+    held = [
+        f"{right} on {table}"
+        for table in ADD_ONLY
+        for right in ("UPDATE", "DELETE", "TRUNCATE")
+        if tx.execute(sa.select(sa.func.has_table_privilege(role, table, right))).scalar_one()
+    ]
+    if tx.execute(sa.select(sa.func.has_schema_privilege(role, sa.func.current_schema(), "CREATE"))).scalar_one():
+        held.append("CREATE on the schema")
+    if held:
+        raise Conflict(
+            f"the role {role!r} would still hold {', '.join(held)}, through a group or because everybody does; take "
+            "that away first"
+        )
 
 
 def _named(tx: Tx, tables: list[str] | tuple[str, ...]) -> str:

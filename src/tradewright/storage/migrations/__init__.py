@@ -6,17 +6,30 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from tradewright.errors import StorageFailed
 from tradewright.storage.database import Database, Tx
 
-
+_NO_RIGHT = "42501"
 _LOCK = 0x7472616465  # any number, the same in all processes
 
 
 def upgrade(database: Database) -> None:
-    """Create or migrate every table; does nothing on a current database. Runs in one transaction."""
-    if database.read(current) == head():
+    """Create or migrate every table; does nothing on a current database. Runs in one transaction.
+
+    Raises StorageFailed for a database whose tables belong to somebody else.
+    """
+    found = database.read(current)
+    if found == head():
         return
-    database.write(_upgrade)
+    try:
+        database.write(_upgrade)
+    except sa.exc.ProgrammingError as error:
+        if getattr(error.orig, "sqlstate", None) != _NO_RIGHT:
+            raise
+        raise StorageFailed(
+            f"the tables are at revision {found or 'none'}, this version needs {head()}, and this role may not change "
+            "them; run `tradewright db upgrade` as their owner, then `tradewright db grant` for this role"
+        ) from error
 
 
 def head() -> str:

@@ -52,6 +52,8 @@ class Pages:
         before = self._pages.pop(key, None)
         if before is not None:
             self._bytes -= len(before[1].body) + _OVERHEAD
+        if len(page.body) > self._kept_bytes // 8:
+            return page  # one that large would push out many that are asked for
         self._pages[key] = (version, page)
         self._bytes += len(page.body) + _OVERHEAD
         while self._bytes > self._kept_bytes:

@@ -1,0 +1,459 @@
+"""Bars, quotes, signals, events, portfolios and broker accounts over HTTP, on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import threading
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+import pytest
+import sqlalchemy as sa
+
+from asgi import Client, Person
+from tradewright.accounts import keys
+from tradewright.clock import DAY_US, format_us
+from tradewright.events.types import TYPES
+from tradewright.ids import SYSTEM
+from tradewright.storage import ledgers, outbox, signals, trading
+from tradewright.storage import series as series_store
+from tradewright.storage.tables import audit_log, balances, broker_accounts, outbox_heads, postings, scoreboard
+from tradewright.trading import ledger
+
+START = 1_600_041_600_000_000
+BARS = "/v1/bars?instruments=crypto:AAA-USD,crypto:BBB-USD"
+ARROW = "application/vnd.apache.arrow.stream"
+
+
+async def all_pages(client: Client, target: str, accept: str) -> list[Any]:
+    pages = []
+    following: str | None = target
+    while following is not None:
+        answer = await client.get(following, headers={"Accept": accept})
+        assert answer.status == 200, answer.body
+        pages.append(answer.body)
+        link = answer.headers.get("link")
+        following = None if link is None else link.partition(">")[0].removeprefix("<")
+        if following is not None and not (len(pages) < 20):
+            raise AssertionError("the pages do not end")
+        if following is not None and _empty(answer.body, accept):
+            return pages[:-1]
+    return pages
+
+
+def _empty(body: bytes, accept: str) -> bool:
+    frame = pl.read_csv(body) if accept == "text/csv" else pl.read_ipc_stream(io.BytesIO(body))
+    return frame.height == 0
+
+
+def test_csv_and_arrow_say_what_json_says_page_by_page(served: Any) -> None:
+    async def work(client: Client) -> None:
+        wanted = (await client.get(f"{BARS}&limit=100")).json["data"]
+        assert len(wanted) == 42
+        csv = pl.concat([pl.read_csv(page) for page in await all_pages(client, f"{BARS}&limit=10", "text/csv")])
+        arrow = pl.concat(
+            [pl.read_ipc_stream(io.BytesIO(page)) for page in await all_pages(client, f"{BARS}&limit=10", ARROW)]
+        )
+        assert csv.rows(named=True) == [{name: row[name] for name in csv.columns} for row in wanted]
+        assert arrow["close"].to_list() == [row["close"] for row in wanted]
+        assert [format_us(time) for time in arrow["time"].dt.timestamp("us")] == [row["time"] for row in wanted]
+
+    served.run(work)
+
+
+def test_bars_name_what_is_wrong_with_a_request(served: Any) -> None:
+    async def work(client: Client) -> None:
+        refused = await client.get(BARS, headers={"Accept": "text/html"})
+        assert (refused.status, refused.json["code"]) == (406, "not_acceptable")
+        adjusted = await client.get(f"{BARS}&adjustment=split")
+        assert adjusted.status == 422
+        assert "until splits and dividends are stored" in adjusted.json["errors"][0]["detail"]
+        many = ",".join(f"crypto:Z{n}-USD" for n in range(3))
+        unknown = await client.get(f"/v1/quotes?instruments=crypto:AAA-USD,{many}")
+        assert unknown.status == 404
+        assert all(name in unknown.json["detail"] for name in many.split(","))
+        assert "AAA" not in unknown.json["detail"]
+        assert (await client.get(f"/v1/quotes?instruments={','.join(f'x:{n}' for n in range(501))}")).status == 422
+        assert (await client.get("/v1/quotes?instruments=crypto:AAA-USD,,")).status == 422
+
+    served.run(work)
+
+
+@pytest.mark.parametrize("target", [BARS, "/v1/signals", "/v1/quotes?instruments=crypto:AAA-USD", "/v1/verdicts"])
+def test_a_page_is_encoded_once_and_found_by_its_etag(served: Any, target: str) -> None:
+    async def work(client: Client) -> None:
+        first = await client.get(target)
+        etag = first.headers["etag"]
+        served.clock.advance(1.0)  # the feed is older now, and says the same
+        second = await client.get(target)
+        assert second.headers["etag"] == etag
+        assert second.headers["cache-control"] == "private, no-cache"
+        told = await client.get(target, headers={"If-None-Match": f'"other", {etag}'})
+        assert (told.status, told.body, told.headers["etag"]) == (304, b"", etag)
+        if "feed" in first.json:
+            assert second.json["feed"]["age_s"] == first.json["feed"]["age_s"] + 1.0
+            assert served.services.pages.hits >= 2
+
+    served.run(work)
+
+
+def test_bars_that_come_in_are_seen_at_once(served: Any) -> None:
+    target = f"{BARS}&end=2031-01-01T00:00:00Z&limit=500"
+
+    async def work(client: Client) -> None:
+        before = await client.get(target)
+        assert (await client.get(target)).json["data"] == before.json["data"]
+        bar = dict.fromkeys(("open", "high", "low", "close"), 5.0) | {"volume": 1.0}
+        time = START + 50 * DAY_US
+        row = {"source": "binance", "instrument": "crypto:AAA-USD", "interval": "1d", "time": time, "known_at": time}
+        await served.database.write_async(series_store.insert_tail, SYSTEM, [{**row, "observed_at": time, **bar}])
+        after = await client.get(target)
+        assert len(after.json["data"]) == len(before.json["data"]) + 1
+        assert after.headers["etag"] != before.headers["etag"]
+
+    served.run(work)
+
+
+def test_signals_that_are_issued_are_seen_at_once(served: Any) -> None:
+    async def work(client: Client) -> None:
+        assert len((await client.get("/v1/signals?limit=500")).json["data"]) == 45
+        row = (await client.get("/v1/signals/sig_00")).json
+        more = {
+            "id": "sig_new", "organization": "org_a", "environment": "paper", "feed_session": "fds_1", "model": "mdl_2",
+            "instrument": row["instrument"], "bar_time": START + 60 * DAY_US, "horizon": 5, "feed": "replay",
+            "status": "candidate", "evidence": "none", "direction": "up", "probability": 0.5, "expected_return": 0.0,
+            "decision_price": 1.0, "valid_until": START + 70 * DAY_US, "created_at": 1,
+        }  # fmt: skip
+        await served.database.write_async(signals.add, [more])
+        assert len((await client.get("/v1/signals?limit=500")).json["data"]) == 46
+        assert [r["model"] for r in (await client.get("/v1/signals/scoreboard")).json["data"]] == ["mdl_1", "mdl_2"]
+
+    served.run(work)
+
+
+def test_quotes_are_the_last_closes_that_the_feed_has_shown(served: Any) -> None:
+    async def work(client: Client) -> None:
+        answer = (await client.get("/v1/quotes?instruments=crypto:BBB-USD,crypto:AAA-USD")).json
+        assert [quote["instrument"] for quote in answer["data"]] == ["crypto:BBB-USD", "crypto:AAA-USD"]
+        assert answer["feed"]["time"] == format_us(START + 20 * DAY_US)
+        for quote in answer["data"]:
+            bars = (await client.get(f"/v1/bars?instruments={quote['instrument']}")).json["data"]
+            assert (quote["time"], quote["price"]) == (bars[-1]["time"], bars[-1]["close"])
+            assert quote["time"] <= answer["feed"]["time"]
+        change = {"market_time": START + 21 * DAY_US}
+        await served.database.write_async(trading.update_feed_session, "org_a", "paper", "fds_1", change)
+        moved = (await client.get("/v1/quotes?instruments=crypto:AAA-USD")).json
+        assert moved["data"][0]["time"] == format_us(START + 21 * DAY_US)
+
+    served.run(work)
+
+
+# --- events -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+def test_events_of_both_numberings_come_once_in_order(served: Any, order: str) -> None:
+    async def work(client: Client) -> None:
+        seen: list[Any] = []
+        cursor = ""
+        while True:
+            page = (await client.get(f"/v1/events?limit=2&order={order}{cursor}")).json
+            seen += page["data"]
+            if not page["has_more"]:
+                break
+            cursor = f"&cursor={page['next_cursor']}"
+        assert len({event["id"] for event in seen}) == len(seen) >= 8
+        for mine in (True, False):
+            numbers = [e["sequence"] for e in seen if (e["organization"] is not None) == mine]
+            assert numbers == sorted(numbers, reverse=order == "desc")
+        assert sum(event["organization"] is None for event in seen) == 1
+        assert "of b" not in {event["subject"] for event in seen}
+        if order == "asc":
+            cursor = f"&cursor={page['next_cursor']}"
+            assert (await client.get(f"/v1/events?limit=2&order=asc{cursor}")).json["data"] == []
+            told = [("signal.issued", "later", None, {})]
+            await served.database.write_async(outbox.append, "org_a", "paper", told, served.clock.now_us())
+            await served.database.write_async(outbox.append, None, None, told, served.clock.now_us())
+            await served.database.write_async(outbox.sequence)
+            later = (await client.get(f"/v1/events?limit=9&order=asc{cursor}")).json["data"]
+            assert [event["subject"] for event in later] == ["later", "later"]
+
+    served.run(work)
+
+
+def test_events_are_shown_only_to_who_holds_the_scope_of_their_type(served: Any) -> None:
+    now = served.clock.now_us()
+    scopes = ["events:read", "signals:read"]
+    _, key = served.database.write(keys.create, "org_a", "paper", "signals only", scopes, now)
+
+    async def work(client: Client) -> None:
+        everything = (await client.get("/v1/events")).json["data"]
+        shown = (await client.get("/v1/events", key=key)).json["data"]
+        assert {event["type"] for event in shown} == {"signal.issued"}
+        assert [e for e in everything if e["type"] == "signal.issued"] == shown
+        hidden = next(event["id"] for event in everything if event["type"] == "order.filled")
+        assert (await client.get(f"/v1/events/{hidden}")).status == 200
+        assert (await client.get(f"/v1/events/{hidden}", key=key)).status == 404
+        assert (await client.get("/v1/events?type=order.filled", key=key)).json["data"] == []
+        assert (await client.get("/v1/events?type=order.fild")).status == 422
+
+    served.run(work)
+
+
+def test_events_are_filtered_by_type_subject_and_time(served: Any) -> None:
+    async def work(client: Client) -> None:
+        everything = (await client.get("/v1/events?limit=100")).json["data"]
+        for target, wanted in (
+            ("type=order.filled", lambda event: event["type"] == "order.filled"),
+            ("subject=thing_2", lambda event: event["subject"] == "thing_2"),
+            (
+                f"start={everything[3]['timestamp']}&end={everything[0]['timestamp']}",
+                lambda event: everything[3]["timestamp"] <= event["timestamp"] < everything[0]["timestamp"],
+            ),
+        ):
+            found = (await client.get(f"/v1/events?limit=100&{target}")).json["data"]
+            assert found == [event for event in everything if wanted(event)]
+            assert 0 < len(found) < len(everything)
+
+    served.run(work)
+
+
+def test_every_event_type_of_the_table_is_told(served: Any) -> None:
+    async def work(client: Client) -> None:
+        told = (await client.get("/v1/event-types")).json["data"]
+        assert [each["type"] for each in told] == list(TYPES)
+        assert all(each["summary"] and each["scope"] and each["example"] for each in told)
+
+    served.run(work)
+
+
+# --- portfolios and broker accounts -----------------------------------------------------------------------------------
+
+
+def test_a_portfolio_is_opened_with_its_deposit_and_written_down(served: Any) -> None:
+    body = {"name": "growth", "broker_account": "bra_free", "currency": "USD", "initial_cash": "1234.5"}
+
+    async def work(client: Client) -> None:
+        made = await client.post("/v1/portfolios", body, headers={"Idempotency-Key": "once"})
+        assert made.status == 201, made.body
+        again = await client.post("/v1/portfolios", body, headers={"Idempotency-Key": "once"})
+        assert again.body == made.body
+        key = made.json["id"]
+        assert (made.json["cash"], made.json["equity"]) == ("1234.5", "1234.5")
+        lines = (await client.get(f"/v1/portfolios/{key}/ledger")).json["data"]
+        assert sorted(line["amount"] for line in lines) == ["-1234.5", "1234.5"]
+        assert {line["time"] for line in lines} == {format_us(START + 20 * DAY_US)}  # market time, not wall time
+        allocation = (await client.get(f"/v1/portfolios/{key}/allocation")).json["data"]
+        assert allocation == [{"instrument": None, "value": "1234.5", "weight": 1.0}]
+        kept = await client.send("DELETE", "/v1/broker-accounts/bra_free")
+        assert kept.status == 409
+        assert key in kept.json["detail"]
+        for change, pointer in (
+            ({"broker_account": "bra_none"}, "/broker_account"),
+            ({"initial_cash": "-1"}, "/initial_cash"),
+        ):
+            refused = await client.post("/v1/portfolios", body | change)
+            assert (refused.status, refused.json["errors"][0]["pointer"]) == (422, pointer)
+        stranger = await client.post("/v1/portfolios", body, key=served.keys["other organization"])
+        assert stranger.status == 422
+
+    served.run(work)
+    query = sa.select(sa.func.count()).where(audit_log.c.action == "portfolio.create")
+    assert served.database.read(lambda tx: tx.execute(query).scalar_one()) == 1
+
+
+@pytest.mark.parametrize("target", ["/v1/portfolios/prt_1", "/v1/broker-accounts/bra_1"])
+def test_a_change_needs_the_state_it_was_made_for(served: Any, target: str) -> None:
+    async def work(client: Client) -> None:
+        etag = (await client.get(target)).headers["etag"]
+        changed = await client.send("PATCH", target, {"name": "second"}, headers={"If-Match": etag})
+        assert (changed.status, changed.json["name"]) == (200, "second")
+        stale = await client.send("PATCH", target, {"name": "third"}, headers={"If-Match": etag})
+        assert (stale.status, stale.json["code"]) == (412, "precondition_failed")
+        assert (await client.get(target)).json["name"] == "second"
+        unchanged = await client.send("PATCH", target, {})
+        assert (unchanged.status, unchanged.json["name"]) == (200, "second")
+        for body in ({"name": None}, {"name": " "}, {"initial_cash": "5"}):
+            assert (await client.send("PATCH", target, body)).status == 422
+
+    served.run(work)
+
+
+def test_two_changes_of_one_state_cannot_both_succeed(served: Any) -> None:
+    async def work(client: Client) -> None:
+        etag = (await client.get("/v1/portfolios/prt_1")).headers["etag"]
+        answers = await asyncio.gather(
+            *(
+                client.send("PATCH", "/v1/portfolios/prt_1", {"name": f"n{n}"}, headers={"If-Match": etag})
+                for n in range(8)
+            )
+        )
+        assert sorted(answer.status for answer in answers) == [200] + [412] * 7
+
+    served.run(work)
+
+
+def test_credentials_are_sealed_and_in_no_answer(served: Any) -> None:
+    async def work(client: Client) -> None:
+        body = {"broker": "paper", "name": "mine", "credentials": {"api_key": "planted-secret"}}
+        made = await client.post("/v1/broker-accounts", body)
+        assert (made.status, made.json["has_credentials"]) == (201, True)
+        shown = await client.get(f"/v1/broker-accounts/{made.json['id']}")
+        listed = await client.get("/v1/broker-accounts")
+        assert all(b"planted" not in answer.body for answer in (made, shown, listed))
+        query = sa.select(broker_accounts.c.credentials).where(broker_accounts.c.id == made.json["id"])
+        sealed = served.database.read(lambda tx: tx.execute(query).scalar_one())
+        assert b"planted" not in sealed
+        assert b"planted-secret" in served.services.vault.open(sealed, f"broker_accounts/{made.json['id']}")
+
+    served.run(work)
+
+
+# --- sums kept beside their rows --------------------------------------------------------------------------------------
+
+
+def posted(portfolio: str, n: int, amount: str = "0.1") -> list[dict[str, Any]]:
+    lines = ledger.deposit("USD", Decimal(amount))
+    return [
+        {
+            "id": f"{portfolio}-{n}-{line}", "organization": "org_a", "environment": "paper", "portfolio": portfolio,
+            "transaction": f"{portfolio}-{n}", "line": line, "account": posting.account, "currency": posting.currency,
+            "amount": posting.amount, "cause": "test", "time": n, "created_at": n,
+        }
+        for line, posting in enumerate(lines)
+    ]  # fmt: skip
+
+
+def test_the_balances_of_a_ledger_are_its_sum_whoever_writes_at_once(database: Any) -> None:
+    def write(first: int) -> None:
+        for n in range(first, first + 25):
+            database.write(ledgers.add_postings, posted("prt_x", n, f"0.{n + 1:03}"))
+
+    threads = [threading.Thread(target=write, args=(first,)) for first in (0, 100, 200, 300)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    kept = database.read(ledgers.balances_of, "org_a", "paper", "prt_x")
+    lines = database.read(trading.list_postings, "org_a", "paper", "prt_x")
+    assert len(lines) == 200
+    sums: dict[tuple[str, str], Decimal] = {}
+    for line in lines:
+        place = (line["account"], line["currency"])
+        sums[place] = sums.get(place, Decimal(0)) + line["amount"]
+    assert {(account, currency): amount for account, currency, amount in kept} == sums
+    assert database.read(ledgers.balances_of, "org_b", "paper", "prt_x") == []
+
+
+def test_a_refused_transaction_changes_no_balance(database: Any) -> None:
+    database.write(ledgers.add_postings, posted("prt_x", 1))
+    with pytest.raises(sa.exc.IntegrityError):
+        database.write(ledgers.add_postings, posted("prt_x", 1))
+    assert ("assets:cash", "USD", Decimal("0.1")) in database.read(ledgers.balances_of, "org_a", "paper", "prt_x")
+
+
+def test_reading_a_portfolio_reads_no_posting(served: Any) -> None:
+    targets = ("/v1/portfolios/prt_1", "/v1/portfolios", "/v1/portfolios/prt_1/allocation")
+
+    async def work(client: Client) -> None:
+        before = {target: await client.get(target) for target in targets}
+        assert before[targets[0]].json["cash"] == "849.15"
+        await served.database.write_async(lambda tx: tx.execute(postings.delete()) and None)
+        for target in targets:
+            assert (await client.get(target)).body == before[target].body
+
+    served.run(work)
+
+
+def test_the_scoreboard_is_what_its_signals_add_up_to(served: Any) -> None:
+    kept = served.database.read(signals.scoreboard, "org_a", "paper")
+
+    def summed_again(tx: Any) -> list[dict[str, Any]]:
+        from tradewright.storage.migrations.sums import sum_up
+
+        tx.execute(scoreboard.delete())
+        tx.execute(balances.delete())
+        sum_up(tx)
+        return signals.scoreboard(tx, "org_a", "paper")
+
+    before = served.database.read(ledgers.balances_of, "org_a", "paper", "prt_1")
+    again = served.database.write(summed_again)
+    assert [{k: pytest.approx(v) if isinstance(v, float) else v for k, v in row.items()} for row in kept] == again
+    assert served.database.read(ledgers.balances_of, "org_a", "paper", "prt_1") == before
+
+
+# --- the rest ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_model_is_promoted_by_evidence_or_by_a_person_on_the_record(served: Any) -> None:
+    owner, asked_again = (Person(served.made[f"session {name}"]) for name in ("owner", "stepped up"))
+    override = {"override": True, "reason": "because I know"}
+
+    async def work(client: Client) -> None:
+        weak = await client.post("/v1/models/msc_1/promote", {}, person=owner)
+        assert (weak.status, weak.json["code"]) == (409, "conflict")
+        assert "'none'" in weak.json["detail"]
+        refused = await client.post("/v1/models/msc_1/promote", override, person=owner)
+        assert (refused.status, refused.json["code"]) == (403, "step_up_required")
+        unexplained = await client.post("/v1/models/msc_1/promote", {"override": True}, person=asked_again)
+        assert (unexplained.status, unexplained.json["errors"][0]["pointer"]) == (422, "/reason")
+        overridden = await client.post("/v1/models/msc_1/promote", override, person=asked_again)
+        assert overridden.status == 200, overridden.body
+        assert (overridden.json["status"], overridden.json["promotion"]["reason"]) == ("promoted", "because I know")
+        supported = await client.post("/v1/models/msc_2/promote", {}, person=owner)
+        assert (supported.status, supported.json["promotion"]["override"]) == (200, False)
+        assert (await client.post("/v1/models/msc_2/promote", {}, person=owner)).status == 409
+        await served.database.write_async(outbox.sequence)
+        told = (await client.get("/v1/events?type=model.promoted")).json["data"]
+        assert {event["subject"] for event in told} == {"msc_1", "msc_2"}
+
+    served.run(work)
+    query = sa.select(sa.func.count()).where(audit_log.c.action == "model.promote")
+    assert served.database.read(lambda tx: tx.execute(query).scalar_one()) == 2
+
+
+def test_quarantine_and_sources_show_what_one_owns_and_what_all_share(served: Any) -> None:
+    async def work(client: Client) -> None:
+        rows = (await client.get("/v1/quarantine")).json["data"]
+        assert [(row["id"], row["owner"]) for row in rows] == [("qua_1", "system"), ("qua_0", "org_a")]
+        first = (await client.get("/v1/quarantine?order=asc&limit=1")).json
+        assert [row["id"] for row in first["data"]] == ["qua_0"]
+        rest = (await client.get(f"/v1/quarantine?order=asc&limit=1&cursor={first['next_cursor']}")).json
+        assert [row["id"] for row in rest["data"]] == ["qua_1"]
+        assert (await client.get("/v1/quarantine?status=released")).json["data"] == []
+        source = (await client.get("/v1/sources/binance")).json
+        assert (source["series"], source["declared"]["title"]) == (2, "Binance spot")
+        assert (await client.get("/v1/sources/nobody")).status == 404
+
+    served.run(work)
+
+
+def test_ids_that_no_thing_could_have_are_not_looked_up(served: Any) -> None:
+    async def work(client: Client) -> None:
+        for name in ("x" * 65, "a b", "a\0b", "ü", "a'b", 'a"b', "%00"):
+            answer = await client.get(f"/v1/orders/{name}")
+            assert (answer.status, answer.json["code"]) == (404, "no_such_path"), name
+        assert (await client.get(f"/v1/orders/{'x' * 64}")).json["code"] == "not_found"
+
+    served.run(work)
+
+
+def test_a_backtest_that_cannot_run_is_refused_at_once(served: Any) -> None:
+    async def work(client: Client) -> None:
+        twice = {"strategy": "buy_and_hold", "instruments": ["crypto:AAA-USD", "crypto:BBB-USD", "crypto:AAA-USD"]}
+        refused = await client.post("/v1/backtests", twice)
+        assert [error["pointer"] for error in refused.json["errors"]] == ["/instruments/2"]
+        for targets in ([], [[]]):
+            body = {"strategy": "fixed_targets", "instruments": ["crypto:AAA-USD"], "params": {"targets": targets}}
+            refused = await client.post("/v1/backtests", body)
+            assert (refused.status, refused.json["errors"][0]["pointer"]) == (422, "/params/targets")
+
+    served.run(work)
+
+
+def test_shared_events_have_a_numbering_of_their_own(served: Any) -> None:
+    heads = served.database.read(lambda tx: list(tx.execute(sa.select(outbox_heads).order_by(outbox_heads.c.scope))))
+    assert heads[0] == ("/", 1)
+    assert ("org_b/paper", 1) in heads

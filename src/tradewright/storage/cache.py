@@ -53,12 +53,16 @@ class SharedBucket:
 
 
 class Cache:
-    """A client with a pool of connections, made at the first use in the event loop that uses it."""
+    """A client with a pool of connections, made at the first use in the event loop that uses it.
 
-    def __init__(self, url: str) -> None:
+    timeout_s: how long a request waits for the server before it goes on without.
+    """
+
+    def __init__(self, url: str, timeout_s: float = TIMEOUT_S) -> None:
         if not url.startswith(("redis://", "rediss://", "unix://")):
             raise SettingsInvalid("cache_url must be like redis://host:6379/0", name="cache_url")
         self._url = url
+        self._timeout_s = timeout_s
         self._script: Any = None
         self._client: Any = None
 
@@ -66,7 +70,7 @@ class Cache:
         """Take `cost` units from all the buckets or from none.
 
         Returns for each how many microseconds until it is full again, and how long to wait until it could give them,
-        0 when it did. Raises StorageFailed when the server does not answer within 50 ms.
+        0 when it did. Raises StorageFailed when the server does not answer in time.
         """
         from redis.exceptions import RedisError  # not paid for where there is no cache
 
@@ -74,10 +78,10 @@ class Cache:
         for bucket in buckets:
             values += (bucket.interval_us, bucket.quota, bucket.window_us)
         try:
-            async with asyncio.timeout(TIMEOUT_S):
+            async with asyncio.timeout(self._timeout_s):
                 answer = await self._connected()(keys=[_PREFIX + bucket.name for bucket in buckets], args=values)
         except (RedisError, OSError, TimeoutError) as error:
-            raise StorageFailed(f"the cache does not answer: {error or type(error).__name__}") from error
+            raise StorageFailed(f"the cache does not answer: {str(error) or type(error).__name__}") from error
         return [(int(ahead), int(wait)) for ahead, wait in answer]
 
     async def close(self) -> None:
@@ -97,8 +101,8 @@ class Cache:
                 self._url,
                 max_connections=_CONNECTIONS,
                 timeout=None,
-                socket_timeout=TIMEOUT_S,
-                socket_connect_timeout=TIMEOUT_S,
+                socket_timeout=self._timeout_s,
+                socket_connect_timeout=self._timeout_s,
                 retry=Retry(NoBackoff(), 1),  # a connection that the server closed meanwhile is no outage
             )
             self._client = Redis(connection_pool=pool)

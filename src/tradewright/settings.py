@@ -36,7 +36,7 @@ class Settings:
     registration: str = "auto"  # open, invitation, or auto: open when only this machine can reach it
     key_limit: int = 3_000  # units a minute of one API key or session
     organization_limit: int = 12_000  # units a minute of one organization
-    address_limit: int = 6_000  # requests a minute from one address
+    address_limit: int = 6_000  # units a minute from one address
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property

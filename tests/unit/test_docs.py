@@ -58,7 +58,7 @@ def test_every_variable_that_the_code_reads_is_described() -> None:
     sources = "".join(path.read_text() for path in (ROOT / "src").rglob("*.py"))
     described = text("docs/settings.md")
     read = set(re.findall(rf'"({PREFIX}[A-Z_]+[A-Z])"', sources))
-    assert len(read) >= 2
+    assert read
     assert all(f"`{name}`" in described for name in read)
 
 

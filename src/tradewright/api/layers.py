@@ -14,6 +14,7 @@ What a layer learns stands in `scope["state"]` for the next: request_id, headers
 from __future__ import annotations
 
 import asyncio
+import hmac
 import ipaddress
 import logging
 import os
@@ -22,7 +23,7 @@ from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from tradewright.accounts.limits import Bucket, Policy, Taken
+from tradewright.accounts.limits import Bucket, Limiter, Policy, Taken
 from tradewright.accounts.principal import NOBODY, Network, Principal
 from tradewright.accounts.sessions import COOKIE, csrf_token
 from tradewright.api import problems
@@ -234,7 +235,7 @@ class Routes:
 
 
 class Floods:
-    """Finds the address of the caller, and bounds how much it may ask."""
+    """Finds the address of the caller, and bounds how much it may ask of this process before anything else is done."""
 
     def __init__(self, app: App, services: Services) -> None:
         self._app = app
@@ -245,7 +246,7 @@ class Floods:
             state = scope["state"]
             rules = self._services.rules
             address = state["address"] = address_of(scope, state["headers"], rules.proxies)
-            await take(self._services, scope, [Bucket(rules.address, address)], 1)
+            await take(self._services, scope, self._services.floods, [Bucket(rules.address, address)], 1)
         await self._app(scope, receive, send)
 
 
@@ -263,13 +264,23 @@ class Doors:
             if operation is not None and operation.scope == PUBLIC:
                 self._refuse_other_sites(scope, state["headers"])
             else:
-                principal = state["principal"] = await self._principal(scope, state)
-                rules = self._services.rules
-                buckets = [Bucket(rules.key, principal.actor)]
-                if principal.organization:
-                    buckets.append(Bucket(rules.organization, principal.organization))
-                await take(self._services, scope, buckets, 1 if operation is None else operation.cost)
+                state["principal"] = await self._principal(scope, state)
+            buckets = self._buckets(state["address"], state["principal"])
+            if buckets:
+                cost = 1 if operation is None else operation.cost
+                await take(self._services, scope, self._services.limiter, buckets, cost)
         await self._app(scope, receive, send)
+
+    def _buckets(self, address: str, principal: Principal) -> list[Bucket]:
+        rules = self._services.rules
+        buckets = []
+        if self._services.limiter is not self._services.floods:  # the address counts in the other processes too
+            buckets.append(Bucket(rules.address, address))
+        if principal.actor:
+            buckets.append(Bucket(rules.key, principal.actor))
+        if principal.organization:
+            buckets.append(Bucket(rules.organization, principal.organization))
+        return buckets
 
     async def _principal(self, scope: Scope, state: dict[str, Any]) -> Principal:
         headers: dict[str, str] = state["headers"]
@@ -289,7 +300,9 @@ class Doors:
         principal = await self._services.sessions.principal(
             token, headers.get("tradewright-organization", ""), headers.get("tradewright-environment", "")
         )
-        if scope["method"] not in _SAFE and headers.get("tradewright-csrf") != csrf_token(token):
+        if scope["method"] not in _SAFE and not hmac.compare_digest(
+            headers.get("tradewright-csrf", "").encode(), csrf_token(token).encode()
+        ):
             raise Refused("csrf_refused", "a session needs the header Tradewright-CSRF with the token of its login")
         return principal
 
@@ -338,11 +351,12 @@ def _among(address: str, networks: Sequence[Network]) -> bool:
     return any(parsed in network for network in networks)
 
 
-async def take(services: Services, scope: Scope, buckets: list[Bucket], cost: int) -> None:
+async def take(services: Services, scope: Scope, limiter: Limiter, buckets: list[Bucket], cost: int) -> None:
     """Take units and note what is left for the headers of the answer. Raises Refused when there are none."""
     state = scope["state"]
-    taken = await services.limiter.take(buckets, cost, services.clock.now_us(), scope["method"] not in _SAFE)
-    state["taken"] += taken
+    taken = await limiter.take(buckets, cost, services.clock.now_us(), scope["method"] not in _SAFE)
+    again = buckets[0].policy is services.rules.address
+    state["taken"] = taken if again else state["taken"] + taken
     worst = max(taken, key=lambda one: one.wait_us)
     if worst.wait_us > 0:
         wait = -(-worst.wait_us // 1_000_000)

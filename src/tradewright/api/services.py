@@ -67,8 +67,11 @@ class Services:
     signatures: Signatures = field(init=False)
     pages: Pages = field(default_factory=Pages)
     glances: Glances = field(init=False)
+    floods: Limiter = field(init=False)
 
     def __post_init__(self) -> None:
+        alone = isinstance(self.limiter, MemoryLimiter)
+        object.__setattr__(self, "floods", self.limiter if alone else MemoryLimiter())
         object.__setattr__(self, "proofs", Proofs(self.database, self.clock, self.passwords, self.vault))
         object.__setattr__(self, "signatures", Signatures(self.database, self.clock, self.vault))
         object.__setattr__(self, "glances", Glances(self.database))

@@ -5,4 +5,4 @@ from tradewright.research import promotion
 
 
 def test_the_word_for_supported_evidence_is_that_of_evidence() -> None:
-    assert promotion.SUPPORTED == Evidence.SUPPORTED.value
+    assert Evidence.SUPPORTED.value == promotion.SUPPORTED

@@ -10,6 +10,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -100,13 +101,37 @@ def _execute(server: str, statement: str) -> None:
     asyncio.run(run())
 
 
+@contextmanager
+def _postgres_database(server: str, template: str = "template1") -> Iterator[str]:
+    name = f"t{uuid.uuid4().hex}"
+    _execute(server, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    yield f"{server}/{name}"
+    _execute(server, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
 @pytest.fixture
 def postgres_url(postgres_server: str) -> Iterator[str]:
     """Address of an empty PostgreSQL database."""
-    name = f"t{uuid.uuid4().hex}"
-    _execute(postgres_server, f'CREATE DATABASE "{name}"')
-    yield f"{postgres_server}/{name}"
-    _execute(postgres_server, f'DROP DATABASE "{name}" WITH (FORCE)')
+    with _postgres_database(postgres_server) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres_server: str) -> Iterator[str]:
+    """Name of a PostgreSQL database with every table, to be copied."""
+    with _postgres_database(postgres_server) as url:
+        with Database(url) as opened:
+            upgrade(opened)
+        yield url.rpartition("/")[2]
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite file with every table, to be copied."""
+    path = tmp_path_factory.mktemp("migrated") / "migrated.db"
+    with Database(f"sqlite:///{path}") as opened:
+        upgrade(opened)
+    return path
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
@@ -118,11 +143,22 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         yield request.getfixturevalue("postgres_url")
 
 
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def migrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Address of a database with every table, once for each kind."""
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("migrated_sqlite"), tmp_path / "test.db")
+        yield f"sqlite:///{tmp_path / 'test.db'}"
+    else:
+        server = request.getfixturevalue("postgres_server")
+        with _postgres_database(server, request.getfixturevalue("migrated_postgres")) as url:
+            yield url
+
+
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
+def database(migrated_url: str) -> Iterator[Database]:
     """An open database with every table, once for each kind."""
-    with Database(database_url) as opened:
-        upgrade(opened)
+    with Database(migrated_url) as opened:
         yield opened
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
-import importlib.util
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from decimal import Decimal
@@ -15,6 +13,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+import seeds_keys
+import seeds_market
+import seeds_people
 from asgi import Client
 from tradewright.accounts import keys
 from tradewright.accounts.authentication import Authenticator
@@ -75,9 +76,8 @@ def served(database: Database, tmp_path: Path) -> Served:
     _ingest(catalog, database, clock)
     vault = Vault([new_main_key()])
     made, texts, ids_of = database.write(_seed, clock)
-    for area in ("seeds_market", "seeds_keys", "seeds_people"):
-        if importlib.util.find_spec(area) is not None:
-            made |= database.write(importlib.import_module(area).seed, clock, vault)
+    for area in (seeds_market, seeds_keys, seeds_people):
+        made |= database.write(area.seed, clock, vault)
     services = Services(
         database,
         clock,

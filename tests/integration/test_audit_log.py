@@ -160,9 +160,9 @@ def test_erasing_a_person_changes_no_hash(database: Database) -> None:
     assert [row["address"] for row in rows] == [None] * 3
 
 
-def test_sealers_beside_each_other_make_one_chain(database_url: str, database: Database) -> None:
+def test_sealers_beside_each_other_make_one_chain(migrated_url: str, database: Database) -> None:
     total, errors = 300, []
-    with Database(database_url) as other:
+    with Database(migrated_url) as other:
 
         def seal(where: Database) -> None:
             try:

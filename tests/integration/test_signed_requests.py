@@ -153,8 +153,8 @@ def test_of_many_replays_at_once_one_passes(served: Any) -> None:
     served.run(work)
 
 
-def test_a_nonce_counts_once_over_all_processes_and_for_each_key(database_url: str, database: Database) -> None:
-    with Database(database_url) as other:
+def test_a_nonce_counts_once_over_all_processes_and_for_each_key(migrated_url: str, database: Database) -> None:
+    with Database(migrated_url) as other:
         assert database.write(nonces.take, "key_1", "n" * 16, 1)
         assert not other.write(nonces.take, "key_1", "n" * 16, 1)
         assert other.write(nonces.take, "key_2", "n" * 16, 1)

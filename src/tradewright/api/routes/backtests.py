@@ -264,7 +264,7 @@ _LATER = ("not_found", "conflict")
 OPERATIONS = [
     Operation(
         "POST", "/v1/backtests", "create_backtest", "Ask for a backtest", "backtests", "research:write",
-        _create, Backtest, body=BacktestRequest, status=202, idempotent=True,
+        _create, Backtest, body=BacktestRequest, status=202, idempotent=True, cost=50,
         errors=("unknown_name", "too_few_rows"),
         description="It runs in the background: follow its status, then read its result, report, fills and equity. Its "
         "trial is counted, whatever comes out.",

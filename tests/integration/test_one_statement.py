@@ -1,0 +1,75 @@
+"""Reading functions marked to run one statement run one: on PostgreSQL there is no transaction around them."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from typing import Any
+
+import sqlalchemy as sa
+
+import tradewright.storage
+from tradewright.api.routes import portfolios
+from tradewright.storage.database import Tx
+
+TENANT = ("org_a", "paper")
+PLACE = ("system", "binance", "crypto:AAA-USD", "1d")
+ARGUMENTS: dict[str, tuple[Any, ...]] = {
+    "latest_feed_session": TENANT,
+    "list_orders": (*TENANT, 5, True, None),
+    "list_fills": (*TENANT, 5, True, None),
+    "list_postings": (*TENANT, "prt_1", 5, True, None),
+    "list_portfolios": (*TENANT, 5, True, None),
+    "list_runs": (*TENANT, 5, True, None),
+    "get_order": (*TENANT, "ord_1"),
+    "get_portfolio": (*TENANT, "prt_1"),
+    "get_run": (*TENANT, "run_1"),
+    "get": (*TENANT, "sig_00"),
+    "list_rows": (*TENANT, 5, True, None),
+    "scoreboard": TENANT,
+    "by_token": (b"x", "org_a"),
+    "get_instrument": ("crypto:AAA-USD",),
+    "list_instruments": (),
+    "list_series": ("org_a",),
+    "candidates": (("crypto:AAA-USD", "crypto:BBB-USD"), "org_a", "1d"),
+    "versions": ((PLACE, (*PLACE[:2], "crypto:BBB-USD", "1d"), ("org_b", *PLACE[1:])),),
+    "balances_of": (*TENANT, "prt_1"),
+    "_balances": (*TENANT, {"id": "prt_1", "currency": "USD"}),
+    "api_keys_by_public_id": (["x" * 8] * 64,),
+}
+
+
+def marked() -> list[Callable[..., Any]]:
+    modules = [
+        importlib.import_module(f"tradewright.storage.{m.name}")
+        for m in pkgutil.iter_modules(tradewright.storage.__path__)
+    ]
+    found = {
+        value
+        for module in [*modules, portfolios]
+        for value in vars(module).values()
+        if callable(value) and getattr(value, "one_statement", False)
+    }
+    return sorted(found, key=lambda function: function.__name__)
+
+
+def test_every_marked_function_is_tried_here() -> None:
+    assert {function.__name__ for function in marked()} == set(ARGUMENTS)
+
+
+def test_a_marked_function_runs_one_statement(served: Any) -> None:
+    def statements_of(tx: Tx, function: Callable[..., Any]) -> list[str]:
+        seen: list[str] = []
+        driver: Any = tx.connection.dbapi_connection
+        if tx.dialect.name == "sqlite":
+            driver.set_trace_callback(seen.append)
+        else:
+            sa.event.listen(tx, "before_cursor_execute", lambda *given: seen.append(given[2]))
+        function(tx, *ARGUMENTS[function.__name__])
+        if tx.dialect.name == "sqlite":
+            driver.set_trace_callback(None)
+        return [text for text in seen if text.lstrip().upper().startswith(("SELECT", "WITH"))]
+
+    for function in marked():
+        assert len(served.database.read(statements_of, function)) == 1, function.__name__

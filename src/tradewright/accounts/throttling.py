@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 from collections.abc import Sequence
+from functools import lru_cache
 
 from tradewright.accounts.limits import Bucket, Policy, advance
 from tradewright.errors import TooManyRequests
@@ -28,6 +29,7 @@ def of_person(user: str) -> Bucket:
     return Bucket(PROOFS, user)
 
 
+@lru_cache(10_000)  # the limits of every request ask it
 def of_address(policy: Policy, address: str) -> Bucket:
     """Return the bucket of an internet address; of IPv6 the network of one subscriber, the first 64 bits."""
     try:

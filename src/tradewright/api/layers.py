@@ -26,6 +26,7 @@ from typing import Any
 from tradewright.accounts.limits import Bucket, Limiter, Policy, Taken
 from tradewright.accounts.principal import NOBODY, Network, Principal
 from tradewright.accounts.sessions import COOKIE, csrf_token
+from tradewright.accounts.throttling import of_address
 from tradewright.api import problems
 from tradewright.api.operations import PUBLIC, Operation
 from tradewright.api.problems import Refused
@@ -246,7 +247,7 @@ class Floods:
             state = scope["state"]
             rules = self._services.rules
             address = state["address"] = address_of(scope, state["headers"], rules.proxies)
-            await take(self._services, scope, self._services.floods, [Bucket(rules.address, address)], 1)
+            await take(self._services, scope, self._services.floods, [of_address(rules.address, address)], 1)
         await self._app(scope, receive, send)
 
 
@@ -275,7 +276,7 @@ class Doors:
         rules = self._services.rules
         buckets = []
         if self._services.limiter is not self._services.floods:  # the address counts in the other processes too
-            buckets.append(Bucket(rules.address, address))
+            buckets.append(of_address(rules.address, address))
         if principal.actor:
             buckets.append(Bucket(rules.key, principal.actor))
         if principal.organization:
@@ -315,12 +316,13 @@ class Doors:
 
 
 def cookie(header: str, name: str) -> str | None:
-    """Return the value of a cookie, None when there is none."""
-    for part in header.split(";"):
-        key, _, value = part.strip().partition("=")
-        if key == name:
-            return value
-    return None
+    """Return the value of a cookie, None when there is none. Raises Refused when there are two of them: one was put
+    there by somebody else."""
+    parts = (part.strip().partition("=") for part in header.split(";"))
+    found = [value for key, _, value in parts if key == name]
+    if len(found) > 1:
+        raise Refused("malformed_header", f"there is more than one cookie {name}; delete the cookies of this site")
+    return found[0] if found else None
 
 
 def address_of(scope: Scope, headers: dict[str, str], proxies: Sequence[Network]) -> str:

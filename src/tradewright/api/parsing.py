@@ -15,6 +15,7 @@ from tradewright.api.problems import FieldError, Refused
 S = TypeVar("S", bound=msgspec.Struct)
 
 MAX_DEPTH = 32
+_SECRET = frozenset(("password", "current_password", "new_password", "code", "token", "credential", "credentials"))
 _TOO_DEEP = f"the body is nested deeper than {MAX_DEPTH} levels"
 
 
@@ -118,7 +119,7 @@ def _struct(
             message, _, where = str(error).partition(" - at `$")
             inside = where.rstrip("`").replace(".", "/").replace("[", "/").replace("]", "")
             shown = repr(values[name])
-            seen = f"; got {shown if len(shown) <= 80 else shown[:77] + '...'}"
+            seen = "" if name in _SECRET else f"; got {shown if len(shown) <= 80 else shown[:77] + '...'}"
             faults.append(FieldError(pointer(name) + inside, message[0].lower() + message[1:] + seen))
     if faults:
         names = ", ".join(dict.fromkeys(fault.pointer for fault in faults))

@@ -177,6 +177,7 @@ class _Sqlite:
         # The driver's own transaction handling is off; BEGIN is ours, so that a write takes the lock at its start.
         self._engine = sa.create_engine(
             url,
+            hide_parameters=True,  # what a statement held is nobody's business
             poolclass=sa.pool.SingletonThreadPool,
             pool_size=_READERS + 3,
             connect_args={"timeout": 30.0, "check_same_thread": False},
@@ -269,11 +270,14 @@ class _Postgres:
         self._thread = threading.Thread(target=self._loop.run_forever, name="database", daemon=True)
         self._thread.start()
         self._where = f"{async_url.host}:{async_url.port or 5432}/{async_url.database}"
-        self._engine = create_async_engine(async_url, pool_size=8, max_overflow=8, pool_pre_ping=False)
+        self._engine = create_async_engine(
+            async_url, hide_parameters=True, pool_size=8, max_overflow=8, pool_pre_ping=False
+        )
         self._replica: Replica | None = None
         if replica_url:
             engine = create_async_engine(
                 _asyncpg_url(replica_url, "database_replica_url"),
+                hide_parameters=True,
                 pool_size=8,
                 max_overflow=8,
                 pool_timeout=_REPLICA_S,

@@ -75,7 +75,7 @@ async def _enrol(call: Call) -> Effect:
     now_us, user = call.services.clock.now_us(), _user(call)
 
     def effect(tx: Tx) -> Once:
-        email = _row(people.get_user(tx, user))["email"]
+        email = _row(people.get_user(tx, user, lock=True))["email"]
         secret, uri = second_factors.enrol(tx, call.services.vault, user, email, now_us)
         audit.record(tx, "", "", call.who, "totp.enrol", user, {}, now_us)
         return Once(Enrolled(secret, uri), Enrolled(None, None))
@@ -116,6 +116,7 @@ async def _renew_recovery_codes(call: Call) -> Effect:
     now_us, user = call.services.clock.now_us(), _user(call)
 
     def effect(tx: Tx) -> Once:
+        people.get_user(tx, user, lock=True)  # two who ask at once take turns
         if not second_factors.ways(tx, user):
             raise Conflict("you have no second factor to recover; begin with POST /v1/auth/totp or a passkey")
         audit.record(tx, "", "", call.who, "recovery_codes.make", user, {}, now_us)

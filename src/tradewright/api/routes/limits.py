@@ -8,6 +8,7 @@ import msgspec
 
 from tradewright.accounts.issuing import MAX_KEYS, MAX_NETWORKS
 from tradewright.accounts.limits import Bucket, Taken
+from tradewright.accounts.throttling import of_address
 from tradewright.api import layers
 from tradewright.api.operations import Call, Operation
 
@@ -56,7 +57,7 @@ def operations(others: Sequence[Operation]) -> list[Operation]:
     async def get(call: Call) -> Limits:
         rules = call.services.rules
         buckets = [
-            Bucket(rules.address, call.address),
+            of_address(rules.address, call.address),
             Bucket(rules.key, call.principal.actor),
             Bucket(rules.organization, call.principal.organization),
         ]

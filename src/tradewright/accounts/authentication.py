@@ -18,7 +18,7 @@ from tradewright.storage.database import Database
 
 _FRESH_US = 2_000_000
 _KEPT = 10_000
-_BATCH = 64  # keys in use that are read again together: one read for each of them would cost more than the requests
+_BATCH = 63  # keys in use that are read again together: one read for each of them would cost more than the requests
 USES_APART_US = 60_000_000
 """How far apart the stored moments of a key's use are, at least."""
 

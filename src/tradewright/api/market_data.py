@@ -19,7 +19,7 @@ from tradewright.ids import Owner
 from tradewright.market.catalog import Catalog
 from tradewright.market.panel import COLUMNS
 from tradewright.storage import series
-from tradewright.storage.database import Database, Tx
+from tradewright.storage.database import Database
 
 _KEPT_SERIES = 512
 
@@ -87,7 +87,9 @@ class MarketData:
             key = _one_of(found[instrument], owner, (preferred or {}).get(instrument))
             if key is None:
                 names = ", ".join(sorted({each.source for each in found[instrument]}))
-                raise InvalidInput(f"{instrument} has {interval} bars from {names}; name one with source=")
+                raise InvalidInput(
+                    f"{instrument} has {interval} bars from {names}; name one with source=", pointer="query:source"
+                )
             result.append(key)
         return result
 
@@ -102,13 +104,12 @@ class MarketData:
     async def _candidates(
         self, owner: str, instruments: Sequence[str], interval: str, source: str | None
     ) -> dict[str, list[SeriesKey]]:
-        rows = await self._glances.read(
-            series.list_series, Owner(owner), instruments=tuple(instruments), interval=interval, source=source
-        )
+        seen = await self._glances.read_each(series.candidates, instruments, Owner(owner), interval)
         found: dict[str, list[SeriesKey]] = {}
-        for row in rows:
-            key = SeriesKey(row["owner"], row["source"], row["instrument"], row["interval"])
-            found.setdefault(row["instrument"], []).append(key)
+        for instrument, places in zip(instruments, seen, strict=True):
+            keys = [SeriesKey(*place) for place in places or () if source in (None, place[1])]
+            if keys:
+                found[instrument] = keys
         return found
 
     async def page(
@@ -142,13 +143,19 @@ class MarketData:
 
     async def versions(self, keys: Sequence[SeriesKey]) -> tuple[Any, ...]:
         """Return a value that changes when bars of one of these series were added."""
-        return tuple(await self._glances.read(_versions, tuple(keys)))
+        return tuple(await self._versions(keys))
 
     async def _all_series(self, keys: Sequence[SeriesKey], as_of_us: int | None) -> list[_Held]:
         if as_of_us is not None:
             return [await asyncio.to_thread(self._load, key, (), as_of_us) for key in keys]
-        versions = await self._glances.read(_versions, tuple(keys))
+        versions = await self._versions(keys)
         return [await self._series(key, version) for key, version in zip(keys, versions, strict=True)]
+
+    async def _versions(self, keys: Sequence[SeriesKey]) -> list[tuple[Any, ...]]:
+        seen = await self._glances.read_each(
+            series.versions, [(key.owner, key.source, key.instrument, key.interval) for key in keys]
+        )
+        return [version or () for version in seen]
 
     async def _series(self, key: SeriesKey, version: tuple[Any, ...]) -> _Held:
         held = self._held.get(key)
@@ -178,10 +185,6 @@ def _one_of(keys: Sequence[SeriesKey], owner: str, preferred: str | None) -> Ser
     if len(sources) > 1:
         keys = [key for key in keys if key.source == preferred]
     return next((key for key in keys if key.owner == owner), keys[0]) if keys else None
-
-
-def _versions(tx: Tx, keys: Sequence[SeriesKey]) -> list[tuple[Any, ...]]:
-    return [series.version(tx, Owner(key.owner), key.source, key.instrument, key.interval) for key in keys]
 
 
 def _last_close(held: _Held, until_us: int | None) -> tuple[int, float] | None:

@@ -29,15 +29,24 @@ IntegrityError = sa.exc.IntegrityError
 """A unique index refused a row that is there already."""
 
 _READERS = 3
+
+
+def one_statement(function: Callable[Concatenate[Tx, P], R]) -> Callable[Concatenate[Tx, P], R]:
+    """Mark a reading function that runs at most one statement: PostgreSQL then needs no transaction around it, which
+    saves two of its three round trips."""
+    function.one_statement = True  # type: ignore[attr-defined]
+    return function
+
+
 _REPLICA_S = 5.0  # for a replica to take a connection, or to answer; then the primary is asked
 
 
 class _Backend(Protocol):
     def submit(self, work: Callable[[Tx], R], write: bool) -> concurrent.futures.Future[R]: ...
 
-    def run_short(self, work: Callable[[Tx], R]) -> R | concurrent.futures.Future[R]: ...
+    def run_short(self, work: Callable[[Tx], R], single: bool) -> R | concurrent.futures.Future[R]: ...
 
-    def run_old(self, work: Callable[[Tx], R], commits: int) -> R | concurrent.futures.Future[R]: ...
+    def run_old(self, work: Callable[[Tx], R], single: bool, commits: int) -> R | concurrent.futures.Future[R]: ...
 
     def close(self) -> None: ...
 
@@ -91,7 +100,8 @@ class Database:
 
         SQLite answers in this thread, the event loop's: handing such a read to another one takes longer than the read.
         """
-        return await _begun(lambda: self._backend.run_short(lambda tx: function(tx, *args, **kwargs)))
+        single = getattr(function, "one_statement", False)
+        return await _begun(lambda: self._backend.run_short(lambda tx: function(tx, *args, **kwargs), single))
 
     async def read_replica_async(
         self, function: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs
@@ -100,8 +110,8 @@ class Database:
 
         It is never older than the last commit of this process: a replica that is behind that, or away, is not asked.
         """
-        commits = self.commits
-        return await _begun(lambda: self._backend.run_old(lambda tx: function(tx, *args, **kwargs), commits))
+        commits, single = self.commits, getattr(function, "one_statement", False)
+        return await _begun(lambda: self._backend.run_old(lambda tx: function(tx, *args, **kwargs), single, commits))
 
     def close(self) -> None:
         """Wait for running transactions and close every connection."""
@@ -198,7 +208,7 @@ class _Sqlite:
             with tx.begin() if not tx.in_transaction() else _Joined(tx):
                 return work(tx)
 
-    def run_short(self, work: Callable[[Tx], R]) -> R:
+    def run_short(self, work: Callable[[Tx], R], single: bool) -> R:
         # on a connection that stays open: taking one from the pool and beginning costs more than a short read
         tx: Tx | None = getattr(self._short, "tx", None)
         if tx is None:
@@ -216,8 +226,8 @@ class _Sqlite:
             if driver.in_transaction:
                 driver.execute("ROLLBACK")
 
-    def run_old(self, work: Callable[[Tx], R], commits: int) -> R:
-        return self.run_short(work)
+    def run_old(self, work: Callable[[Tx], R], single: bool, commits: int) -> R:
+        return self.run_short(work, single)
 
     def close(self) -> None:
         self._writer.shutdown()
@@ -288,17 +298,27 @@ class _Postgres:
     def submit(self, work: Callable[[Tx], R], write: bool) -> concurrent.futures.Future[R]:
         return asyncio.run_coroutine_threadsafe(self._run(work, write), self._loop)
 
-    def run_short(self, work: Callable[[Tx], R]) -> concurrent.futures.Future[R]:
-        return self.submit(work, False)
+    def run_short(self, work: Callable[[Tx], R], single: bool) -> concurrent.futures.Future[R]:
+        return asyncio.run_coroutine_threadsafe(self._read(work, single), self._loop)
 
-    def run_old(self, work: Callable[[Tx], R], commits: int) -> concurrent.futures.Future[R]:
-        return asyncio.run_coroutine_threadsafe(self._run_old(work, commits), self._loop)
+    def run_old(self, work: Callable[[Tx], R], single: bool, commits: int) -> concurrent.futures.Future[R]:
+        return asyncio.run_coroutine_threadsafe(self._run_old(work, single, commits), self._loop)
 
-    async def _run_old(self, work: Callable[[Tx], R], commits: int) -> R:
+    async def _run_old(self, work: Callable[[Tx], R], single: bool, commits: int) -> R:
         if self._replica is not None:
             with suppress(Unusable):
                 return await self._replica.run(work, commits)
-        return await self._run(work, False)
+        return await self._read(work, single)
+
+    async def _read(self, work: Callable[[Tx], R], single: bool) -> R:
+        if not single:
+            return await self._run(work, False)
+        connection = await self._connected()
+        try:
+            await connection.execution_options(isolation_level="AUTOCOMMIT")
+            return await connection.run_sync(work)
+        finally:
+            await connection.close()
 
     async def _position(self) -> int:
         return int(await self._run(lambda tx: tx.exec_driver_sql(POSITION).scalar_one(), False))

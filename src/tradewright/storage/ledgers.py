@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from tradewright.storage.database import Tx
+from tradewright.storage.database import Tx, one_statement
 from tradewright.storage.reading import Reading
 from tradewright.storage.tables import balances, postings
 
@@ -47,6 +47,7 @@ def _add(tx: Tx, place: dict[str, Any], amount: Decimal) -> None:
         tx.execute(balances.update().where(*mine).values(amount=known + amount))
 
 
+@one_statement
 def balances_of(tx: Tx, organization: str, environment: str, portfolio: str) -> list[tuple[str, str, Decimal]]:
     """Return (account, currency, amount) of a portfolio: what its postings add up to, without reading them."""
     values = {"organization": organization, "environment": environment, "portfolio": portfolio}

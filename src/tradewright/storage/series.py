@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tradewright.ids import SYSTEM, Owner
-from tradewright.storage.database import Tx
+from tradewright.storage.database import Tx, one_statement
 from tradewright.storage.reading import Reading
 from tradewright.storage.tables import bar_tail, data_sets, instrument_aliases, instruments, quarantine, series
 
@@ -63,6 +63,7 @@ def add_instruments(tx: Tx, rows: Iterable[Mapping[str, Any]]) -> None:
     _insert(tx, instruments, list(rows), [])
 
 
+@one_statement
 def get_instrument(tx: Tx, instrument: str) -> Row | None:
     """Return one instrument, None when there is none."""
     return _instruments(False, False, True).first(tx, {"id": instrument})
@@ -73,6 +74,7 @@ def get_instruments(tx: Tx, ids: Sequence[str]) -> list[Row]:
     return _rows(tx.execute(sa.select(instruments).where(instruments.c.id.in_(ids)).order_by(instruments.c.id)))
 
 
+@one_statement
 def list_instruments(tx: Tx, after_id: str | None = None, limit: int = 50, descending: bool = False) -> list[Row]:
     """Return up to `limit` instruments after `after_id` in the order of their ids."""
     return _instruments(after_id is not None, descending, False).dicts(tx, {"id": after_id, "rows": limit})
@@ -125,6 +127,7 @@ def get_series(tx: Tx, owner: Owner, source: str, instrument: str, interval: str
     return None if row is None else dict(row)
 
 
+@one_statement
 def list_series(
     tx: Tx,
     owner: Owner,
@@ -348,17 +351,40 @@ def remove_batch(tx: Tx, batch: str) -> int:
     return tx.execute(sa.delete(bar_tail).where(bar_tail.c.batch == batch)).rowcount
 
 
-def version(tx: Tx, owner: Owner, source: str, instrument: str, interval: str) -> tuple[Any, ...]:
-    """Return a value that changes whenever bars of this series were added, in the tail or in the tables."""
-    known, tail = _version_statements()
-    key = {"owner": owner, "source": source, "instrument": instrument, "interval": interval}
-    return tuple(value for reading in (known, tail) for row in reading.tuples(tx, key) for value in row)
+SeriesPlace = tuple[str, str, str, str]
+"""Owner, source, instrument, interval."""
 
 
-@cache
-def _version_statements() -> tuple[Reading, Reading]:
+@one_statement
+def candidates(tx: Tx, instruments: tuple[str, ...], owner: Owner, interval: str) -> dict[str, tuple[SeriesPlace, ...]]:
+    """Return the series that `owner` sees of each of these instruments, ascending by (source, owner)."""
+    s = series.c
+    found: dict[str, list[SeriesPlace]] = {}
+    for row in list_series(tx, owner, instruments=instruments, interval=interval):
+        place = tuple(row[column.name] for column in (s.owner, s.source, s.instrument, s.interval))
+        found.setdefault(row["instrument"], []).append(place)
+    return {instrument: tuple(places) for instrument, places in found.items()}
+
+
+@one_statement
+def versions(tx: Tx, places: tuple[SeriesPlace, ...]) -> dict[SeriesPlace, tuple[Any, ...]]:
+    """Return for each series a value that changes whenever bars of it were added, in the tail or in the tables."""
+    count = 1 << max(0, len(places) - 1).bit_length()  # few statements do for all; the places left repeat the last one
+    values = {
+        f"{name}_{n}": places[min(n, len(places) - 1)][at] for n in range(count) for at, name in enumerate(_PLACE)
+    }
+    return {row[:4]: row[4:] for row in _versions(count).tuples(tx, values)}
+
+
+_PLACE = ("owner", "source", "instrument", "interval")
+
+
+@lru_cache(16)
+def _versions(count: int) -> Reading:
     s, t = series.c, bar_tail.c
-    names = ("owner", "source", "instrument", "interval")
-    known = sa.select(s.checked_at, s.data_version, s.rows).where(*(s[n] == sa.bindparam(n) for n in names))
-    counted = sa.select(sa.func.max(t.id).label("last"), sa.func.count(t.id).label("rows"))
-    return Reading(known), Reading(counted.where(*(t[n] == sa.bindparam(n) for n in names)))
+    tail = sa.and_(*(t[name] == s[name] for name in _PLACE))
+    last = sa.select(sa.func.max(t.id)).where(tail).scalar_subquery().label("last")
+    rows = sa.select(sa.func.count(t.id)).where(tail).scalar_subquery().label("tail_rows")
+    asked = sa.or_(*(sa.and_(*(s[name] == sa.bindparam(f"{name}_{n}") for name in _PLACE)) for n in range(count)))
+    places = (s[name] for name in _PLACE)
+    return Reading(sa.select(*places, s.checked_at, s.data_version, s.rows, last, rows).where(asked))

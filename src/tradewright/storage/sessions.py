@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tradewright.storage.database import Tx
+from tradewright.storage.database import Tx, one_statement
 from tradewright.storage.reading import Reading
 from tradewright.storage.tables import challenges, members, sessions
 
@@ -37,6 +37,7 @@ def add(tx: Tx, row: dict[str, Any]) -> None:
     tx.execute(sessions.insert().values(row))
 
 
+@one_statement
 def by_token(tx: Tx, token_hash: bytes, organization: str) -> dict[str, Any] | None:
     """Return the session of a token, ended ones too, with the role of its person in the organization (None: none)."""
     return _BY_TOKEN.first(tx, {"token_hash": token_hash, "organization": organization})

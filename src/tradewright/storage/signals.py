@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from tradewright.storage.database import Tx
+from tradewright.storage.database import Tx, one_statement
 from tradewright.storage.reading import Reading
 from tradewright.storage.tables import scoreboard as board
 from tradewright.storage.tables import signal_scores, signals
@@ -98,6 +98,7 @@ def at(tx: Tx, organization: str, environment: str, session: str, bar_time: int)
     return [dict(row) for row in tx.execute(query).mappings()]
 
 
+@one_statement
 def get(tx: Tx, organization: str, environment: str, signal: str) -> tuple[Any, ...] | None:
     """Return one signal as `list_rows` does, or None."""
     found = _one().tuples(tx, {"signal": signal, "organization": organization, "environment": environment})
@@ -110,6 +111,7 @@ def list_page(tx: Tx, organization: str, environment: str, limit: int, descendin
     return [dict(zip((*_SIGNAL, *_SCORE, "correct"), row, strict=True)) for row in rows]
 
 
+@one_statement
 def list_rows(
     tx: Tx,
     organization: str,
@@ -166,6 +168,7 @@ def _one() -> Reading:
     return Reading(_joined().where(*(s[column] == sa.bindparam(name) for column, name in named.items())))
 
 
+@one_statement
 def scoreboard(tx: Tx, organization: str, environment: str) -> list[dict[str, Any]]:
     """Return one row for each (feed, status, model, horizon): counts and sums over its scored signals."""
     b = board.c

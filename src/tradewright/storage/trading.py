@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tradewright.storage.database import Tx
+from tradewright.storage.database import Tx, one_statement
 from tradewright.storage.reading import Reading
 from tradewright.storage.tables import (
     feed_sessions,
@@ -35,6 +35,7 @@ def add_portfolio(tx: Tx, row: dict[str, Any]) -> None:
     tx.execute(portfolios.insert().values(row))
 
 
+@one_statement
 def get_portfolio(
     tx: Tx, organization: str, environment: str, portfolio: str, lock: bool = False
 ) -> dict[str, Any] | None:
@@ -51,6 +52,7 @@ def rename_portfolio(tx: Tx, organization: str, environment: str, portfolio: str
     tx.execute(portfolios.update().where(*_mine(portfolios, organization, environment, portfolio)).values(name=name))
 
 
+@one_statement
 def list_portfolios(
     tx: Tx, organization: str, environment: str, limit: int, descending: bool = True, after: str | None = None
 ) -> list[dict[str, Any]]:
@@ -58,6 +60,7 @@ def list_portfolios(
     return _page(tx, portfolios, organization, environment, limit, descending, after)
 
 
+@one_statement
 def list_postings(
     tx: Tx,
     organization: str,
@@ -102,6 +105,7 @@ def update_order(tx: Tx, organization: str, environment: str, order: str, values
     tx.execute(orders.update().where(*_mine(orders, organization, environment, order)).values(values))
 
 
+@one_statement
 def get_order(tx: Tx, organization: str, environment: str, order: str) -> tuple[Any, ...] | None:
     """Return one order as `list_orders` does, or None."""
     values = {"key": order, "organization": organization, "environment": environment}
@@ -124,6 +128,7 @@ def live_orders(tx: Tx, organization: str, environment: str, portfolio: str) -> 
     return [dict(row) for row in tx.execute(query).mappings()]
 
 
+@one_statement
 def list_orders(
     tx: Tx,
     organization: str,
@@ -147,6 +152,7 @@ def add_fill(tx: Tx, row: dict[str, Any]) -> None:
     tx.execute(fills.insert().values(row))
 
 
+@one_statement
 def list_fills(
     tx: Tx,
     organization: str,
@@ -169,6 +175,7 @@ def add_feed_session(tx: Tx, row: dict[str, Any]) -> None:
     tx.execute(feed_sessions.insert().values(row))
 
 
+@one_statement
 def latest_feed_session(tx: Tx, organization: str, environment: str) -> dict[str, Any] | None:
     """Return the newest feed session, or None."""
     return _latest_feed_session().first(tx, {"organization": organization, "environment": environment})
@@ -199,11 +206,13 @@ def run_of_session(tx: Tx, organization: str, environment: str, session: str) ->
     return _one(tx, query.order_by(runs.c.id.desc()).limit(1))
 
 
+@one_statement
 def get_run(tx: Tx, organization: str, environment: str, run: str) -> dict[str, Any] | None:
     """Return one run, or None."""
     return _one(tx, sa.select(runs).where(*_mine(runs, organization, environment, run)))
 
 
+@one_statement
 def list_runs(
     tx: Tx, organization: str, environment: str, limit: int, descending: bool, after: str | None
 ) -> list[dict[str, Any]]:

@@ -29,11 +29,11 @@ from tradewright.api.wire import (
 )
 from tradewright.market.orders import to_price
 from tradewright.storage import audit, broker_accounts, ledgers, trading
-from tradewright.storage.database import Tx
+from tradewright.storage.database import Tx, one_statement
 from tradewright.trading import ledger
 from tradewright.trading.opening import Opening, open_portfolio
 
-Currency = Annotated[str, msgspec.Meta(pattern=r"^[A-Z0-9]{3,10}$", examples=["USD"])]
+Currency = Annotated[str, msgspec.Meta(pattern=r"^[A-Z0-9]{3,10}\Z", examples=["USD"])]
 
 
 class Portfolio(msgspec.Struct, frozen=True):
@@ -246,6 +246,7 @@ async def _portfolio(call: Call, row: dict[str, Any]) -> Portfolio:
     return _shown(row, balances, await _prices(call, list(balances.units)), await feed_of(call))
 
 
+@one_statement
 def _balances(tx: Tx, organization: str, environment: str, row: dict[str, Any]) -> ledger.Balances:
     lines = ledgers.balances_of(tx, organization, environment, row["id"])
     return ledger.fold([ledger.Posting(*line) for line in lines], row["currency"])

@@ -50,6 +50,7 @@ _SINGLE = frozenset(
         b"tradewright-timestamp", b"tradewright-nonce",
     )
 )  # fmt: skip
+_LENGTH = re.compile("[0-9]{1,18}")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{8,64}")
 _log = logging.getLogger("tradewright.api")
 
@@ -200,7 +201,9 @@ class BodyLimit:
         if len(scope["path"]) + len(scope["query_string"]) > MAX_TARGET:
             raise Refused("too_large", f"path and query are longer than {MAX_TARGET} bytes")
         declared = scope["state"]["headers"].get("content-length", "")
-        if declared.isdigit() and int(declared) > MAX_BODY:
+        if declared and not _LENGTH.fullmatch(declared):
+            raise Refused("malformed_header", f"Content-Length must be a number of bytes; got {declared[:40]!r}")
+        if declared and int(declared) > MAX_BODY:
             raise _too_large()
         seen = 0
 

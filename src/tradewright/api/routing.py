@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from tradewright.api.operations import Operation
 
-ID_PATTERN = r"[A-Za-z0-9_.:@+~-]{1,64}"
+ID_PATTERN = r"[A-Za-z0-9_.:@+&~-]{1,64}"
 """What can stand for a parameter of a path; anything else is no id of ours, and nothing is looked up for it."""
 _ID = re.compile(ID_PATTERN)
 

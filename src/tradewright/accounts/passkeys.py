@@ -120,7 +120,8 @@ def challenge_of(credential: dict[str, Any]) -> bytes:
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise InvalidInput(
             "credential must be the JSON of a PublicKeyCredential, with response.clientDataJSON; send what "
-            "`credential.toJSON()` gives"
+            "`credential.toJSON()` gives",
+            pointer="/credential",
         ) from error
 
 
@@ -129,7 +130,9 @@ def credential_of(credential: dict[str, Any]) -> bytes:
     try:
         return _bytes(credential["id"])
     except (KeyError, TypeError, ValueError) as error:
-        raise InvalidInput("credential must have its id, base64url; send what `credential.toJSON()` gives") from error
+        raise InvalidInput(
+            "credential must have its id, base64url; send what `credential.toJSON()` gives", pointer="/credential"
+        ) from error
 
 
 def verify_registration(site: Site, credential: dict[str, Any], challenge: bytes) -> NewPasskey:
@@ -146,7 +149,7 @@ def verify_registration(site: Site, credential: dict[str, Any], challenge: bytes
             require_user_verification=True,
         )
     except (WebAuthnException, ValueError, TypeError, KeyError) as error:
-        raise InvalidInput(f"the passkey was refused: {error}; begin anew") from error
+        raise InvalidInput(f"the passkey was refused: {error}; begin anew", pointer="/credential") from error
     return NewPasskey(checked.credential_id, checked.credential_public_key, checked.sign_count)
 
 

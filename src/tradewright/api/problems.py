@@ -105,7 +105,8 @@ def of(error: Exception) -> Refused:
     if isinstance(error, TradewrightError):
         wait = {503: 5, 429: error.facts.get("retry_after_s", 1)}.get(CATALOGUE[error.code].status)
         headers = {} if wait is None else {"Retry-After": str(wait)}
-        return Refused(error.code, error.message, headers=headers)
+        faults = [FieldError(error.facts["pointer"], error.message)] if "pointer" in error.facts else []
+        return Refused(error.code, error.message, faults, headers)
     return Refused("internal_error", "something failed on our side; it was logged under this request id")
 
 

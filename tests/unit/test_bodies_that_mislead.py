@@ -56,7 +56,9 @@ def test_depth_is_bounded_exactly() -> None:
 
 def test_the_character_that_texts_cannot_hold_is_refused_and_its_spelling_is_not() -> None:
     assert "U+0000" in refused(b'{"name": "a\\u0000b"}').detail
-    assert "U+0000" in refused(b'{"params": {"a\\u0000": [1]}}').detail
+    found = refused(b'{"name": "x", "params": {"a\\u0000": [1]}, "\\u0000": 1}')
+    assert "U+0000" in found.detail
+    assert [error.pointer for error in found.errors] == ["/params", "/\0"]
     assert parse_body(b'{"name": "a\\\\u0000b"}', "application/json", Thing).name == "a\\u0000b"
     with pytest.raises(Refused) as caught:
         parse_query(b"name=a%00b", Thing)

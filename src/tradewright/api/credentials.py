@@ -7,23 +7,23 @@ from typing import Annotated, Any
 import msgspec
 
 from tradewright.accounts.passkeys import Site
-from tradewright.accounts.passwords import refusal
+from tradewright.accounts.passwords import LONGEST, SHORTEST, refusal
 from tradewright.accounts.sessions import COOKIE, STEP_UP_US, Opened, csrf_token
 from tradewright.api.dispatch import encode
 from tradewright.api.operations import Call, Raw
 from tradewright.api.problems import FieldError, Refused
 from tradewright.api.wire import moment
 
+_PART = r"[^@\x00-\x20\x7f-\xa0\u2000-\u206f\u3000]+"
 Email = Annotated[
-    str, msgspec.Meta(min_length=3, max_length=254, pattern=r"^[^@\s]+@[^@\s]+$", examples=["ada@example.com"])
+    str, msgspec.Meta(min_length=3, max_length=254, pattern=rf"^{_PART}@{_PART}\Z", examples=["ada@example.com"])
 ]
-PersonName = Annotated[
-    str, msgspec.Meta(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f]*\S[^\x00-\x1f]*$", examples=["Ada"])
+NAMED = r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f-\xa0][^\x00-\x1f\x7f]*\Z"
+PersonName = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=NAMED, examples=["Ada"])]
+OrganizationName = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=NAMED, examples=["Acme"])]
+NewPassword = Annotated[
+    str, msgspec.Meta(min_length=SHORTEST, max_length=LONGEST, examples=["a sentence nobody else says"])
 ]
-OrganizationName = Annotated[
-    str, msgspec.Meta(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f]*\S[^\x00-\x1f]*$", examples=["Acme"])
-]
-NewPassword = Annotated[str, msgspec.Meta(min_length=8, max_length=512, examples=["a sentence nobody else says"])]
 Password = Annotated[str, msgspec.Meta(min_length=1, max_length=512, examples=["a sentence nobody else says"])]
 Code = Annotated[str, msgspec.Meta(min_length=6, max_length=32, examples=["123456"])]
 Token = Annotated[str, msgspec.Meta(min_length=20, max_length=128)]

@@ -13,6 +13,7 @@ from tradewright.api import access, links
 from tradewright.api.examples import example_of
 from tradewright.api.operations import PERSON, PUBLIC, Operation
 from tradewright.api.outcomes import codes_of
+from tradewright.api.parsing import QUERY_TEXT
 from tradewright.api.problems import CATALOGUE, MEDIA_TYPE, Problem, example
 from tradewright.api.routing import ID_PATTERN
 from tradewright.ids import ENVIRONMENTS
@@ -32,8 +33,11 @@ _DESCRIPTION = (
 def document(operations: Sequence[Operation], version: str) -> dict[str, Any]:
     """Return the document as plain values."""
     types = _types(operations)
-    schemas, components = msgspec.json.schema_components(types, ref_template=_REF)
+    schemas, components = _portable(msgspec.json.schema_components(types, ref_template=_REF))
     schema_of = dict(zip((repr(t) for t in types), schemas, strict=True))
+    for operation in operations:
+        if operation.body is not None:  # answers may gain fields, what is sent may not have unknown ones
+            components[schema_of[repr(operation.body)]["$ref"].rpartition("/")[2]]["additionalProperties"] = False
     paths: dict[str, Any] = {}
     problems = _Problems(schema_of[repr(Problem)])
     for operation in operations:
@@ -61,6 +65,16 @@ def document(operations: Sequence[Operation], version: str) -> dict[str, Any]:
             "securitySchemes": _SECURITY,
         },
     }
+
+
+def _portable(value: Any) -> Any:
+    # the end of a text is `\Z` to Python and `$` to JSON Schema
+    if isinstance(value, dict):
+        return {
+            name: item.replace(r"\Z", "$") if name == "pattern" and isinstance(item, str) else _portable(item)
+            for name, item in value.items()
+        }
+    return [_portable(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _types(operations: Sequence[Operation]) -> list[Any]:
@@ -130,7 +144,7 @@ class _Described:
         return parameters + [{"$ref": f"#/components/parameters/{name}"} for name in names]
 
     def _query_parameter(self, name: str, hint: Any, field: Any) -> dict[str, Any]:
-        schema = self._schema_of[repr(hint)]
+        schema = _of_text(self._schema_of[repr(hint)])
         parts = [schema, *schema.get("anyOf", [])]
         said = next((part["description"] for part in parts if "description" in part), _SAID.get(name, ""))
         return {
@@ -193,6 +207,15 @@ class _Problems:
             "headers": _headers(("Retry-After",) if status in (429, 503) else ()),
             "content": {MEDIA_TYPE: {"schema": self._schema, "examples": examples}},
         }
+
+
+def _of_text(schema: dict[str, Any]) -> dict[str, Any]:
+    # what the parser asks of every value of a query, where its type asks nothing narrower
+    if "anyOf" in schema:
+        return {**schema, "anyOf": [_of_text(part) for part in schema["anyOf"]]}
+    if schema.get("type") == "string" and not schema.keys() & {"pattern", "format", "enum"}:
+        return {**schema, "pattern": f"^{QUERY_TEXT}$"}
+    return schema
 
 
 def _headers(names: Sequence[str]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from functools import cache
 from typing import Any, TypeVar, get_type_hints
 from urllib.parse import parse_qsl
@@ -15,6 +16,10 @@ from tradewright.api.problems import FieldError, Refused
 S = TypeVar("S", bound=msgspec.Struct)
 
 MAX_DEPTH = 32
+QUERY_TEXT = "[!-~]([ -~]*[!-~])?"
+"""What a value of a query can be: ids, names and times of ours are no more than that."""
+_TEXT = re.compile(QUERY_TEXT)
+_PLAIN = re.compile(r"-?(0|[1-9][0-9]{0,17})|true|false")
 _SECRET = frozenset(("password", "current_password", "new_password", "code", "token", "credential", "credentials"))
 _TOO_DEEP = f"the body is nested deeper than {MAX_DEPTH} levels"
 
@@ -67,15 +72,18 @@ def _refuse_what_misleads(raw: bytes, value: dict[str, Any]) -> None:
             break
     else:
         raise Refused("invalid_input", _TOO_DEEP)
-    if b"\\u0000" in raw and _holds_null(value):
-        raise Refused("invalid_input", "a text in the body holds the character U+0000, which cannot be kept")
+    named = [name for name, item in value.items() if _holds_null((name, item))] if b"\\u0000" in raw else []
+    if named:
+        why = "holds the character U+0000, which cannot be kept"
+        faults = [FieldError(f"/{_escaped(name)}", why) for name in named]
+        raise Refused("invalid_input", f"a text in the body {why}", faults)
     json.loads(raw, object_pairs_hook=_refuse_repeated)
 
 
 def _holds_null(value: Any) -> bool:
     if isinstance(value, dict):
         return any(_holds_null(part) for pair in value.items() for part in pair)
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return any(_holds_null(part) for part in value)
     return isinstance(value, str) and "\0" in value
 
@@ -128,11 +136,14 @@ def _struct(
 
 
 def _convert(value: Any, kind: Any, from_text: bool) -> Any:
-    if from_text and isinstance(value, str) and value.strip() != value:
-        raise msgspec.ValidationError("Must not begin or end with a space")
-    if from_text and isinstance(value, str) and not value.isprintable():
-        raise msgspec.ValidationError("Must hold printable characters only")
-    return msgspec.convert(value, kind, strict=not from_text)
+    if from_text and not _TEXT.fullmatch(value):
+        raise msgspec.ValidationError("Must be visible ASCII characters, at least one, without a space at either end")
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        if not from_text or not str(error).endswith("got `str`") or not _PLAIN.fullmatch(value):
+            raise
+    return msgspec.convert(json.loads(value), kind)  # what is text in a query only
 
 
 def _unknown(name: str, known: list[str], what: str) -> str:

@@ -11,17 +11,20 @@ import msgspec
 
 from tradewright.api.operations import Call
 from tradewright.api.problems import Refused
+from tradewright.api.routing import ID_PATTERN
 from tradewright.clock import format_us, to_us
 from tradewright.ids import Owner
 from tradewright.storage import series, trading
 from tradewright.storage.types import plain
 
 R = TypeVar("R")
-Amount = Annotated[str, msgspec.Meta(pattern=r"^-?[0-9]{1,20}(\.[0-9]{1,18})?$", examples=["1000000"])]
+# `\Z` is the end to Python, whose `$` also stands before a last line feed; the document has `$` for it
+_NAME = r"^[^\x00-\x20\x7f-\xa0]([^\x00-\x1f\x7f]*[^\x00-\x20\x7f-\xa0])?\Z"
+Amount = Annotated[str, msgspec.Meta(pattern=r"^-?[0-9]{1,20}(\.[0-9]{1,18})?\Z", examples=["1000000"])]
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 InstrumentId = Annotated[str, msgspec.Meta(min_length=3, max_length=48, examples=["equity:AAPL"])]
-Id = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=r"^\S(.*\S)?$", examples=["growth"])]
+Id = Annotated[str, msgspec.Meta(pattern=rf"^{ID_PATTERN}\Z", examples=["prt_01k3v9h2m4qzt6x8b0c2d4e6f8"])]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=_NAME, examples=["growth"])]
 Rfc3339 = Annotated[str, msgspec.Meta(examples=["2024-03-28T20:00:00Z"], extra_json_schema={"format": "date-time"})]
 IntervalName = Literal["1m", "5m", "15m", "1h", "1d"]
 

@@ -24,13 +24,13 @@ from tradewright.storage import accounts, audit
 from tradewright.storage.database import Tx
 
 _LONGEST_US = 36_500 * DAY_US
-Name = Annotated[str, msgspec.Meta(pattern=r"^[^\x00-\x1f\x7f]{1,80}$", examples=["dashboard"])]
+Name = Annotated[str, msgspec.Meta(pattern=r"^[^\x00-\x1f\x7f]{1,80}\Z", examples=["dashboard"])]
 Addresses = Annotated[
     list[Annotated[str, msgspec.Meta(max_length=64, examples=["203.0.113.0/24"])]],
     msgspec.Meta(max_length=MAX_NETWORKS, description="Addresses or networks it may be used from; none: anywhere."),
 ]
 Scopes = Annotated[
-    list[Annotated[str, msgspec.Meta(max_length=32, examples=["market:read"])]],
+    list[Annotated[str, msgspec.Meta(max_length=32, extra_json_schema={"enum": list(SCOPES)})]],
     msgspec.Meta(min_length=1, max_length=len(SCOPES), examples=[["market:read", "signals:read"]]),
 ]
 

@@ -15,14 +15,14 @@ from tradewright.storage.audit import Broken, Chain, Filters, Tail
 
 _AT_ONCE = 1_000
 _NAMED = 100
-_Name = Annotated[str, msgspec.Meta(pattern=r"^[!-~]{1,64}$", examples=["key_06h062t9a3me14c7r9cps62q2c"])]
+_Name = Annotated[str, msgspec.Meta(pattern=r"^[!-~]{1,64}\Z", examples=["key_06h062t9a3me14c7r9cps62q2c"])]
 
 
 class AuditQuery(PageQuery, frozen=True, kw_only=True):
     """Which entries. start (included) and end (excluded) are wall times."""
 
     actor: _Name | None = None
-    action: Annotated[str, msgspec.Meta(pattern=r"^[!-~]{1,64}$", examples=["api_key.create"])] | None = None
+    action: Annotated[str, msgspec.Meta(pattern=r"^[!-~]{1,64}\Z", examples=["api_key.create"])] | None = None
     object: _Name | None = None
     start: Moment | None = None
     end: Moment | None = None

@@ -16,7 +16,7 @@ from tradewright.storage import audit, broker_accounts
 from tradewright.storage.database import Tx
 
 Credential = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
-CredentialName = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,63}$", examples=["api_key"])]
+CredentialName = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,63}\Z", examples=["api_key"])]
 
 
 class BrokerAccount(msgspec.Struct, frozen=True):

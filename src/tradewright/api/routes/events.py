@@ -52,7 +52,12 @@ class Event(msgspec.Struct, frozen=True, gc=False):
 class EventQuery(PageQuery, frozen=True, kw_only=True):
     """Which events."""
 
-    type: Annotated[TypeName, msgspec.Meta(description="Only events of this type.")] | None = None
+    type: (
+        Annotated[
+            TypeName, msgspec.Meta(description="Only events of this type.", extra_json_schema={"enum": list(TYPES)})
+        ]
+        | None
+    ) = None
     subject: Annotated[Id, msgspec.Meta(description="Only what happened to the thing with this id.")] | None = None
     start: Annotated[Moment, msgspec.Meta(description="Earliest timestamp, included.")] | None = None
     end: Annotated[Moment, msgspec.Meta(description="Latest timestamp, excluded.")] | None = None

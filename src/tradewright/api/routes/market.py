@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
@@ -38,9 +39,17 @@ from tradewright.market.verdicts import Verdict
 from tradewright.storage import series
 
 _IN_A_THREAD = 1_000  # rows from which an answer is encoded beside the event loop
+_ONE = "[a-z]{2,12}:[A-Z0-9][A-Z0-9.&-]{0,31}"
+_ID = re.compile(_ONE)
 Ids = Annotated[
     str,
-    msgspec.Meta(min_length=3, max_length=8_000, description="Ids, separated by commas.", examples=["crypto:AAA-USD"]),
+    msgspec.Meta(
+        min_length=3,
+        max_length=8_000,
+        description="Ids, separated by commas.",
+        examples=["crypto:AAA-USD"],
+        extra_json_schema={"pattern": f"^{_ONE}(,{_ONE})*$"},
+    ),
 ]
 SourceName = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Price = Annotated[float, msgspec.Meta(examples=[101.5])]
@@ -268,9 +277,9 @@ def _listed(text: str, most: int) -> list[str]:
     if len(names) > most:
         fault = FieldError("query:instruments", f"at most {most} at a time; got {len(names)}")
         raise Refused("invalid_input", "too many instruments", [fault])
-    wrong = [name for name in names if not 3 <= len(name) <= 48]
+    wrong = [name for name in names if not _ID.fullmatch(name)]
     if wrong:
-        text = f"an id has 3 to 48 characters, like equity:AAPL; got {wrong[0][:60]!r}"
+        text = f"an id is a class and a symbol, like equity:AAPL; got {wrong[0][:60]!r}"
         raise Refused("invalid_input", text, [FieldError("query:instruments", text)])
     return names
 

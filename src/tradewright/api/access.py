@@ -13,7 +13,7 @@ def authorize(operation: Operation, principal: Principal, now_us: int) -> None:
     if operation.scope == PUBLIC:
         return
     if operation.sessions_only and principal.session is None:
-        raise Forbidden("this is for persons, not for API keys: log in with POST /v1/auth/login")
+        raise Forbidden("this is for persons, not for API keys: log in with POST /v1/auth/login.")
     if operation.scope != PERSON:
         _authorize_in_organization(operation, principal)
     if operation.step_up is True:
@@ -33,16 +33,16 @@ def _authorize_in_organization(operation: Operation, principal: Principal) -> No
     if operation.roles and principal.session is not None and principal.role not in operation.roles:
         raise Forbidden(f"this needs the role {' or '.join(operation.roles)}; yours is {principal.role}")
     if operation.roles and principal.session is None:
-        raise Forbidden("this is for persons, not for API keys: log in with POST /v1/auth/login")
+        raise Forbidden("this is for persons, not for API keys: log in with POST /v1/auth/login.")
 
 
 def require_step_up(principal: Principal, now_us: int) -> None:
     """Return when the caller is a person who was just asked again. Raises Refused."""
     if principal.session is None:
-        raise Forbidden("this is for persons, not for API keys: log in with POST /v1/auth/login")
+        raise Forbidden("this is for persons, not for API keys: log in with POST /v1/auth/login.")
     if principal.stepped_up_until <= now_us:
         raise Refused(
-            "step_up_required", "this needs you to prove again who you are: POST /v1/auth/step-up, then send it again"
+            "step_up_required", "this needs you to prove again who you are: POST /v1/auth/step-up, then send it again."
         )
 
 

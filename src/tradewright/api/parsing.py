@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
+from tradewright.api import wording
 from tradewright.api.problems import FieldError, Refused
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -126,9 +127,8 @@ def _struct(
         except msgspec.ValidationError as error:
             message, _, where = str(error).partition(" - at `$")
             inside = where.rstrip("`").replace(".", "/").replace("[", "/").replace("]", "")
-            shown = repr(values[name])
-            seen = "" if name in _SECRET else f"; got {shown if len(shown) <= 80 else shown[:77] + '...'}"
-            faults.append(FieldError(pointer(name) + inside, message[0].lower() + message[1:] + seen))
+            shown = "" if name in _SECRET else f"; got {wording.seen(values[name])}"
+            faults.append(FieldError(pointer(name) + inside, wording.plainly(message, hints[field.name]) + shown))
     if faults:
         names = ", ".join(dict.fromkeys(fault.pointer for fault in faults))
         raise Refused("invalid_input", f"{len(faults)} value(s) were refused: {names}", faults)

@@ -19,6 +19,7 @@ from tradewright.accounts.limits import MemoryLimiter, Policy
 from tradewright.accounts.sessions import COOKIE
 from tradewright.api import layers
 from tradewright.api.app import build
+from tradewright.api.operations import Operation
 from tradewright.api.rules import Rules
 from tradewright.storage.audit import Actor
 from tradewright.storage.tables import metadata, recovery_codes
@@ -268,16 +269,16 @@ def test_a_page_has_a_greatest_size(served: Any) -> None:
     served.run(work)
 
 
-async def streamed(app: Any, key: str, parts: list[bytes], pause_s: float = 0.0) -> int:
-    """The status of a request whose body comes in parts, without a Content-Length, and never ends."""
+async def streamed(app: Any, key: str, parts: list[bytes], apart_s: float = 0.0) -> int:
+    """The status of a request whose body comes in parts, without a Content-Length, and then stops."""
     sent: list[Any] = []
     given = iter(parts)
 
     async def receive() -> Any:
+        await asyncio.sleep(apart_s)
         part = next(given, None)
         if part is None:
-            await asyncio.sleep(pause_s)
-            return {"type": "http.disconnect"}
+            await asyncio.sleep(60)
         return {"type": "http.request", "body": part, "more_body": True}
 
     async def send(message: Any) -> None:
@@ -285,11 +286,11 @@ async def streamed(app: Any, key: str, parts: list[bytes], pause_s: float = 0.0)
 
     headers = [(b"authorization", f"Bearer {key}".encode()), (b"content-type", b"application/json")]
     scope = {
-        "type": "http", "method": "POST", "path": "/v1/backtests", "raw_path": b"/v1/backtests", "query_string": b"",
-        "headers": headers, "client": ("127.0.0.1", 1),
+        "type": "http", "http_version": "1.1", "method": "POST", "path": "/v1/backtests", "raw_path": b"/v1/backtests",
+        "query_string": b"", "headers": headers, "client": ("127.0.0.1", 1),
     }  # fmt: skip
     await app(scope, receive, send)
-    return int(sent[0]["status"]) if sent else 0
+    return int(sent[0]["status"])
 
 
 def test_a_body_that_says_nothing_of_its_length_is_counted(served: Any) -> None:
@@ -297,9 +298,10 @@ def test_a_body_that_says_nothing_of_its_length_is_counted(served: Any) -> None:
     assert asyncio.run(streamed(served.app, served.keys["whole"], parts)) == 413
 
 
-def test_a_body_that_stops_is_not_waited_for(served: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layers, "BODY_S", 0.05)
-    assert asyncio.run(streamed(served.app, served.keys["whole"], [b"{"], pause_s=1)) == 408
+@pytest.mark.parametrize("parts", [[], [b"{"], [b" "] * 100], ids=["never begins", "stops", "drips"])
+def test_a_body_has_its_time_as_a_whole(served: Any, monkeypatch: pytest.MonkeyPatch, parts: list[bytes]) -> None:
+    monkeypatch.setattr(layers, "BODY_S", 0.1)
+    assert asyncio.run(streamed(served.app, served.keys["whole"], parts, apart_s=0.02)) == 408
 
 
 # --- at the same moment -----------------------------------------------------------------------------------------------
@@ -397,3 +399,11 @@ def test_what_is_not_public_is_not_served_to_anybody(served: Any) -> None:
         assert served.keys["whole"] not in document
 
     served.run(work)
+
+
+def test_an_operation_without_a_scope_does_not_exist() -> None:
+    async def nothing(call: Any) -> None: ...
+
+    for scope in ("", "everybody", "market:reed"):
+        with pytest.raises(ValueError, match="needs a scope"):
+            Operation("GET", "/v1/x", "get_x", "X", "x", scope, nothing)

@@ -205,20 +205,31 @@ class BodyLimit:
             raise Refused("malformed_header", f"Content-Length must be a number of bytes; got {declared[:40]!r}")
         if declared and int(declared) > MAX_BODY:
             raise _too_large()
-        seen = 0
+        seen, complete = 0, not _may_have_a_body(scope)
+        ends_at = asyncio.get_running_loop().time() + BODY_S
 
         async def counted() -> Message:
-            nonlocal seen
+            nonlocal seen, complete
+            if complete:
+                return await receive()
             try:
-                message = await asyncio.wait_for(receive(), BODY_S) if seen or declared else await receive()
+                async with asyncio.timeout_at(ends_at):
+                    message = await receive()
             except TimeoutError:
-                raise Refused("body_too_slow", f"nothing more of the body came for {BODY_S:.0f} seconds") from None
+                raise Refused("body_too_slow", f"the body was not whole after {BODY_S:.0f} seconds") from None
             seen += len(message.get("body", b""))
+            complete = not message.get("more_body", False)
             if seen > MAX_BODY:
                 raise _too_large()
             return message
 
         await self._app(scope, counted, send)
+
+
+def _may_have_a_body(scope: Scope) -> bool:
+    headers = scope["state"]["headers"]
+    plain = scope["method"] in _SAFE and scope.get("http_version") in ("1.0", "1.1")
+    return not plain or "content-length" in headers or "transfer-encoding" in headers
 
 
 class Routes:

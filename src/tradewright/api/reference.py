@@ -54,7 +54,7 @@ def errors_page() -> str:
     """Return the page that every problem's `type` points into."""
     rows = "".join(
         f'<tr id="{code}"><td><code>{code}</code></td><td>{kind.status}</td><td>{escape(kind.title)}</td>'
-        f"<td>{escape(kind.advice)}</td></tr>"
+        f"<td>{_marked(kind.advice)}</td></tr>"
         for code, kind in CATALOGUE.items()
     )
     return _html(
@@ -163,3 +163,7 @@ def _curl(document: dict[str, Any], base_url: str, path: str, method: str, opera
 
 def _sample(value: Any) -> str:
     return f"<pre>{escape(json.dumps(value, indent=2))}</pre>"
+
+
+def _marked(text: str) -> str:
+    return re.sub("`([^`]+)`", r"<code>\1</code>", escape(text))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.server
 import io
 import json
@@ -502,6 +503,18 @@ def test_doctor_finds_a_sound_installation_sound_and_shows_no_secret(tmp_path: P
     mistyped = at_once(folder, "doctor", sped="3")
     assert mistyped.status == 1
     assert "did you mean TRADEWRIGHT_SPEED?" in mistyped.out
+
+
+def test_doctor_names_what_is_wrong_with_keys_cache_and_origins(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    assert tradewright(folder, "keys", "create").status == 0
+    key = base64.b64encode(b"k" * 32).decode()
+    said = at_once(folder, "doctor", cache_url="redis://127.0.0.1:9/0", cors_origins="app.example.com", main_keys=key)
+    assert said.status == 1
+    assert "MEND settings: cors_origins must be an origin like https://app.example.com" in said.out
+    assert "MEND shared limits: the cache does not answer" in said.out
+    assert "ok   main keys: they open all of the 0 sealed secrets" in said.out
+    assert "MEND main keys: a main key must be the base64" in at_once(folder, "doctor", main_keys="short").out
 
 
 def test_a_damaged_database_file_is_told_by_every_command(tmp_path: Path) -> None:

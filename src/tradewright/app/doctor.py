@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 import os
 import shutil
@@ -9,9 +10,11 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tradewright.api import rules
 from tradewright.app import house
 from tradewright.errors import SettingsInvalid, StorageFailed, TradewrightError
 from tradewright.settings import PREFIX, Settings
+from tradewright.storage.cache import Cache, SharedBucket
 
 _LEAST_FREE = 1_000_000_000
 
@@ -25,6 +28,8 @@ def examine(settings: Settings) -> list[dict[str, Any]]:
         ("compiler cache", _numba),
         ("disk space", _disk),
         ("database", _database),
+        ("main keys", _main_keys),
+        ("shared limits", _cache),
     ]
     return [_look(what, look, settings) for what, look in looks]
 
@@ -46,6 +51,7 @@ def _settings(settings: Settings) -> str:
     unknown = sorted(unknown_variables(os.environ))
     if unknown:
         raise SettingsInvalid("; ".join(f"{name} is no setting and is ignored{_meant(name)}" for name in unknown))
+    rules.of_settings(settings)
     changed = [name for name, origin in settings.origins.items() if origin != "default"]
     return f"{len(changed)} differ from the defaults; `tradewright doctor --settings` shows them"
 
@@ -59,7 +65,9 @@ def _variables() -> set[str]:
     from tradewright.sources.registry import SOURCES
 
     own = {PREFIX + name.upper() for name in Settings.__dataclass_fields__ if name != "origins"}
-    tests = {PREFIX + "TEST_POSTGRES", PREFIX + "SHARED"}  # of a source checkout
+    tests = {
+        PREFIX + name for name in ("TEST_POSTGRES", "SHARED", "SOAK_REQUESTS", "SOAK_MINUTES")
+    }  # of a source checkout
     return own | {PREFIX + "SETTINGS"} | {source.base_url_variable for source in SOURCES.values()} | tests
 
 
@@ -97,3 +105,29 @@ def _database(settings: Settings) -> str:
         return f"not made yet; `tradewright up` makes it in {settings.data_folder}"
     with house.open_database(settings) as database:
         return f"{database.dialect}, migrated"
+
+
+def _main_keys(settings: Settings) -> str:
+    from tradewright.storage.sealed import SEALED, opened
+
+    if not settings.database_url and not settings.data_folder.exists():
+        return f"not made yet; `tradewright up` makes one in {settings.data_folder}"
+    vault = house.open_vault(settings)
+    with house.open_database(settings) as database:
+        count = sum(database.read(opened, column, vault) for column in SEALED)
+    return f"they open all of the {count} sealed secrets"
+
+
+def _cache(settings: Settings) -> str:
+    if not settings.cache_url:
+        return "none: each process keeps its own"
+
+    async def ask() -> None:
+        cache = Cache(settings.cache_url, timeout_s=2.0)
+        try:
+            await cache.take([SharedBucket("doctor", 1, 1, 1)], 0)
+        finally:
+            await cache.close()
+
+    asyncio.run(ask())
+    return "the cache answers"

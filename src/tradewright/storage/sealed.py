@@ -72,3 +72,13 @@ def count_old(tx: Tx, vault: Vault) -> int:
         secrets = tx.execute(sa.select(column.secret).where(column.secret.is_not(None))).scalars()
         old += sum(not vault.is_current(secret) for secret in secrets)
     return old
+
+
+def opened(tx: Tx, column: Sealed, vault: Vault) -> int:
+    """Return how many secrets the column holds. Raises StorageFailed, naming one that the vault does not open."""
+    query = sa.select(column.key, column.secret).where(column.secret.is_not(None))
+    count = 0
+    for key, secret in tx.execute(query):
+        vault.open(secret, column.place(key))
+        count += 1
+    return count

@@ -21,14 +21,14 @@ from tradewright.storage.tables import feed_sessions
 from tradewright.storage.vault import Vault
 
 PASSWORD = "nobody guesses this sentence"
-_HASH = PasswordHasher(1, 8, 1).hash(PASSWORD)  # as cheap as it gets: tests hash often
+HASH = PasswordHasher(1, 8, 1).hash(PASSWORD)  # as cheap as it gets: tests hash often
 SYSTEM = Actor("system", "command line")
 
 
 def add_person(tx: Tx, name: str, now_us: int, organization: str = "org_a", role: str | None = None) -> str:
     """Store a person with the password of all, a member when a role is named; return the id."""
     user = f"usr_{name}"
-    row = {"id": user, "email": f"{name}@example.com", "name": name.title(), "password_hash": _HASH}
+    row = {"id": user, "email": f"{name}@example.com", "name": name.title(), "password_hash": HASH}
     assert rows.add_user(tx, {**row, "password_changed_at": now_us, "created_at": now_us})
     if role is not None:
         rows.add_member(tx, organization, user, role, now_us)

@@ -1,55 +1,70 @@
 """The API under load, beside a FastAPI and Pydantic twin on the same server, over the same data.
 
-Ours and the twin's server take turns, one process each on core 0, the client on core 1, loopback only. First every kind
-of request is answered by both and the answers are compared, value by value. Then, at 1,000 requests a second: the mean
-processor time of the server a request (all of it, the server's own included) and the client's latencies; and the closed
-loop: how many requests a second it can answer.
+Ours and the twin's server take turns, one process each on core 0, the client on core 1, loopback only. First requests
+of every kind are answered by both and the answers are compared, value by value; then every page of bars is asked for
+once. Then, at 1,000 requests a second: the mean processor time of the server a request (all of it, the server's own
+included) and the client's latencies; and the closed loop: how many requests a second it can answer. After that ours
+alone with PostgreSQL, and with the limits shared through Redis.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import random
 import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
+from benchmarks import postgres
+from benchmarks.cache import redis_server
 from benchmarks.machine import ROOT, cpu_seconds, peer_python, pinned
-from benchmarks.prepared import prepared_folder
+from benchmarks.mix import Asked, drawn, targets, text_of
+from benchmarks.prepared import prepare_on, prepared_folder
 from benchmarks.table import Row
 
 from tradewright.accounts import keys
 from tradewright.accounts.scopes import SCOPES
-from tradewright.clock import WallClock, format_us
+from tradewright.clock import WallClock
 from tradewright.ids import SYSTEM
 from tradewright.market.catalog import Catalog
 from tradewright.market.panel import COLUMNS
 from tradewright.storage import accounts, trading
 from tradewright.storage.database import Database, Tx
+from tradewright.storage.migrations import upgrade
 
 PACKAGES = ("fastapi==0.165.0", "pydantic==2.14.3", "granian==2.8.7", "uvicorn==0.54.0", "numpy")
 RATE, SECONDS, CLOSED_SECONDS, CONNECTIONS, ROUNDS, WARM_SECONDS = 1_000, 4.0, 3.0, 32, 3, 5.0
 KEYS = 1_000
-MIX = {"bars": 45, "signals": 25, "portfolios": 20, "instruments": 10}
+COMPARED = 50  # requests of each path
+APART = 20_000  # where each round begins in the requests: none sends what another one sent
+LEAST_WARM, MOST_WARM_SECONDS = 10_000, 60.0
+QUOTA = "60000000"
+NO_LIMITS = {f"TRADEWRIGHT_{name}_LIMIT": QUOTA for name in ("KEY", "ORGANIZATION", "ADDRESS")}
+OWN_CORE, OTHER_CORE = 0, 1
 NOTE = (
-    "The API's mix: 45 % bars (50 a page, 20 instruments x 500 starts = 10,000 distinct pages), 25 % signals (50 "
-    "a page), 20 % orders, fills, positions and portfolio, 10 % instruments, 1,000 keys. What the full budget "
-    "names and does not exist yet: quotes and If-None-Match (so no hit rate). Ours answers with every guard that "
-    "exists today. The same server and event loop (asyncio) for both; series held in memory, keys remembered for "
-    "2 s, feed state for 0.25 s and sums of older ledger lines in both; the twin reads SQLite with plain sqlite3, "
-    "no ORM and no hop to a thread, and returns typed models by FastAPI's quickest way. When a server "
-    "falls behind 1,000 requests a second, its client latencies are those of a growing queue."
+    "The mix: 35 % bars (50 a page, drawn at random from 20 instruments x 500 starts = 10,000 distinct pages), 20 % "
+    "quotes of random sets of 1 to 5 of 20 instruments, 15 % signals (50 a page), 20 % orders, fills, positions and "
+    "portfolio (never cached), 10 % If-None-Match with the ETag of before, over bars, quotes, signals, instruments "
+    "and data sets (all answered 304); 1,000 keys. Every guard is on in both, with limits so high that they refuse "
+    "nothing: keys checked, remembered for 2 s; three buckets of rate limits (address, key, organization) and their "
+    "headers; security headers, request ids, sizes. Both keep series in memory, 64 MiB of encoded pages, versions and "
+    "the state of the feed for 0.25 s, and the balances of a portfolio in a table. Ours also runs what `tradewright "
+    "api` runs beside the answers: sealing of the audit log, use of keys, retention. The same server and event loop "
+    "(asyncio) for both; the twin reads SQLite with plain sqlite3, no ORM and no hop to a thread, returns cached "
+    "pages as bytes and everything else by FastAPI's quickest way. PostgreSQL and Redis run on the client's core; "
+    "their own processor time is not in the figures. When a server falls behind 1,000 requests a second, its client "
+    "latencies are those of a growing queue."
 )
 
 
@@ -62,36 +77,87 @@ class Contender:
     environment: dict[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """A prepared data folder with keys, and what is asked of it. times: the bar times of each instrument."""
+
+    place: Path
+    database_url: str
+    keys: list[str]
+    portfolio: str
+    times: dict[str, list[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """A contender that runs. files: its requests, those that warm it up first."""
+
+    name: str
+    pid: int
+    port: int
+    warm: Path
+    mixed: Path
+    counts: Path
+
+
 def run(folder: Path) -> list[Row]:
     """Return the measured rows. Raises AssertionError when the two do not answer alike."""
-    place, requests = _data(folder)
+    here = _embedded(folder)
     python = peer_python(folder, "fastapi", PACKAGES)
     table: list[Row] = []
     for server in ("granian", "uvicorn"):
-        both = [_ours(server, place), _twin(server, python, place)]
-        table += _measure(server, both, requests, folder)
+        table += _measure(server, [_ours(server, here), _twin(server, python, here.place)], here, folder)
+    with postgres.server(pinned(OTHER_CORE)) as url, tempfile.TemporaryDirectory(prefix="tradewright-bench-") as place:
+        if url is not None:
+            table += _on_postgres(url, Path(place), folder)
     return table
 
 
-def _data(folder: Path) -> tuple[Path, list[str]]:
+def _on_postgres(url: str, place: Path, folder: Path) -> list[Row]:
+    prepare_on(url, place / "data")
+    there = _installed(place / "data", url)
+    ours = _ours("granian", there)
+    table = _measure("granian, PostgreSQL", [ours], there, folder)
+    with redis_server(place, pinned(OTHER_CORE)) as cache:
+        if cache is not None:
+            shared = replace(ours, environment=ours.environment | {"TRADEWRIGHT_CACHE_URL": cache})
+            table += _measure("granian, PostgreSQL, limits shared through Redis", [shared], there, folder)
+    return table
+
+
+# --- what is served ---------------------------------------------------------------------------------------------------
+
+
+def _embedded(folder: Path) -> Installation:
     source, place = prepared_folder(folder), folder / "api-data"
     shutil.rmtree(place, ignore_errors=True)
     shutil.copytree(source, place)
-    with Database(f"sqlite:///{place / 'tradewright.db'}") as database:
+    made = _installed(place, f"sqlite:///{place / 'tradewright.db'}")
+    _store_series(place, made.database_url)
+    return made
+
+
+def _installed(place: Path, url: str) -> Installation:
+    with Database(url) as database:
+        upgrade(database)
         organization = database.read(accounts.first_organization)
         assert organization is not None
         texts = database.write(_make_keys, organization)
         portfolio = database.read(trading.list_portfolios, organization, "paper", 1)[0]["id"]
         bars = Catalog(place, database).read(SYSTEM, "skfolio", None, "1d")
-    parts = {str(key[0]): part for key, part in bars.partition_by("instrument", as_dict=True).items()}
+    parts = bars.partition_by("instrument", as_dict=True).items()
+    return Installation(place, url, texts, portfolio, {str(name[0]): part["time"].to_list() for name, part in parts})
+
+
+def _store_series(place: Path, url: str) -> None:
+    with Database(url) as database:
+        bars = Catalog(place, database).read(SYSTEM, "skfolio", None, "1d")
     arrays: dict[str, Any] = {}
-    for name, part in parts.items():
+    for (name, *_), part in bars.partition_by("instrument", as_dict=True).items():
         arrays[f"{name}|time"] = part["time"].to_numpy()
         for column in COLUMNS:
             arrays[f"{name}|{column}"] = part[column].cast(float).fill_null(float("nan")).to_numpy()
     np.savez(place / "series.npz", **arrays)
-    times = {name: part["time"].to_list() for name, part in parts.items()}
-    return place, _requests(texts, times, portfolio)
 
 
 def _make_keys(tx: Tx, organization: str) -> list[str]:
@@ -99,63 +165,45 @@ def _make_keys(tx: Tx, organization: str) -> list[str]:
     return [keys.create(tx, organization, "paper", f"load {n}", list(SCOPES), now)[1] for n in range(KEYS)]
 
 
-def _requests(texts: list[str], times: dict[str, list[int]], portfolio: str) -> list[str]:
-    draw = random.Random(7)
-    names = sorted(times)
-    pages = [
-        f"/v1/bars?instruments={name}&limit=50&start={format_us(times[name][-60 - 15 * n])}"
-        for name in names
-        for n in range(500)
-    ]
-    draw.shuffle(pages)
-    kinds = {
-        "bars": pages,
-        "signals": ["/v1/signals"] + [f"/v1/signals?instrument={name}" for name in names],
-        "portfolios": [
-            "/v1/orders",
-            "/v1/fills",
-            f"/v1/portfolios/{portfolio}/positions",
-            f"/v1/portfolios/{portfolio}",
-            f"/v1/orders?portfolio={portfolio}&order=asc",
-            f"/v1/fills?portfolio={portfolio}&order=asc",
-        ],
-        "instruments": ["/v1/instruments"] + [f"/v1/instruments/{name}" for name in names],
-    }
-    chosen = draw.choices(list(MIX), weights=list(MIX.values()), k=20_000)
-    used = dict.fromkeys(kinds, 0)
-    requests = []
-    for kind in chosen:
-        target = kinds[kind][used[kind] % len(kinds[kind])]
-        used[kind] += 1
-        key = texts[draw.randrange(len(texts))]
-        requests.append(f"GET {target} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {key}\r\n\r\n")
-    return requests
+# --- servers ----------------------------------------------------------------------------------------------------------
 
 
 def _serve(python: Path, server: str, application: str, port: str) -> list[str]:
     if server == "granian":
         options = ["--interface", "asgi", "--workers", "1", "--loop", "asyncio", "--log-level", "warning"]
-        return [*pinned(0), str(python), "-m", "granian", *options, "--port", port, "--no-ws", *application.split()]
-    options = ["--loop", "asyncio", "--http", "h11", "--log-level", "warning", "--no-access-log"]
-    return [*pinned(0), str(python), "-m", "uvicorn", *options, "--port", port, *application.split()]
+        command = [str(python), "-m", "granian", *options, "--port", port, "--no-ws", *application.split()]
+    else:
+        options = ["--loop", "asyncio", "--http", "h11", "--log-level", "warning", "--no-access-log"]
+        command = [str(python), "-m", "uvicorn", *options, "--port", port, *application.split()]
+    return [*pinned(OWN_CORE), *command]
 
 
-def _ours(server: str, place: Path) -> Contender:
-    command = _serve(Path(sys.executable), server, "--factory tradewright.app.serve:application", "PORT")
-    return Contender("ours", command, {"TRADEWRIGHT_DATA_FOLDER": str(place)})
+def _ours(server: str, on: Installation) -> Contender:
+    command = _serve(Path(sys.executable), server, "--factory benchmarks.counting:application", "PORT")
+    environment = {
+        "TRADEWRIGHT_DATA_FOLDER": str(on.place),
+        "TRADEWRIGHT_DATABASE_URL": on.database_url,
+        "PYTHONPATH": str(ROOT),
+        **NO_LIMITS,
+    }
+    return Contender("ours", command, environment)
 
 
 def _twin(server: str, python: Path, place: Path) -> Contender:
     command = _serve(python, server, "twin_fastapi:app", "PORT")
-    return Contender("twin", command, {"TWIN_FOLDER": str(place), "PYTHONPATH": str(ROOT / "benchmarks")})
+    environment = {"TWIN_FOLDER": str(place), "TWIN_QUOTA": QUOTA, "PYTHONPATH": str(ROOT / "benchmarks")}
+    return Contender("twin", command, environment)
 
 
 @contextmanager
-def _running(contender: Contender) -> Iterator[tuple[int, int]]:
+def _running(contender: Contender, folder: Path) -> Iterator[Runner]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    counts = folder / f"counts-{contender.name}.json"
+    counts.unlink(missing_ok=True)
     environment = {k: v for k, v in os.environ.items() if not k.startswith("TRADEWRIGHT_")} | contender.environment
+    environment["BENCH_COUNTS"] = str(counts)
     command = [str(port) if word == "PORT" else word for word in contender.command]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
     try:
@@ -168,7 +216,8 @@ def _running(contender: Contender) -> Iterator[tuple[int, int]]:
                 break
             except OSError:
                 time.sleep(0.05)
-        yield process.pid, port
+        files = (folder / f"requests-{contender.name}-{part}.json" for part in ("warm", "mixed"))
+        yield Runner(contender.name, process.pid, port, *files, counts)
     finally:
         process.terminate()
         try:
@@ -178,51 +227,91 @@ def _running(contender: Contender) -> Iterator[tuple[int, int]]:
             process.wait()
 
 
-def _measure(server: str, both: list[Contender], requests: list[str], folder: Path) -> list[Row]:
-    path = folder / "requests.json"
-    path.write_text(json.dumps(requests))
-    seen: dict[str, list[dict[str, float]]] = {contender.name: [] for contender in both}
-    with _running(both[0]) as ours, _running(both[1]) as twin:
-        _same_answers(requests, ours[1], twin[1])
-        for _, port in (ours, twin):
-            _load(port, path, 0, WARM_SECONDS)
+# --- measuring --------------------------------------------------------------------------------------------------------
+
+
+def _measure(label: str, contenders: Sequence[Contender], on: Installation, folder: Path) -> list[Row]:
+    """Return the rows of one server: ours beside the twin, or ours alone."""
+    asked = drawn(on.times, on.portfolio, on.keys)
+    seen: dict[str, list[dict[str, float]]] = {contender.name: [] for contender in contenders}
+    with ExitStack() as stack:
+        runners = [stack.enter_context(_running(contender, folder)) for contender in contenders]
+        if len(runners) > 1:
+            _same_answers(asked, *(runner.port for runner in runners))
+        for runner in runners:
+            _write_requests(asked, on, runner)
+            _warm(runner)
         for number in range(ROUNDS):
-            order = [("ours", ours), ("twin", twin)]
-            for name, (pid, port) in order if number % 2 == 0 else reversed(order):
-                before = cpu_seconds(pid)
-                told = _load(port, path, RATE, SECONDS)
-                told["cpu_ms"] = (cpu_seconds(pid) - before) * 1e3 / told["answered"]
-                told["closed"] = _load(port, path, 0, CLOSED_SECONDS)["rate"]
-                assert told["failed"] == told["lost"] == 0, f"{name}: {told}"
-                seen[name].append(told)
-                print(f"  {server} {name}: " + ", ".join(f"{k} {v:.3g}" for k, v in told.items()), flush=True)
-    return _rows(server, seen)
+            for runner in runners if number % 2 == 0 else reversed(runners):
+                told = _round(runner, number)
+                seen[runner.name].append(told)
+                print(f"  {label}, {runner.name}: " + ", ".join(f"{k} {v:.3g}" for k, v in told.items()), flush=True)
+    return _rows(label, seen)
 
 
-def _rows(server: str, seen: dict[str, list[dict[str, float]]]) -> list[Row]:
+def _write_requests(asked: Sequence[Asked], on: Installation, runner: Runner) -> None:
+    again = dict.fromkeys(one.target for one in asked if one.unchanged)
+    etags = {target: _answer(runner.port, target, on.keys[0])[1] for target in again}
+    pages = [Asked(target, on.keys[n % KEYS]) for n, target in enumerate(targets(on.times, on.portfolio)["bars"])]
+    for path, requests in ((runner.warm, pages), (runner.mixed, asked)):
+        path.write_text(json.dumps([text_of(one, etags) for one in requests]))
+
+
+def _warm(runner: Runner) -> None:
+    answered = 0.0
+    deadline = time.monotonic() + MOST_WARM_SECONDS
+    while answered < LEAST_WARM and time.monotonic() < deadline:
+        answered += _load(runner.port, runner.warm, 0, WARM_SECONDS, int(answered))["answered"]
+    _load(runner.port, runner.mixed, 0, WARM_SECONDS, APART * ROUNDS)
+
+
+def _round(runner: Runner, number: int) -> dict[str, float]:
+    first = APART * number
+    hits, cpu = _counts(runner), cpu_seconds(runner.pid)
+    told = _load(runner.port, runner.mixed, RATE, SECONDS, first)
+    told["cpu_ms"] = (cpu_seconds(runner.pid) - cpu) * 1e3 / told["answered"]
+    closed = _load(runner.port, runner.mixed, 0, CLOSED_SECONDS, first + int(RATE * SECONDS))
+    assert told["failed"] == told["lost"] == closed["failed"] == closed["lost"] == 0, f"{runner.name}: {told} {closed}"
+    told["closed"] = closed["rate"]
+    after = _counts(runner)
+    if after:
+        asked = sum(after[name] - hits[name] for name in ("hits", "misses"))
+        told["hit_rate"] = (after["hits"] - hits["hits"]) / asked
+    return told
+
+
+def _counts(runner: Runner) -> Mapping[str, float]:
+    time.sleep(0.5)  # they are written four times a second
+    counts: dict[str, float] = json.loads(runner.counts.read_text()) if runner.counts.exists() else {}
+    return counts
+
+
+def _rows(label: str, seen: Mapping[str, Sequence[Mapping[str, float]]]) -> list[Row]:
     mid = {name: {key: median(one[key] for one in runs) for key in runs[0]} for name, runs in seen.items()}
-    ours, twin = mid["ours"], mid["twin"]
-    peer = f"FastAPI twin on {server}"
-    budgeted = server == "granian"
+    ours, twin = mid["ours"], mid.get("twin")
+    peer = "" if twin is None else f"FastAPI twin on {label}"
 
     def row(what: str, key: str, limit: float | None, least: float | None = None, rate: bool = False) -> Row:
-        ratio = ours[key] / twin[key] if rate else twin[key] / ours[key]
-        if not budgeted:
+        theirs = None if twin is None else twin[key]
+        ratio = None if theirs is None else ours[key] / theirs if rate else theirs / ours[key]
+        if label != "granian":
             limit = least = None
-        return Row(f"API on {server}, {what}", peer, ours[key], twin[key], ratio, limit, least, rate)
+        return Row(f"API on {label}, {what}", peer, ours[key], theirs, ratio, limit, least, rate)
 
+    hits = 100 * ours["hit_rate"]
     return [
         row(f"mixed reads at {RATE:,}/s: server CPU a request, ms", "cpu_ms", 0.5),
         row(f"mixed reads at {RATE:,}/s: client p50, ms", "p50_ms", None),
         row(f"mixed reads at {RATE:,}/s: client p99, ms", "p99_ms", 5.0),
         row("mixed reads, closed loop on one core, requests/s", "closed", None, 2.0, rate=True),
+        Row(f"API on {label}, hit rate of the page cache (bars, quotes, signals), %", "", hits, rate=True),
     ]
 
 
-def _load(port: int, path: Path, rate: float, seconds: float) -> dict[str, float]:
-    command = [*pinned(1), sys.executable, "-m", "benchmarks.load"]
+def _load(port: int, path: Path, rate: float, seconds: float, first: int) -> dict[str, float]:
+    command = [*pinned(OTHER_CORE), sys.executable, "-m", "benchmarks.load"]
     done = subprocess.run(
-        [*command, str(port), str(path), str(rate), str(seconds), str(CONNECTIONS)],
+        [*command, str(port), str(path), str(rate), str(seconds), str(CONNECTIONS), str(first)],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -233,29 +322,47 @@ def _load(port: int, path: Path, rate: float, seconds: float) -> dict[str, float
     return told
 
 
-def _same_answers(requests: list[str], ours: int, twin: int) -> None:
-    for request in requests[:200]:
-        line, _, rest = request.partition("\r\n")
-        target = line.split(" ")[1]
-        key = rest.partition("authorization: ")[2].strip()
-        answers = [_answer(port, target, key) for port in (ours, twin)]
-        assert answers[0] == answers[1], f"{target}: ours {answers[0]!r:.400}, the twin {answers[1]!r:.400}"
+# --- the same answers -------------------------------------------------------------------------------------------------
+
+
+def _same_answers(asked: Sequence[Asked], ours: int, twin: int) -> None:
+    kinds: dict[str, int] = {}
+    for one in asked[: COMPARED * 60]:
+        kind = one.target.partition("?")[0]
+        kinds[kind] = kinds.get(kind, 0) + 1
+        if kinds[kind] > COMPARED:
+            continue
+        shown = [_answer(port, one.target, one.key) for port in (ours, twin)]
+        values = [_comparable(body) for _, _, body in shown]
+        assert values[0] == values[1], f"{one.target}: ours {values[0]!r:.400}, the twin {values[1]!r:.400}"
+        if one.unchanged:
+            again = [_answer(port, one.target, one.key, s[1]) for port, s in zip((ours, twin), shown, strict=True)]
+            assert [s[0] for s in again] == [304, 304], f"{one.target}: {[s[0] for s in again]} where 304 was due"
     for target in ("/v1/bars?instruments=equity:AAPL&bad=1", "/v1/orders?limit=0", "/v1/signals?order=up"):
-        for port in (ours, twin):
-            assert _answer(port, target, key) == 422, f"{target} was not refused"
-    for port in (ours, twin):
-        assert _answer(port, "/v1/orders", "Bearer tw_paper_nonsense") == 401
+        _both(ours, twin, target, asked[0].key, 422)
+    _both(ours, twin, "/v1/orders", "tw_paper_nonsense", 401)
+    _both(ours, twin, "/v1/quotes?instruments=equity:NOSUCH", asked[0].key, 404)
 
 
-def _answer(port: int, target: str, key: str) -> Any:
-    request = urllib.request.Request(f"http://127.0.0.1:{port}{target}", headers={"Authorization": key})
-    try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            value = json.loads(answer.read())
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code
+def _both(ours: int, twin: int, target: str, key: str, status: int) -> None:
+    found = [_answer(port, target, key)[0] for port in (ours, twin)]
+    assert found == [status, status], f"{target}: {found} where {status} was due"
+
+
+def _comparable(body: bytes) -> Any:
+    value = json.loads(body)
     value.pop("next_cursor", None)
     if value.get("feed"):
         value["feed"].pop("age_s")
     return value
+
+
+def _answer(port: int, target: str, key: str, etag: str = "") -> tuple[int, str, bytes]:
+    headers = {"Authorization": f"Bearer {key}"} | ({"If-None-Match": etag} if etag else {})
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{target}", headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status, answer.headers.get("etag", ""), answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.headers.get("etag", ""), error.read()

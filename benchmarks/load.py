@@ -1,9 +1,10 @@
 """A client that loads a server: keep-alive connections, no pipelining, at a fixed rate or as fast as answers come.
 
-    python -m benchmarks.load PORT REQUESTS.json RATE SECONDS CONNECTIONS
+    python -m benchmarks.load PORT REQUESTS.json RATE SECONDS CONNECTIONS FIRST
 
 RATE 0 is the closed loop: every connection sends its next request when it has the answer. At a fixed rate the latency
-counts from the moment a request was due, so a server that falls behind cannot hide it. Prints one line of JSON.
+counts from the moment a request was due, so a server that falls behind cannot hide it. FIRST: where in the requests to
+begin; after the last one the first follows. Good answers are 200 and 304. Prints one line of JSON.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from collections import deque
 from pathlib import Path
 
 GIVE_UP_S = 3.0  # after the last request was due
+_GOOD = (b"200", b"304")
+_WITHOUT_BODY = (b"204", b"304")
 
 
 class Connection(asyncio.Protocol):
@@ -43,15 +46,17 @@ class Connection(asyncio.Protocol):
             if end < 0:
                 return
             head = self._buffer[:end].lower()
-            place = head.index(b"content-length:") + 15
-            length = int(head[place:].split(b"\r\n", 1)[0])
-            self._ok = head[9:12] == b"200"
+            self._status = head[9:12]
+            length = 0
+            if self._status not in _WITHOUT_BODY:
+                place = head.index(b"content-length:") + 15
+                length = int(head[place:].split(b"\r\n", 1)[0])
             self._left = length - (len(self._buffer) - end - 4)
         else:
             self._left -= len(data)
         if self._left == 0:
             self._buffer, self._left = b"", -1
-            self._load.answered(self, time.perf_counter() - self._due, self._ok)
+            self._load.answered(self, time.perf_counter() - self._due, self._status)
 
     def close(self) -> None:
         """Close the connection."""
@@ -64,16 +69,18 @@ class Connection(asyncio.Protocol):
 class Load:
     """The requests of one run and what became of them."""
 
-    def __init__(self, requests: list[bytes], rate: float, seconds: float) -> None:
+    def __init__(self, requests: list[bytes], rate: float, seconds: float, first: int = 0) -> None:
         self._requests = requests
         self._rate = rate
         self._seconds = seconds
-        self._next = 0
+        self._first = first
+        self._next = first
         self.idle: deque[Connection] = deque()
         self._waiting: deque[float] = deque()
         self._all: list[Connection] = []
         self.latencies: list[float] = []
         self.failed = 0
+        self.unchanged = 0
         self.lost = 0
 
     def close(self) -> None:
@@ -81,10 +88,11 @@ class Load:
         for connection in self._all:
             connection.close()
 
-    def answered(self, connection: Connection, latency: float, ok: bool) -> None:
+    def answered(self, connection: Connection, latency: float, status: bytes) -> None:
         """Note an answer and give the connection its next request."""
         self.latencies.append(latency)
-        self.failed += not ok
+        self.failed += status not in _GOOD
+        self.unchanged += status == b"304"
         if self._rate == 0:
             if time.perf_counter() < self._end:
                 self._send(connection, time.perf_counter())
@@ -116,8 +124,9 @@ class Load:
         ordered = sorted(self.latencies)
         count = len(ordered)
         return {
-            "sent": self._next,
+            "sent": self._next - self._first,
             "answered": count,
+            "unchanged": self.unchanged,
             "failed": self.failed,
             "lost": self.lost,
             "rate": count / taken,
@@ -142,9 +151,9 @@ class Load:
 
 def main() -> None:
     """Load the server named on the command line."""
-    port, path, rate, seconds, connections = sys.argv[1:6]
+    port, path, rate, seconds, connections, first = sys.argv[1:7]
     requests = [text.encode("latin-1") for text in json.loads(Path(path).read_text())]
-    load = Load(requests, float(rate), float(seconds))
+    load = Load(requests, float(rate), float(seconds), int(first))
     print(json.dumps(asyncio.run(load.run(int(port), int(connections)))))
 
 

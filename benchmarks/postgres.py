@@ -9,15 +9,18 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 
 @contextmanager
-def server() -> Iterator[str | None]:
-    """Give the address of an empty database on a server of its own (fsync on), None where there is no initdb."""
+def server(before: Sequence[str] = ()) -> Iterator[str | None]:
+    """Give the address of an empty database on a server of its own (fsync on), None where there is no initdb.
+
+    before: the start of its command line, as `machine.pinned` gives it.
+    """
     installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[4]))
     found = shutil.which("initdb") or (str(installed[-1]) if installed else None)
     if found is None:
@@ -37,6 +40,7 @@ def server() -> Iterator[str | None]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [
+        *before,
         str(Path(found).with_name("postgres")),
         "-D",
         data,

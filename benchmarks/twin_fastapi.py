@@ -1,38 +1,40 @@
 """The API's twin for the benchmark: FastAPI and Pydantic over the same data, with the same checks and the same caches.
 
 It runs in an environment of its own and imports nothing of Tradewright. TWIN_FOLDER names the folder with the copied
-database (tradewright.db) and the series (series.npz). Written the way that is quick there: typed query models that
-forbid what they do not know, return types that are serialized by the Rust path, short reads without a hop to a thread,
-plain sqlite3 rather than an ORM.
+database (tradewright.db) and the series (series.npz), TWIN_QUOTA the units a minute of each limit. Written the way that
+is quick there: typed query models that forbid what they do not know, cached pages returned as bytes and the other
+answers serialized by the Rust path, scopes asked in the route and not by a dependency, short reads without a hop to a
+thread, plain sqlite3 rather than an ORM, what stands around the routes in one ASGI layer (twin_guards.py).
 """
 
 from __future__ import annotations
 
 import base64
+import gc
 import hashlib
-import hmac
 import json
 import os
 import sqlite3
 import time
-import zlib
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, getcontext
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from fastapi import Depends, FastAPI, HTTPException, Query, Request
+from fastapi import FastAPI, HTTPException, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from twin_guards import Guards, Page, Pages, Principal, etag_of
+
 FOLDER = Path(os.environ["TWIN_FOLDER"])
-FRESH_S, GLANCE_S = 2.0, 0.25
+GLANCE_S = 0.25
 getcontext().prec = 60
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 COLUMNS = ("open", "high", "low", "close", "volume")
-DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
 def connect() -> sqlite3.Connection:
@@ -79,63 +81,33 @@ def micros(value: datetime | None) -> int | None:
     return None if value is None else (value - EPOCH) // timedelta(microseconds=1)
 
 
-# --- keys, remembered for two seconds ---------------------------------------------------------------------------------
+# --- keys and answers -------------------------------------------------------------------------------------------------
 
 
-class Principal(BaseModel):
-    """Who asks."""
-
-    organization: str
-    environment: str
-    scopes: frozenset[str]
+async def find_key(public_id: str) -> sqlite3.Row | None:
+    """Return the stored key, None when there is none that is valid."""
+    found = await read(_rows, "SELECT * FROM api_keys WHERE public_id = ? AND revoked_at IS NULL", public_id)
+    return found[0] if found else None
 
 
-known_keys: dict[str, tuple[float, bytes, Principal]] = {}
+def holder(request: Request, scope: str) -> Principal:
+    """Return who asks, when the key holds the scope."""
+    who: Principal = request.scope["state"]["who"]
+    if scope not in who.scopes:
+        raise HTTPException(403, f"this key does not hold the scope {scope}")
+    return who
 
 
-def _base62(number: int) -> str:
-    digits = ""
-    while number:
-        number, rest = divmod(number, 62)
-        digits = DIGITS[rest] + digits
-    return digits
+def cached(request: Request, body: bytes, etag: str) -> Response:
+    """Return the answer, or that it is unchanged."""
+    headers = {"etag": etag, "cache-control": "private, no-cache"}
+    asked = request.headers.get("if-none-match")
+    if asked is not None and asked.removeprefix("W/") == etag.removeprefix("W/"):
+        return Response(None, 304, headers)
+    return Response(body, 200, headers, "application/json")
 
 
-async def principal(request: Request) -> Principal:
-    """Return who holds the key of this request."""
-    word, _, text = request.headers.get("authorization", "").partition(" ")
-    parts = text.split("_")
-    if word.lower() != "bearer" or len(parts) != 3 or len(parts[2]) != 57:
-        raise HTTPException(401, "this needs an API key")
-    check = _base62(zlib.crc32(text[:-6].encode())).rjust(6, "0")
-    if not hmac.compare_digest(check, text[-6:]):
-        raise HTTPException(401, "this is not an API key")
-    public_id, secret = parts[2][:8], parts[2][8:-6]
-    now = time.monotonic()
-    known = known_keys.get(public_id)
-    if known is None or now - known[0] > FRESH_S:
-        found = await read(_rows, "SELECT * FROM api_keys WHERE public_id = ? AND revoked_at IS NULL", public_id)
-        if not found:
-            raise HTTPException(401, "this API key is not valid")
-        row = found[0]
-        holder = Principal(
-            organization=row["organization"], environment=row["environment"], scopes=json.loads(row["scopes"])
-        )
-        known = known_keys[public_id] = (now, row["secret_hash"], holder)
-    if not hmac.compare_digest(known[1], hashlib.sha256(secret.encode()).digest()):
-        raise HTTPException(401, "this API key is not valid")
-    return known[2]
-
-
-def holding(scope: str) -> Any:
-    """Return the dependency that lets only keys with this scope through."""
-
-    async def allowed(who: Annotated[Principal, Depends(principal)]) -> Principal:
-        if scope not in who.scopes:
-            raise HTTPException(403, f"this key does not hold the scope {scope}")
-        return who
-
-    return Depends(allowed)
+pages = Pages()
 
 
 # --- pages ------------------------------------------------------------------------------------------------------------
@@ -215,12 +187,26 @@ def feed(row: sqlite3.Row | None) -> Feed | None:
     )
 
 
+def with_feed(request: Request, page: Page, session: sqlite3.Row | None) -> Response:
+    """Return a page, completed by the state of the feed; its ETag leaves out the age."""
+    state = feed(session)
+    seen = "" if state is None else f"{state.mode} {state.status} {state.time}"
+    digest = hashlib.blake2b(page.etag.encode() + seen.encode(), digest_size=12).hexdigest()
+    shown = b"null" if state is None else state.model_dump_json(by_alias=True).encode()
+    return cached(request, page.body + shown + b"}", f'W/"{digest}"')
+
+
+def before_feed(answer: BaseModel) -> bytes:
+    """Return an answer, whose last field is the feed, up to it."""
+    return answer.model_dump_json(by_alias=True).encode().removesuffix(b"null}")
+
+
 # --- market data ------------------------------------------------------------------------------------------------------
 
-app = FastAPI(title="twin")
+api = FastAPI(title="twin")
 
 
-@app.exception_handler(RequestValidationError)
+@api.exception_handler(RequestValidationError)
 async def refused(request: Request, error: RequestValidationError) -> JSONResponse:
     """Answer what was refused."""
     return JSONResponse({"status": 422, "errors": [str(one["loc"]) for one in error.errors()]}, 422)
@@ -263,25 +249,63 @@ def _instrument(row: sqlite3.Row) -> Instrument:
     )
 
 
-@app.get("/v1/instruments")
-async def list_instruments(
-    query: Annotated[PageQuery, Query()], who: Annotated[Principal, holding("market:read")]
-) -> InstrumentPage:
+@api.get("/v1/instruments")
+async def list_instruments(query: Annotated[PageQuery, Query()], request: Request) -> Response:
     """List instruments."""
+    holder(request, "market:read")
     down = query.order == "desc"
     sql = f"SELECT * FROM instruments WHERE id {'<' if down else '>'} ? ORDER BY id {'DESC' if down else ''} LIMIT ?"
     rows = await read(_rows, sql, after(query) or ("~" if down else ""), query.limit + 1)
     kept, more, cursor = cut(query, rows, lambda row: row["id"])
-    return InstrumentPage(data=[_instrument(row) for row in kept], has_more=more, next_cursor=cursor)
+    return _whole(request, InstrumentPage(data=[_instrument(row) for row in kept], has_more=more, next_cursor=cursor))
 
 
-@app.get("/v1/instruments/{key}")
-async def get_instrument(key: str, who: Annotated[Principal, holding("market:read")]) -> Instrument:
+def _whole(request: Request, answer: BaseModel) -> Response:
+    body = answer.model_dump_json(by_alias=True).encode()
+    return cached(request, body, etag_of(body))
+
+
+@api.get("/v1/instruments/{key}")
+async def get_instrument(key: str, request: Request) -> Response:
     """Return one instrument."""
+    holder(request, "market:read")
     rows = await read(_rows, "SELECT * FROM instruments WHERE id = ?", key)
     if not rows:
         raise HTTPException(404, "there is no such instrument")
-    return _instrument(rows[0])
+    return _whole(request, _instrument(rows[0]))
+
+
+class DataSet(BaseModel):
+    """A named list of series."""
+
+    name: str
+    version: int
+    note: str
+    instruments: list[str]
+    created_at: str
+
+
+class DataSets(BaseModel):
+    """Every data set."""
+
+    data: list[DataSet]
+
+
+@api.get("/v1/data-sets")
+async def list_data_sets(request: Request) -> Response:
+    """List data sets."""
+    who = holder(request, "market:read")
+    sql = "SELECT * FROM data_sets WHERE owner IN ('system', ?) ORDER BY name, version, owner"
+    rows = await read(_rows, sql, who.organization)
+    data = [
+        DataSet(
+            **{name: row[name] for name in ("name", "version", "note")},
+            instruments=[member["instrument"] for member in json.loads(row["series"])],
+            created_at=moment(row["created_at"]) or "",
+        )
+        for row in rows
+    ]
+    return _whole(request, DataSets(data=data))
 
 
 class BarQuery(PageQuery):
@@ -322,30 +346,54 @@ class BarPage(BaseModel):
     feed: Feed | None
 
 
-async def source_of(instrument: str, interval: str) -> str:
-    """Return the source of a series, remembered for a quarter of a second."""
-    key = ("series", instrument, interval)
+VERSION = """SELECT owner, source, checked_at, data_version, rows,
+    (SELECT max(id) FROM bar_tail AS t WHERE t.owner = s.owner AND t.source = s.source AND t.instrument = s.instrument
+        AND t.interval = s.interval),
+    (SELECT count(id) FROM bar_tail AS t WHERE t.owner = s.owner AND t.source = s.source
+        AND t.instrument = s.instrument AND t.interval = s.interval)
+    FROM series AS s WHERE s.owner IN ('system', ?) AND s.instrument = ? AND s.interval = ?"""
+
+
+async def series_of(who: Principal, instrument: str, interval: str) -> tuple[Any, ...]:
+    """Return owner, source and version of a series, remembered for a quarter of a second."""
+    key = ("series", who.organization, instrument, interval)
     seen = glances.get(key)
     if seen is None or time.monotonic() - seen[0] > GLANCE_S:
-        sql = "SELECT source FROM series WHERE instrument = ? AND interval = ?"
-        found = await read(_rows, sql, instrument, interval)
+        found = await read(_rows, VERSION, who.organization, instrument, interval)
         if not found:
             raise HTTPException(404, f"there are no {interval} bars of {instrument}")
-        seen = glances[key] = (time.monotonic(), found[0]["source"])
+        seen = glances[key] = (time.monotonic(), tuple(found[0]))
     return seen[1]
 
 
-@app.get("/v1/bars")
-async def list_bars(query: Annotated[BarQuery, Query()], who: Annotated[Principal, holding("market:read")]) -> BarPage:
+def _listed(text: str, most: int) -> list[str]:
+    names = list(dict.fromkeys(text.split(",")))
+    if len(names) > most:
+        raise HTTPException(422, f"at most {most} at a time; got {len(names)}")
+    return names
+
+
+@api.get("/v1/bars")
+async def list_bars(query: Annotated[BarQuery, Query()], request: Request) -> Response:
     """List the bars of instruments."""
+    who = holder(request, "market:read")
     session = await session_of(who)
-    start, end = micros(query.start), micros(query.end)
+    end = micros(query.end)
     if end is None and session is not None:
         end = session["market_time"] + 1
-    seen = after(query)
+    names = _listed(query.instruments, 100)
+    version = tuple([await series_of(who, name, query.interval) for name in names])
+    key = ("bars", who.organization, query, end)
+    page = pages.get(key, lambda kept: kept == version)
+    if page is None:
+        page = pages.put(key, version, before_feed(_bars(query, names, version, end)))
+    return with_feed(request, page, session)
+
+
+def _bars(query: BarQuery, names: list[str], version: tuple[Any, ...], end: int | None) -> BarPage:
+    start, seen = micros(query.start), after(query)
     rows: list[Bar] = []
-    for instrument in query.instruments.split(","):
-        source = await source_of(instrument, query.interval)
+    for instrument, (_, source, *_) in zip(names, version, strict=True):
         times, columns = series[instrument]
         low = 0 if start is None else int(np.searchsorted(times, start, "left"))
         if seen is not None:
@@ -369,7 +417,8 @@ async def list_bars(query: Annotated[BarQuery, Query()], who: Annotated[Principa
                     source=source,
                 )
             )
-    rows.sort(key=lambda row: (row.time, row.instrument))
+    if len(names) > 1:
+        rows.sort(key=lambda row: (row.time, row.instrument))
     kept, more, cursor = cut(query, rows, lambda row: (micros(datetime.fromisoformat(row.time)), row.instrument))
     return BarPage(
         data=kept,
@@ -377,8 +426,64 @@ async def list_bars(query: Annotated[BarQuery, Query()], who: Annotated[Principa
         next_cursor=cursor,
         interval=query.interval,
         adjustment=query.adjustment,
-        feed=feed(session),
+        feed=None,
     )
+
+
+class QuoteQuery(BaseModel):
+    """Which quotes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    instruments: Annotated[str, Field(min_length=3, max_length=8_000)]
+    source: Annotated[str, Field(max_length=64)] | None = None
+
+
+class Quote(BaseModel):
+    """The latest price of an instrument."""
+
+    instrument: str
+    price: float | None
+    time: str | None
+    source: str
+    interval: str
+
+
+class Quotes(BaseModel):
+    """A quote for each instrument."""
+
+    data: list[Quote]
+    feed: Feed | None
+
+
+@api.get("/v1/quotes")
+async def list_quotes(query: Annotated[QuoteQuery, Query()], request: Request) -> Response:
+    """Return the latest prices."""
+    who = holder(request, "market:read")
+    session = await session_of(who)
+    until = None if session is None else session["market_time"]
+    interval = "1d" if session is None else session["interval"]
+    names = _listed(query.instruments, 500)
+    found = [await series_of(who, name, interval) for name in names]
+    version = (*found, until)
+    key = ("quotes", who.organization, tuple(names), query.source, interval)
+    page = pages.get(key, lambda kept: kept == version)
+    if page is None:
+        quotes = []
+        for name, (_, source, *_) in zip(names, found, strict=True):
+            time_us, price = last_close(name, until)
+            quotes.append(Quote(instrument=name, price=price, time=moment(time_us), source=source, interval=interval))
+        page = pages.put(key, version, before_feed(Quotes(data=quotes, feed=None)))
+    return with_feed(request, page, session)
+
+
+def last_close(instrument: str, until: int | None) -> tuple[int | None, float | None]:
+    """Return time and value of the last close seen."""
+    times, columns = series[instrument]
+    high = len(times) if until is None else int(np.searchsorted(times, until, "right"))
+    for row in range(high - 1, -1, -1):
+        if columns[3][row] == columns[3][row]:
+            return int(times[row]), float(columns[3][row])
+    return None, None
 
 
 # --- signals ----------------------------------------------------------------------------------------------------------
@@ -482,11 +587,20 @@ def _page(
     return _rows(sql, *values, limit)
 
 
-@app.get("/v1/signals")
-async def list_signals(
-    query: Annotated[SignalQuery, Query()], who: Annotated[Principal, holding("signals:read")]
-) -> SignalPage:
+@api.get("/v1/signals")
+async def list_signals(query: Annotated[SignalQuery, Query()], request: Request) -> Response:
     """List signals."""
+    who = holder(request, "signals:read")
+    session = await session_of(who)
+    now = time.monotonic()
+    key = ("signals", who.organization, who.environment, query)
+    page = pages.get(key, lambda kept: now - kept <= GLANCE_S)
+    if page is None:
+        page = pages.put(key, now, before_feed(await _signals(query, who)))
+    return with_feed(request, page, session)
+
+
+async def _signals(query: SignalQuery, who: Principal) -> SignalPage:
     where, values = ["signals.organization = ?", "signals.environment = ?"], [who.organization, who.environment]
     wanted = (
         ("instrument = ?", query.instrument),
@@ -503,8 +617,7 @@ async def list_signals(
     down = query.order == "desc"
     rows = await read(_page, "signals", where, values, "bar_time", down, after(query), query.limit + 1, scores)
     kept, more, cursor = cut(query, rows, lambda row: (row["bar_time"], row["id"]))
-    state = feed(await session_of(who))
-    return SignalPage(data=[_signal(row) for row in kept], has_more=more, next_cursor=cursor, feed=state)
+    return SignalPage(data=[_signal(row) for row in kept], has_more=more, next_cursor=cursor, feed=None)
 
 
 # --- portfolios -------------------------------------------------------------------------------------------------------
@@ -615,12 +728,10 @@ def _mine(who: Principal, query: OrderQuery) -> tuple[list[str], list[Any]]:
     return where, values
 
 
-@app.get("/v1/orders")
-async def list_orders(
-    query: Annotated[OrderQuery, Query()], who: Annotated[Principal, holding("orders:read")]
-) -> OrderPage:
+@api.get("/v1/orders")
+async def list_orders(query: Annotated[OrderQuery, Query()], request: Request) -> OrderPage:
     """List orders."""
-    where, values = _mine(who, query)
+    where, values = _mine(holder(request, "orders:read"), query)
     down, limit = query.order == "desc", query.limit + 1
     rows = await read(_page, "orders", where, values, "decided_time", down, after(query), limit)
     kept, more, cursor = cut(query, rows, lambda row: (row["decided_time"], row["id"]))
@@ -636,12 +747,10 @@ async def list_orders(
     return OrderPage(data=data, has_more=more, next_cursor=cursor)
 
 
-@app.get("/v1/fills")
-async def list_fills(
-    query: Annotated[OrderQuery, Query()], who: Annotated[Principal, holding("orders:read")]
-) -> FillPage:
+@api.get("/v1/fills")
+async def list_fills(query: Annotated[OrderQuery, Query()], request: Request) -> FillPage:
     """List fills."""
-    where, values = _mine(who, query)
+    where, values = _mine(holder(request, "orders:read"), query)
     rows = await read(_page, "fills", where, values, "time", query.order == "desc", after(query), query.limit + 1)
     kept, more, cursor = cut(query, rows, lambda row: (row["time"], row["id"]))
     same = ("id", "order", "portfolio", "instrument", "side", "units", "price", "fee")
@@ -649,19 +758,23 @@ async def list_fills(
     return FillPage(data=data, has_more=more, next_cursor=cursor)
 
 
-def last_close(instrument: str, until: int | None) -> Decimal | None:
-    """Return the last close seen."""
-    times, columns = series[instrument]
-    high = len(times) if until is None else int(np.searchsorted(times, until, "right"))
-    for row in range(high - 1, -1, -1):
-        if columns[3][row] == columns[3][row]:
-            return Decimal(repr(float(columns[3][row])))
-    return None
+@lru_cache(4_096)
+def to_price(value: float) -> Decimal:
+    """Return a close as a decimal."""
+    return Decimal(repr(value))
 
 
-@app.get("/v1/portfolios/{key}/positions")
-async def list_positions(key: str, who: Annotated[Principal, holding("portfolios:read")]) -> Positions:
+async def price_of(who: Principal, instrument: str, session: sqlite3.Row | None) -> Decimal | None:
+    """Return the last close that the feed has shown."""
+    await series_of(who, instrument, "1d" if session is None else session["interval"])
+    close = last_close(instrument, None if session is None else session["market_time"])[1]
+    return None if close is None else to_price(close)
+
+
+@api.get("/v1/portfolios/{key}/positions")
+async def list_positions(key: str, request: Request) -> Positions:
     """List the positions of a portfolio."""
+    who = holder(request, "portfolios:read")
     found, rows = await read(_portfolio_and_positions, who.organization, who.environment, key)
     if not found:
         raise HTTPException(404, "there is no such portfolio")
@@ -671,8 +784,7 @@ async def list_positions(key: str, who: Annotated[Principal, holding("portfolios
         units, cost = Decimal(row["units"]), Decimal(row["cost"])
         if not units:
             continue
-        await source_of(row["instrument"], "1d")
-        price = last_close(row["instrument"], None if session is None else session["market_time"])
+        price = await price_of(who, row["instrument"], session)
         value = None if price is None else units * price
         data.append(
             Position(
@@ -696,45 +808,18 @@ def _portfolio_and_positions(organization: str, environment: str, key: str) -> t
     return found, _rows(sql, organization, environment, key)
 
 
-# A ledger is only ever added to: what was summed stays summed while the number of older lines is the same.
-folded: dict[str, tuple[int, int, dict[tuple[str, str], Decimal]]] = {}
-
-
-def _fold(key: str, where: tuple[str, str, str]) -> dict[tuple[str, str], Decimal]:
-    until, count, sums = folded.get(key, (-1, 0, {}))
-    mine = "organization = ? AND environment = ? AND portfolio = ?"
-    older = _rows(f"SELECT count(*) FROM postings WHERE {mine} AND time < ?", *where, until)[0][0]
-    if older != count:
-        until, count, sums = -1, 0, {}
-    lines = _rows(f"SELECT account, currency, amount, time FROM postings WHERE {mine} AND time >= ?", *where, until)
-    last = max((line["time"] for line in lines), default=until)
-    settled = dict(sums)
-    for line in lines:
-        if line["time"] < last:
-            _add(settled, line)
-            count += 1
-    folded[key] = (last, count, settled)
-    whole = dict(settled)
-    for line in lines:
-        if line["time"] >= last:
-            _add(whole, line)
-    return whole
-
-
-def _add(sums: dict[tuple[str, str], Decimal], line: sqlite3.Row) -> None:
-    key = (line["account"], line["currency"])
-    sums[key] = sums.get(key, Decimal(0)) + Decimal(line["amount"])
-
-
 def _portfolio_and_sums(organization: str, environment: str, key: str) -> tuple[list[Any], dict[Any, Decimal]]:
     where = "id = ? AND organization = ? AND environment = ?"
     found = _rows(f"SELECT * FROM portfolios WHERE {where}", key, organization, environment)
-    return found, _fold(key, (organization, environment, key)) if found else {}
+    sql = "SELECT account, currency, amount FROM balances WHERE organization = ? AND environment = ? AND portfolio = ?"
+    sums = {(row[0], row[1]): Decimal(row[2]) for row in _rows(sql, organization, environment, key)}
+    return found, sums
 
 
-@app.get("/v1/portfolios/{key}")
-async def get_portfolio(key: str, who: Annotated[Principal, holding("portfolios:read")]) -> Portfolio:
+@api.get("/v1/portfolios/{key}")
+async def get_portfolio(key: str, request: Request) -> Portfolio:
     """Return a portfolio and what it is worth."""
+    who = holder(request, "portfolios:read")
     found, sums = await read(_portfolio_and_sums, who.organization, who.environment, key)
     if not found:
         raise HTTPException(404, "there is no such portfolio")
@@ -744,8 +829,7 @@ async def get_portfolio(key: str, who: Annotated[Principal, holding("portfolios:
     equity: Decimal | None = cash
     for (account, unit), amount in sums.items():
         if account.startswith("assets:positions:") and unit != currency and amount:
-            await source_of(unit, "1d")
-            price = last_close(unit, None if session is None else session["market_time"])
+            price = await price_of(who, unit, session)
             equity = None if equity is None or price is None else equity + amount * price
     return Portfolio(
         **{name: row[name] for name in ("id", "name", "currency", "broker_account", "initial_cash")},
@@ -756,3 +840,9 @@ async def get_portfolio(key: str, who: Annotated[Principal, holding("portfolios:
         created_at=moment(row["created_at"]) or "",
         feed=feed(session),
     )
+
+
+app = Guards(api, find_key)
+gc.collect()
+gc.freeze()
+gc.set_threshold(10_000, 20, 50)

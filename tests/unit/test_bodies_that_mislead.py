@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import msgspec
 import pytest
 
-from tradewright.api.parsing import MAX_DEPTH, parse_body, parse_query
+from tradewright.api.parsing import MAX_DEPTH, MOST_FAULTS, parse_body, parse_query
 from tradewright.api.problems import Refused
 
 
@@ -35,6 +36,17 @@ def test_a_name_given_twice_in_one_object_is_refused(raw: bytes, pointer: str) -
     found = refused(raw)
     assert found.code == "invalid_input"
     assert [error.pointer for error in found.errors] == [pointer]
+
+
+@pytest.mark.parametrize("repeated", [False, True])
+def test_a_hundred_thousand_names_are_refused_without_much_work(repeated: bool) -> None:
+    names = [f"{n:x}" for n in range(90_000)]
+    again = names[:-1] + names[:1] if repeated else names
+    began = time.process_time()
+    told = refused(("{" + ",".join(f'"{name}":1' for name in again) + "}").encode())
+    assert time.process_time() - began < 5  # it took minutes when every name was counted among all the others
+    assert len(told.errors) == (1 if repeated else MOST_FAULTS + 1)
+    assert len(told.detail) < 10_000
 
 
 def test_the_same_name_in_two_objects_is_fine() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
+from collections import Counter
 from functools import cache
 from typing import Any, TypeVar, get_type_hints
 from urllib.parse import parse_qsl
@@ -17,6 +18,8 @@ from tradewright.api.problems import FieldError, Refused
 S = TypeVar("S", bound=msgspec.Struct)
 
 MAX_DEPTH = 32
+MOST_FAULTS = 100
+"""Names of a body that are told one by one: a body can hold a hundred thousand."""
 QUERY_TEXT = "[!-~]([ -~]*[!-~])?"
 """What a value of a query can be: ids, names and times of ours are no more than that."""
 _TEXT = re.compile(QUERY_TEXT)
@@ -59,7 +62,10 @@ def parse_body(raw: bytes, media_type: str, struct: type[S]) -> S:
         raise Refused("invalid_input", f"the body must be a JSON object, got {_kind(value)}")
     _refuse_what_misleads(raw, value)
     fields, _ = _shape(struct)
-    faults = [FieldError(f"/{_escaped(n)}", _unknown(n, list(fields), "field")) for n in value if n not in fields]
+    unknown = [name for name in value if name not in fields]
+    faults = [FieldError(f"/{_escaped(n[:200])}", _unknown(n, list(fields), "field")) for n in unknown[:MOST_FAULTS]]
+    if len(unknown) > MOST_FAULTS:
+        faults.append(FieldError("", f"{len(unknown) - MOST_FAULTS} more fields that there are not"))
     known = {name: item for name, item in value.items() if name in fields}
     return _struct(struct, fields, known, faults, lambda name: f"/{_escaped(name)}", from_text=False)
 
@@ -76,7 +82,7 @@ def _refuse_what_misleads(raw: bytes, value: dict[str, Any]) -> None:
     named = [name for name, item in value.items() if _holds_null((name, item))] if b"\\u0000" in raw else []
     if named:
         why = "holds the character U+0000, which cannot be kept"
-        faults = [FieldError(f"/{_escaped(name)}", why) for name in named]
+        faults = [FieldError(f"/{_escaped(name[:200])}", why) for name in named[:MOST_FAULTS]]
         raise Refused("invalid_input", f"a text in the body {why}", faults)
     json.loads(raw, object_pairs_hook=_refuse_repeated)
 
@@ -92,10 +98,9 @@ def _holds_null(value: Any) -> bool:
 def _refuse_repeated(pairs: list[tuple[str, Any]]) -> None:
     names = [name for name, _ in pairs]
     if len(set(names)) < len(names):
-        repeated = sorted({name for name in names if names.count(name) > 1})
-        faults = [
-            FieldError(f"/{_escaped(name)}", "given more than once in one object; give it once") for name in repeated
-        ]
+        repeated = sorted(name for name, count in Counter(names).items() if count > 1)[:MOST_FAULTS]
+        why = "given more than once in one object; give it once"
+        faults = [FieldError(f"/{_escaped(name[:200])}", why) for name in repeated]
         raise Refused(
             "invalid_input", f"one object of the body names {', '.join(repeated)[:200]} more than once", faults
         )
@@ -147,7 +152,7 @@ def _convert(value: Any, kind: Any, from_text: bool) -> Any:
 
 
 def _unknown(name: str, known: list[str], what: str) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
+    close = difflib.get_close_matches(name, known, n=1) if len(name) <= 64 else []
     hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known) or 'none'}"
     return f"there is no such {what}; {hint}"
 

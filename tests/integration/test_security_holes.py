@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pyotp
@@ -21,6 +22,8 @@ from tradewright.api import layers
 from tradewright.api.app import build
 from tradewright.api.operations import Operation
 from tradewright.api.rules import Rules
+from tradewright.app import house
+from tradewright.settings import Settings
 from tradewright.storage.audit import Actor
 from tradewright.storage.tables import metadata, recovery_codes
 
@@ -269,17 +272,17 @@ def test_a_page_has_a_greatest_size(served: Any) -> None:
     served.run(work)
 
 
-async def streamed(app: Any, key: str, parts: list[bytes], apart_s: float = 0.0) -> int:
-    """The status of a request whose body comes in parts, without a Content-Length, and then stops."""
+async def streamed(app: Any, key: str, parts: list[bytes | None], apart_s: float = 0.0) -> int:
+    """The status of a request whose body comes in parts, without a Content-Length. None: nothing more comes."""
     sent: list[Any] = []
     given = iter(parts)
 
     async def receive() -> Any:
         await asyncio.sleep(apart_s)
-        part = next(given, None)
+        part = next(given, b"")
         if part is None:
             await asyncio.sleep(60)
-        return {"type": "http.request", "body": part, "more_body": True}
+        return {"type": "http.request", "body": part, "more_body": part != b""}
 
     async def send(message: Any) -> None:
         sent.append(message)
@@ -294,12 +297,14 @@ async def streamed(app: Any, key: str, parts: list[bytes], apart_s: float = 0.0)
 
 
 def test_a_body_that_says_nothing_of_its_length_is_counted(served: Any) -> None:
-    parts = [b" " * 65_536] * 17
+    parts: list[bytes | None] = [b" " * 65_536] * 17
     assert asyncio.run(streamed(served.app, served.keys["whole"], parts)) == 413
 
 
-@pytest.mark.parametrize("parts", [[], [b"{"], [b" "] * 100], ids=["never begins", "stops", "drips"])
-def test_a_body_has_its_time_as_a_whole(served: Any, monkeypatch: pytest.MonkeyPatch, parts: list[bytes]) -> None:
+@pytest.mark.parametrize("parts", [[None], [b"{", None], [b" "] * 50], ids=["never begins", "stops", "drips"])
+def test_a_body_has_its_time_as_a_whole(
+    served: Any, monkeypatch: pytest.MonkeyPatch, parts: list[bytes | None]
+) -> None:
     monkeypatch.setattr(layers, "BODY_S", 0.1)
     assert asyncio.run(streamed(served.app, served.keys["whole"], parts, apart_s=0.02)) == 408
 
@@ -407,3 +412,11 @@ def test_an_operation_without_a_scope_does_not_exist() -> None:
     for scope in ("", "everybody", "market:reed"):
         with pytest.raises(ValueError, match="needs a scope"):
             Operation("GET", "/v1/x", "get_x", "X", "x", scope, nothing)
+
+
+def test_a_new_data_folder_is_its_owners_only(tmp_path: Path) -> None:
+    settings = Settings(data_folder=tmp_path / "data")
+    house.open_database(settings).close()
+    house.open_vault(settings)
+    assert settings.data_folder.stat().st_mode & 0o077 == 0
+    assert (settings.data_folder / "main.key").stat().st_mode & 0o077 == 0

@@ -30,9 +30,12 @@ OPERATOR = Actor("system", "command line")
 
 
 def open_database(settings: Settings) -> Database:
-    """Make the data folder where it is missing, and return the database, migrated. Raises StorageFailed."""
+    """Make the data folder, its owner's only, where it is missing, and return the database, migrated.
+
+    Raises StorageFailed.
+    """
     try:
-        settings.data_folder.mkdir(parents=True, exist_ok=True)
+        settings.data_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise StorageFailed(f"cannot make the data folder {settings.data_folder}: {error.strerror}") from error
     database = Database(settings.resolved_database_url, settings.database_replica_url)

@@ -21,7 +21,7 @@ from tradewright.accounts.sessions import COOKIE
 from tradewright.api import layers
 from tradewright.api.app import build
 from tradewright.api.operations import Operation
-from tradewright.api.rules import Rules
+from tradewright.api.rules import Rules, of_settings
 from tradewright.app import house
 from tradewright.settings import Settings
 from tradewright.storage.audit import Actor
@@ -420,3 +420,22 @@ def test_a_new_data_folder_is_its_owners_only(tmp_path: Path) -> None:
     house.open_vault(settings)
     assert settings.data_folder.stat().st_mode & 0o077 == 0
     assert (settings.data_folder / "main.key").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "is_open"),
+    [
+        ({}, True),
+        ({"host": "::1"}, True),
+        ({"site_url": "http://localhost:8000"}, True),
+        ({"host": "0.0.0.0"}, False),
+        ({"site_url": "https://api.example.com"}, False),
+        ({"trusted_proxies": "127.0.0.1"}, False),
+        ({"registration": "open", "trusted_proxies": "127.0.0.1"}, True),
+        ({"registration": "invitation"}, False),
+    ],
+)
+def test_registration_is_open_by_itself_only_where_nobody_else_can_reach_it(
+    given: dict[str, str], is_open: bool
+) -> None:
+    assert of_settings(Settings(**given)).open_registration is is_open

@@ -50,7 +50,8 @@ def of_settings(settings: Settings) -> Rules:
     """Return the rules. Raises SettingsInvalid, naming the setting, what was seen and what would be right."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     site = settings.site_url or f"http://{host}:{settings.port}"
-    local = settings.host in _LOOPBACK
+    behind_a_gateway = bool(settings.trusted_proxies) or urlsplit(site).hostname not in _LOOPBACK
+    local = settings.host in _LOOPBACK and not behind_a_gateway
     return Rules(
         site_url=_origin("site_url", site),
         origins=frozenset(_origin("cors_origins", text) for text in _words(settings.cors_origins)),

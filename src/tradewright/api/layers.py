@@ -84,7 +84,7 @@ class Outermost:
             await self._app(scope, receive, send)
             return
         state = scope.setdefault("state", {})
-        headers, repeated = _headers(scope)
+        headers, wrong = _headers(scope)
         given = headers.get("x-request-id", "")
         request_id = given if given and _REQUEST_ID.fullmatch(given) else f"req_{os.urandom(12).hex()}"
         state.update(request_id=request_id, headers=headers, principal=NOBODY, added=[], taken=[])
@@ -106,8 +106,8 @@ class Outermost:
             await send(message)
 
         try:
-            if repeated:
-                raise Refused("malformed_header", f"there is more than one {repeated} header; send one")
+            if wrong:
+                raise Refused("malformed_header", wrong)
             await self._app(scope, receive, completed)
         except Exception as error:
             if problems.of(error).code == "internal_error":
@@ -119,16 +119,18 @@ class Outermost:
 
 def _headers(scope: Scope) -> tuple[dict[str, str], str]:
     given: dict[str, str] = {}
-    repeated = ""
+    wrong = ""
     for raw, value in scope["headers"]:
         name = raw.decode("latin-1")
         if name in given:
             if raw in _SINGLE:
-                repeated = name
+                wrong = f"there is more than one {name} header; send one"
             given[name] += ", " + value.decode("latin-1")
         else:
             given[name] = value.decode("latin-1")
-    return given, repeated
+        if b"\0" in value:
+            wrong = f"the header {name} holds the character U+0000; leave it out"
+    return given, wrong
 
 
 class Sockets:

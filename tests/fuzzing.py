@@ -41,8 +41,10 @@ SAMPLES: dict[str, SampleOf] = {
     for name, sample in importlib.import_module(area).SAMPLES.items()
 }
 OPERATIONS = {f"{operation.method} {operation.path}": operation for operation in all_operations()}
-HEADERS = ("authorization", "tradewright-csrf", "tradewright-organization", "tradewright-environment")
-"""What says who calls; it is ours to set."""
+_SPELT = {
+    name.lower(): name
+    for name in ("Authorization", "Tradewright-CSRF", "Tradewright-Organization", "Tradewright-Environment")
+}
 ENDING = ("erase_me", "delete_organization", "leave_organization")
 """They take away what the other calls stand on, so each call gets something of its own to end."""
 _OURS = re.compile("org_[a-z0-9]+")
@@ -70,6 +72,8 @@ BEYOND: dict[str, str] = {
     "/cash": "above zero",
     "/initial_cash": "above zero",
     "/addresses": "addresses or networks",
+    "/signing/public_key": "the 32 bytes of a key, with the algorithm that has one",
+    "/overlap_s": "written without a fraction: to JSON Schema 5.0 is a whole number too",
 }
 """Why a value that its schema allows is refused all the same, by its pointer."""
 U0000 = "no text holds U+0000, in whichever field"
@@ -158,10 +162,9 @@ class _Provider:
         return self._callers.of(operation, path, case.method.upper() == operation.method)
 
     def set(self, case: Any, given: dict[str, str], context: Any) -> None:
-        for name in [name for name in case.headers or {} if name.lower() in HEADERS]:
+        for name in [name for name in case.headers or {} if name.lower() in _SPELT]:
             del case.headers[name]
-        headers = {name: value for name, value in given.items() if name != "cookie"}
-        case.headers.update(headers)
+        case.headers.update({_SPELT[name]: value for name, value in given.items() if name != "cookie"})
         if "cookie" in given:
             name, _, token = given["cookie"].partition("=")
             case.cookies = {**(case.cookies or {}), name: token}

@@ -1,9 +1,24 @@
-"""Values that generators rarely make, and that readers of them get wrong."""
+"""Values that generators rarely make, and that readers of them get wrong; and how they are sent to every operation."""
 
 from __future__ import annotations
 
-from typing import Any
+import itertools
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+from urllib.parse import unquote
 
+import msgspec
+
+from asgi import Client, Reply
+from fuzzing import OPERATIONS, PLENTY, SAMPLES, Callers, path_of
+from samples import Sample
+from tradewright.api.app import build
+from tradewright.api.operations import Operation
+from tradewright.api.problems import CATALOGUE, Problem
+
+T = TypeVar("T")
 TEXTS = (
     "", " ", "\0", "a\0b", "\n", "a\r\nX-Evil: 1", "\ufeff", "\u202e", "\ud800", "\U0010ffff", "ﬀ", "é" * 200,
     "x" * 70_000, "null", "true", "-0", "1e400", "NaN", "0x10", "٣", "1_000", "' OR 1=1 --", "../../etc/passwd",
@@ -71,3 +86,85 @@ HEADERS = (
     {"accept-encoding": "\xff"}, {"expect": "100-continue"}, {"transfer-encoding": "chunked"}, {"host": "\xff"},
     {"range": "bytes=0-"},
 )  # fmt: skip
+
+
+class Sender:
+    """Sends what is nasty, by somebody who may, and looks at each answer."""
+
+    def __init__(self, client: Client, callers: Callers, operation: Operation, sample: Sample) -> None:
+        self._client, self._callers = client, callers
+        self.operation, self.sample = operation, sample
+        self.sent = 0
+        self.faults: list[str] = []
+
+    async def send(self, target: str | None = None, body: Any = None, headers: dict[str, str] | None = None) -> Reply:
+        """Send one request; the body of the sample unless told otherwise."""
+        target = self.sample.target if target is None else target
+        data = self.sample.body if body is None else body
+        given = self._callers.of(self.operation, path_of(self.operation, self.sample))
+        answer = await self._client.send(self.operation.method, target, data, {**given, **(headers or {})}, key=None)
+        self.sent += 1
+        said = f"{self.operation.id} {target[:200]!r} {str(body)[:200]!r} {str(headers)[:200]!r}: {answer.body[:300]!r}"
+        if not sound(answer):
+            self.faults.append(said)
+        return answer
+
+
+def sound(answer: Reply) -> bool:
+    """Whether an answer is one of ours: no failure, and a problem that says why."""
+    if answer.status >= 500 or any("\r" in text or "\n" in text for text in answer.headers.values()):
+        return False
+    if answer.status < 400:
+        return True
+    if answer.headers["content-type"] != "application/problem+json":
+        return False
+    problem = msgspec.json.decode(answer.body, type=Problem)
+    return problem.status == answer.status and problem.code in CATALOGUE
+
+
+def targets(operation: Operation, sample: Sample) -> Iterator[str]:
+    """Yield targets that are wrong at one place."""
+    path = sample.target.partition("?")[0]
+    for query in QUERIES:
+        yield f"{path}?{query}"
+    for value in path_of(operation, sample).values():
+        for segment in SEGMENTS:
+            yield path.replace(value, unquote(segment).replace("?", "%3F"), 1)
+
+
+def bodies(sample: Sample) -> Iterator[bytes]:
+    """Yield bodies that are none, and the sample's with one value changed."""
+    yield from BODIES
+    if isinstance(sample.body, dict):
+        for name, value in itertools.product([*sample.body, "unknown"], VALUES):
+            yield json.dumps({**sample.body, name: value}).encode()
+        yield json.dumps({**sample.body, "x" * 70_000: 1}).encode()
+        yield b" " * 1_048_577
+
+
+async def send_all(served: Any, rest: int, of: int) -> tuple[int, list[str]]:
+    """Send each operation one part in `of` of everything, another one than the operation before; return how many
+    requests that were, and what was no sound answer to them."""
+    callers = Callers(served)
+    client = Client(build(replace(served.services, rules=PLENTY)))
+    sent, faults = 0, []
+    for number, operation in enumerate(sorted(OPERATIONS.values(), key=lambda operation: operation.id)):
+
+        def part(things: Sequence[T], offset: int = number + rest) -> Sequence[T]:
+            return things[offset % of :: of]
+
+        sender = Sender(client, callers, operation, SAMPLES[operation.id](served.made))
+        for target in part(list(targets(operation, sender.sample))):
+            await sender.send(target)
+        for headers in part(HEADERS):
+            await sender.send(headers=headers)
+        if operation.body is not None:
+            for body in part(list(bodies(sender.sample))):
+                await sender.send(body=body)
+            for kind in part(TYPES):
+                await sender.send(headers={"content-type": kind})
+        else:
+            await sender.send(body=b"{}")
+        sent += sender.sent
+        faults += sender.faults
+    return sent, faults

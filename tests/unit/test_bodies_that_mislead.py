@@ -39,12 +39,12 @@ def test_a_name_given_twice_in_one_object_is_refused(raw: bytes, pointer: str) -
 
 
 @pytest.mark.parametrize("repeated", [False, True])
-def test_a_hundred_thousand_names_are_refused_without_much_work(repeated: bool) -> None:
-    names = [f"{n:x}" for n in range(90_000)]
+def test_very_many_names_are_refused_without_much_work(repeated: bool) -> None:
+    names = [f"{n:x}" for n in range(20_000)]
     again = names[:-1] + names[:1] if repeated else names
     began = time.process_time()
     told = refused(("{" + ",".join(f'"{name}":1' for name in again) + "}").encode())
-    assert time.process_time() - began < 5  # it took minutes when every name was counted among all the others
+    assert time.process_time() - began < 2  # every name counted among all the others took longer, and minutes for a mebibyte
     assert len(told.errors) == (1 if repeated else MOST_FAULTS + 1)
     assert len(told.detail) < 10_000
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks import __main__ as harness
+from benchmarks import mix
+from benchmarks.counting import pages_of
 from benchmarks.load import Load
 from benchmarks.table import Row, figure, markdown, row_of
 
@@ -65,6 +69,36 @@ def test_one_benchmark_that_fails_hides_none_of_the_others(
     assert "there is no benchmark nothing" in capsys.readouterr().err
 
 
+TIMES = {f"equity:A{n}": [1_600_000_000_000_000 + day * 86_400_000_000 for day in range(8_000)] for n in range(20)}
+
+
+def test_the_mix_has_the_shares_of_the_budget() -> None:
+    asked = mix.drawn(TIMES, "prt_1", ["k1", "k2"], count=20_000)
+    unchanged = sum(one.unchanged for one in asked)
+    paths = Counter(one.target.partition("?")[0].split("/")[2] for one in asked if not one.unchanged)
+    shares = {name: 100 * count / len(asked) for name, count in paths.items()}
+    wanted = {"bars": 35, "quotes": 20, "signals": 15}
+    assert all(abs(shares[name] - share) < 1.5 for name, share in wanted.items())
+    assert abs(shares["orders"] + shares["fills"] + shares["portfolios"] - 20) < 1.5
+    assert abs(100 * unchanged / len(asked) - 10) < 1
+    assert len(set(mix.targets(TIMES, "prt_1")["bars"])) == 10_000
+    numbers = {one.target.count(",") + 1 for one in asked if one.target.startswith("/v1/quotes")}
+    assert numbers == {1, 2, 3, 4, 5}
+
+
+def test_only_a_request_for_what_was_seen_before_carries_its_etag() -> None:
+    etags = {"/v1/signals": 'W/"a"'}
+    first, again = (mix.text_of(mix.Asked("/v1/signals", "k", unchanged), etags) for unchanged in (False, True))
+    assert first == "GET /v1/signals HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer k\r\n\r\n"
+    assert again == first[:-2] + 'if-none-match: W/"a"\r\n\r\n'
+
+
+def test_the_cache_that_is_counted_is_the_one_behind_the_layers() -> None:
+    pages = object()
+    inner = SimpleNamespace(_services=SimpleNamespace(pages=pages))
+    assert pages_of(SimpleNamespace(_app=SimpleNamespace(_app=inner))) is pages
+
+
 @pytest.mark.parametrize("rate", [0, 200])
 def test_the_load_counts_every_answer_and_every_refusal(rate: int) -> None:
     connections: list[asyncio.Task[None] | None] = []
@@ -74,6 +108,9 @@ def test_the_load_counts_every_answer_and_every_refusal(rate: int) -> None:
         while (line := await reader.readline()) != b"":
             while await reader.readline() != b"\r\n":
                 pass
+            if b"unchanged" in line:
+                writer.write(b"HTTP/1.1 304 not modified\r\nETag: x\r\n\r\n")
+                continue
             status = b"404 no" if b"missing" in line else b"200 ok"
             writer.write(b"HTTP/1.1 " + status + b"\r\nContent-Length: 2\r\n\r\n")
             writer.write(b"{}")
@@ -82,8 +119,8 @@ def test_the_load_counts_every_answer_and_every_refusal(rate: int) -> None:
 
     async def measured() -> dict[str, float]:
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
-        requests = [f"GET /{name} HTTP/1.1\r\nhost: x\r\n\r\n".encode() for name in ("found", "missing")]
-        load = Load(requests, rate, 0.2)
+        requests = [f"GET /{name} HTTP/1.1\r\nhost: x\r\n\r\n".encode() for name in ("found", "missing", "unchanged")]
+        load = Load(requests, rate, 0.2, first=3)
         told = await load.run(server.sockets[0].getsockname()[1], 2)
         load.close()
         await asyncio.gather(*(task for task in connections if task is not None))
@@ -93,6 +130,7 @@ def test_the_load_counts_every_answer_and_every_refusal(rate: int) -> None:
 
     told = asyncio.run(measured())
     assert told["sent"] >= told["answered"] >= told["sent"] - 2
-    assert abs(told["failed"] - told["answered"] / 2) <= 2
+    assert abs(told["failed"] - told["answered"] / 3) <= 2
+    assert abs(told["unchanged"] - told["answered"] / 3) <= 2
     if rate:
         assert told["answered"] == 40

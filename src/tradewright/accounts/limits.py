@@ -10,14 +10,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 _KEPT = 200_000
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(NamedTuple):
     """quota units in window_s seconds. name: as it stands in the headers."""
 
     name: str
@@ -30,16 +28,14 @@ class Policy:
         return self.window_s * 1_000_000 // self.quota
 
 
-@dataclass(frozen=True, slots=True)
-class Bucket:
+class Bucket(NamedTuple):
     """Whose units: one policy for one key, organization or address."""
 
     policy: Policy
     owner: str
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(NamedTuple):
     """What asking a bucket gave. remaining: whole units that can be taken now. reset_us: until it is full again.
     wait_us: 0 when the units were taken, else how long until they could be."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 
 from tradewright.accounts.limits import Bucket, MemoryLimiter, Policy, Taken
 from tradewright.errors import StorageFailed
@@ -50,7 +49,7 @@ class SharedLimiter:
     async def _take_alone(self, buckets: Sequence[Bucket], cost: int, now_us: int, changes: bool) -> list[Taken]:
         if not changes:
             return await self._local.take(buckets, cost, now_us)
-        return await self._allowance.take([replace(one, policy=_part(one.policy)) for one in buckets], cost, now_us)
+        return await self._allowance.take([one._replace(policy=_part(one.policy)) for one in buckets], cost, now_us)
 
 
 def _shared(bucket: Bucket) -> SharedBucket:
@@ -65,4 +64,4 @@ def _taken(policy: Policy, ahead_us: int, wait_us: int) -> Taken:
 
 
 def _part(policy: Policy) -> Policy:
-    return replace(policy, quota=max(1, policy.quota // ALLOWANCE))
+    return policy._replace(quota=max(1, policy.quota // ALLOWANCE))

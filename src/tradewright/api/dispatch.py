@@ -82,7 +82,9 @@ async def run(services: Services, state: Mapping[str, Any], path_text: str, quer
 
 def _cached(call: Call, answer: Raw) -> Raw:
     headers = {"cache-control": "private, no-cache", **answer.headers}
-    etag = headers.setdefault("etag", etag_of(answer.body))
+    if "etag" not in headers:
+        headers["etag"] = etag_of(answer.body)
+    etag = headers["etag"]
     asked = call.headers.get("if-none-match")
     if asked is not None and _names(asked, etag):
         return Raw(b"", answer.media_type, 304, headers)

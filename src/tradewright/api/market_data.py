@@ -7,7 +7,7 @@ import itertools
 import math
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,11 +22,11 @@ from tradewright.storage import series
 from tradewright.storage.database import Database
 
 _KEPT_SERIES = 512
+_KEPT_CLOSES = 8  # of each series: environments ask at the market time of their feed
 
 
-@dataclass(frozen=True, slots=True)
-class SeriesKey:
-    """One series."""
+class SeriesKey(NamedTuple):
+    """One series; the place of it that storage functions take."""
 
     owner: str
     source: str
@@ -39,6 +39,9 @@ class _Held:
     version: tuple[Any, ...]
     times: NDArray[np.int64]
     columns: dict[str, NDArray[np.float64]]
+    closes: dict[int | None, tuple[int, float] | None] = field(
+        default_factory=dict
+    )  # the last one at each moment asked
 
 
 class BarRow(NamedTuple):
@@ -149,19 +152,22 @@ class MarketData:
         if as_of_us is not None:
             return [await asyncio.to_thread(self._load, key, (), as_of_us) for key in keys]
         versions = await self._versions(keys)
-        return [await self._series(key, version) for key, version in zip(keys, versions, strict=True)]
+        found = []
+        for key, version in zip(keys, versions, strict=True):
+            held = self._held.get(key)
+            if held is not None and held.version == version:
+                self._held.move_to_end(key)
+            else:
+                held = await self._load_once(key, version)
+            found.append(held)
+        return found
 
     async def _versions(self, keys: Sequence[SeriesKey]) -> list[tuple[Any, ...]]:
-        seen = await self._glances.read_each(
-            series.versions, [(key.owner, key.source, key.instrument, key.interval) for key in keys]
-        )
+        places: list[series.SeriesPlace] = list(keys)
+        seen = await self._glances.read_each(series.versions, places)
         return [version or () for version in seen]
 
-    async def _series(self, key: SeriesKey, version: tuple[Any, ...]) -> _Held:
-        held = self._held.get(key)
-        if held is not None and held.version == version:
-            self._held.move_to_end(key)
-            return held
+    async def _load_once(self, key: SeriesKey, version: tuple[Any, ...]) -> _Held:
         loading = self._loading.get((key, version))
         if loading is None:  # one load, however many requests wait for it
             loading = asyncio.get_running_loop().create_task(asyncio.to_thread(self._load, key, version, None))
@@ -181,13 +187,20 @@ class MarketData:
 
 
 def _one_of(keys: Sequence[SeriesKey], owner: str, preferred: str | None) -> SeriesKey | None:
-    sources = {key.source for key in keys}
-    if len(sources) > 1:
+    if len(keys) > 1 and len({key.source for key in keys}) > 1:
         keys = [key for key in keys if key.source == preferred]
     return next((key for key in keys if key.owner == owner), keys[0]) if keys else None
 
 
 def _last_close(held: _Held, until_us: int | None) -> tuple[int, float] | None:
+    if until_us not in held.closes:
+        while len(held.closes) >= _KEPT_CLOSES:
+            del held.closes[next(iter(held.closes))]
+        held.closes[until_us] = _found_close(held, until_us)
+    return held.closes[until_us]
+
+
+def _found_close(held: _Held, until_us: int | None) -> tuple[int, float] | None:
     last = len(held.times) if until_us is None else int(np.searchsorted(held.times, until_us, "right"))
     closes = held.columns["close"]
     for row in range(last - 1, -1, -1):

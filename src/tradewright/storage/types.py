@@ -29,9 +29,16 @@ class Money(sa.types.TypeDecorator[Decimal]):
         return value if dialect.name == "postgresql" else plain(value)
 
     def process_result_value(self, value: Any, dialect: sa.Dialect) -> Decimal | None:
-        if value is None:
-            return None
-        return Decimal(value) if isinstance(value, str) else Decimal(plain(Decimal(value)))  # text is canonical already
+        return None if value is None else Decimal(plain(Decimal(value)))
+
+    def result_processor(self, dialect: sa.Dialect, coltype: Any) -> Any:
+        if dialect.name == "postgresql":
+            return super().result_processor(dialect, coltype)
+        return _of_text
+
+
+def _of_text(value: str | None) -> Decimal | None:
+    return None if value is None else Decimal(value)  # the text is canonical already
 
 
 class MoneyText(Money):

@@ -7,7 +7,7 @@ to zero. Positions are carried at average cost. A portfolio is the fold of its p
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
 
@@ -92,15 +92,20 @@ def fold(postings: Iterable[Posting], currency: str) -> Balances:
         context.prec = 60
         for posting in postings:
             totals[posting.account, posting.currency] += posting.amount
+    return balances_of(totals, currency)
+
+
+def balances_of(totals: Mapping[tuple[str, str], Decimal], currency: str) -> Balances:
+    """Return the balances when these are the sums of the postings by account and currency."""
     units: dict[str, Decimal] = {}
     cost: dict[str, Decimal] = {}
     for (account, unit), amount in totals.items():
         if account.startswith("assets:positions:") and amount:
             (cost if unit == currency else units)[account.removeprefix("assets:positions:")] = amount
     return Balances(
-        cash=totals["assets:cash", currency],
+        cash=totals.get(("assets:cash", currency), ZERO),
         units=units,
         cost=cost,
-        fees=totals["expenses:fees", currency],
-        realized=-totals["income:realized", currency],
+        fees=totals.get(("expenses:fees", currency), ZERO),
+        realized=-totals.get(("income:realized", currency), ZERO),
     )

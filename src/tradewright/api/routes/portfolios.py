@@ -249,7 +249,7 @@ async def _portfolio(call: Call, row: dict[str, Any]) -> Portfolio:
 @one_statement
 def _balances(tx: Tx, organization: str, environment: str, row: dict[str, Any]) -> ledger.Balances:
     lines = ledgers.balances_of(tx, organization, environment, row["id"])
-    return ledger.fold([ledger.Posting(*line) for line in lines], row["currency"])
+    return ledger.balances_of({(account, unit): total for account, unit, total in lines}, row["currency"])
 
 
 def _all_balances(

@@ -90,7 +90,7 @@ class Installation:
 
 @dataclass(frozen=True, slots=True)
 class Runner:
-    """A contender that runs. files: its requests, those that warm it up first."""
+    """A contender that runs. warm, mixed: files of requests. counts, log: files that it writes."""
 
     name: str
     pid: int
@@ -98,6 +98,7 @@ class Runner:
     warm: Path
     mixed: Path
     counts: Path
+    log: Path
 
 
 def run(folder: Path) -> list[Row]:
@@ -205,11 +206,13 @@ def _running(contender: Contender, folder: Path) -> Iterator[Runner]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("TRADEWRIGHT_")} | contender.environment
     environment["BENCH_COUNTS"] = str(counts)
     command = [str(port) if word == "PORT" else word for word in contender.command]
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+    log = folder / f"server-{contender.name}.log"
+    with log.open("wb") as file:
+        process = subprocess.Popen(command, env=environment, stdout=file, stderr=file)
     try:
         deadline = time.monotonic() + 30
         while True:
-            assert process.poll() is None, f"{contender.name} ended with {process.returncode}: {' '.join(command)}"
+            assert process.poll() is None, f"{contender.name} ended: {' '.join(command)}\n{log.read_text()}"
             assert time.monotonic() < deadline, f"{contender.name} does not answer"
             try:
                 socket.create_connection(("127.0.0.1", port), 1).close()
@@ -217,7 +220,7 @@ def _running(contender: Contender, folder: Path) -> Iterator[Runner]:
             except OSError:
                 time.sleep(0.05)
         files = (folder / f"requests-{contender.name}-{part}.json" for part in ("warm", "mixed"))
-        yield Runner(contender.name, process.pid, port, *files, counts)
+        yield Runner(contender.name, process.pid, port, *files, counts, log)
     finally:
         process.terminate()
         try:
@@ -246,7 +249,11 @@ def _measure(label: str, contenders: Sequence[Contender], on: Installation, fold
                 told = _round(runner, number)
                 seen[runner.name].append(told)
                 print(f"  {label}, {runner.name}: " + ", ".join(f"{k} {v:.3g}" for k, v in told.items()), flush=True)
-    return _rows(label, seen)
+        missed = runners[0].log.read_text().count("the cache does not answer")
+    rows = _rows(label, seen)
+    if "TRADEWRIGHT_CACHE_URL" in contenders[0].environment:
+        rows.append(Row(f"API on {label}, times Redis did not answer in time (limits unshared for 1 s)", "", missed))
+    return rows
 
 
 def _write_requests(asked: Sequence[Asked], on: Installation, runner: Runner) -> None:

@@ -89,6 +89,7 @@ class Outcome:
 
     statuses: dict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
     faults: dict[tuple[str, str, str], str] = field(default_factory=dict)
+    checks: Counter[str] = field(default_factory=Counter)
     excused: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
 
@@ -114,6 +115,7 @@ class Outcome:
             lines.append(f"{name:24} {sum(counted.values()):>6}  {told}")
         total = Counter(itertools.chain.from_iterable(counted.elements() for counted in self.statuses.values()))
         lines.append(f"{'all':24} {self.cases:>6}  " + " ".join(f"{s}:{n}" for s, n in sorted(total.items())))
+        lines += [f"{n:>6} times checked: {name}" for name, n in self.checks.most_common()]
         lines += [f"{n:>6} excused: {reason}" for reason, n in self.excused.most_common()]
         return "\n".join([*lines, f"{self.seconds:.0f} s"])
 
@@ -228,6 +230,7 @@ def _note(outcome: Outcome, recorder: Any) -> None:
         outcome.statuses[name][interaction.response.status_code] += 1
     for key, checks in recorder.checks.items():
         for check in checks:
+            outcome.checks[check.name] += 1
             if check.failure_info is not None:
                 failure = check.failure_info.failure
                 response = recorder.interactions[failure.case_id or key].response

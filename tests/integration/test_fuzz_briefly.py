@@ -15,4 +15,4 @@ def test_no_case_breaks_a_check(served: Any, phases: tuple[str, ...], examples: 
     assert not outcome.faults, outcome.told()
     if "examples" in phases:
         assert outcome.never_succeeded == set(), outcome.table()
-    assert outcome.cases > 200
+    assert outcome.cases > 100, outcome.table()

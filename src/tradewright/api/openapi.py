@@ -231,8 +231,8 @@ def _security(operation: Operation) -> list[dict[str, list[str]]]:
     return [session] if operation.sessions_only or operation.roles else [{"key": []}, session]
 
 
-def _header(description: str, schema: dict[str, Any], sample: Any) -> dict[str, Any]:
-    return {"description": description, "schema": schema, "example": sample}
+def _header(description: str, schema: dict[str, Any], sample: Any, required: bool = False) -> dict[str, Any]:
+    return {"description": description, "required": required, "schema": schema, "example": sample}
 
 
 def _parameter(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:
@@ -245,11 +245,13 @@ _SAID = {
     "order": "Ascending or descending.",
 }
 _HEADERS = {
-    "X-Request-Id": _header("Names this request: the one sent, or a new one.", _TEXT, "req_01k3v9h2m4qzt6x8b0c2d4e6f8"),
+    "X-Request-Id": _header(
+        "Names this request: the one sent, or a new one.", _TEXT, "req_01k3v9h2m4qzt6x8b0c2d4e6f8", True
+    ),
     "RateLimit": _header("What is left of each limit: r units, all back in t seconds.", _TEXT, '"key";r=2999;t=1'),
     "RateLimit-Policy": _header("Each limit: q units in w seconds.", _TEXT, '"key";q=3000;w=60'),
     "Retry-After": _header("Seconds to wait.", {"type": "integer", "minimum": 0}, 5),
-    "ETag": _header("Names this state; send it in If-None-Match.", _TEXT, '"8f14e45fceea167a5a36dedd"'),
+    "ETag": _header("Names this state; send it in If-None-Match.", _TEXT, '"8f14e45fceea167a5a36dedd"', True),
     "Idempotency-Replayed": _header("`true` when this is the answer of the first request.", _TEXT, "true"),
     "Link": _header("The next page, of CSV and Arrow answers.", _TEXT, '</v1/bars?cursor=...>; rel="next"'),
 }

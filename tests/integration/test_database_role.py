@@ -67,7 +67,7 @@ def test_what_serving_does_works_under_the_role(limited: Database) -> None:
             limited.write(lambda tx, table=table: tx.execute(table.delete().where(sa.false())).rowcount)
 
 
-@pytest.mark.parametrize("table", grants.ADD_ONLY)
+@pytest.mark.parametrize("table", ["audit_log", "audit_seals"])
 def test_the_server_refuses_to_change_or_delete_what_was_audited(limited: Database, table: str) -> None:
     for statement in (
         f"UPDATE {table} SET organization = 'x'",

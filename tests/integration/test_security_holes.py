@@ -319,14 +319,15 @@ def test_of_recovery_codes_made_at_once_ten_are_good(served: Any) -> None:
         code = pyotp.TOTP(secret).at(served.clock.now_us() // 1_000_000)
         assert (await client.post("/v1/auth/totp/confirm", {"code": code}, person=first)).status == 200
         persons = [asked_again(served) for _ in range(6)]
-        answers = await asyncio.gather(
-            *(client.post("/v1/auth/recovery-codes", None, person=person) for person in persons)
-        )
-        assert {answer.status for answer in answers} == {200}
+        for _ in range(8):
+            answers = await asyncio.gather(
+                *(client.post("/v1/auth/recovery-codes", None, person=person) for person in persons)
+            )
+            assert {answer.status for answer in answers} == {200}
+            assert len(served.database.read(lambda tx: tx.execute(mine).all())) == 10
 
-    served.run(work)
     mine = recovery_codes.select().where(recovery_codes.c.user == "usr_trader")
-    assert len(served.database.read(lambda tx: tx.execute(mine).all())) == 10
+    served.run(work)
 
 
 def test_codes_begun_at_once_are_all_answered(served: Any) -> None:

@@ -6,7 +6,7 @@ import difflib
 import json
 import re
 from collections import Counter
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, TypeVar, get_type_hints
 from urllib.parse import parse_qsl
 
@@ -25,11 +25,21 @@ QUERY_TEXT = "[!-~]([ -~]*[!-~])?"
 _TEXT = re.compile(QUERY_TEXT)
 _PLAIN = re.compile(r"-?(0|[1-9][0-9]{0,17})|true|false")
 _SECRET = frozenset(("password", "current_password", "new_password", "code", "token", "credential", "credentials"))
+_SHORT = 256  # bytes of a query that is remembered
 _TOO_DEEP = f"the body is nested deeper than {MAX_DEPTH} levels"
 
 
 def parse_query(raw: bytes, struct: type[S]) -> S:
     """Return the query parameters as `struct`. Raises Refused with one entry in `errors` for each fault."""
+    return _remembered(raw, struct) if len(raw) <= _SHORT else _parsed(raw, struct)
+
+
+@lru_cache(8_192)  # clients ask the same again and again; what was refused is not remembered
+def _remembered(raw: bytes, struct: type[S]) -> S:
+    return _parsed(raw, struct)
+
+
+def _parsed(raw: bytes, struct: type[S]) -> S:
     fields, _ = _shape(struct)
     faults: list[FieldError] = []
     values: dict[str, Any] = {}

@@ -12,7 +12,7 @@ import pytest
 
 from asgi import Client, Reply
 from tradewright.accounts.limits import MemoryLimiter, Policy
-from tradewright.api import layers
+from tradewright.api import app, layers
 from tradewright.api.app import build
 from tradewright.api.rules import Rules
 
@@ -225,6 +225,27 @@ def test_a_body_that_does_not_arrive_is_not_waited_for(served: Any, monkeypatch:
     }  # fmt: skip
     asyncio.run(served.app(scope, receive, send))
     assert sent[0]["status"] == 408
+
+
+def test_a_read_that_takes_too_long_is_given_up(served: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    given_up: list[str] = []
+
+    class Stuck:
+        async def read(self, *_: Any) -> Any:
+            try:
+                await asyncio.sleep(0)  # it waits once and goes on, then it waits for ever
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                given_up.append("read")
+                raise
+
+    stuck = replace(served.services)
+    object.__setattr__(stuck, "glances", Stuck())
+    monkeypatch.setattr(app, "READ_S", 0.05)
+    answer = asyncio.run(Client(build(stuck), served.keys["whole"]).get("/v1/status"))
+    assert (answer.status, answer.json["code"]) == (503, "took_too_long")
+    assert given_up == ["read"]
+    assert "0 seconds" in answer.json["detail"]
 
 
 def test_a_header_that_decides_something_may_stand_there_once(served: Any) -> None:

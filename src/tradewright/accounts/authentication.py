@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import ipaddress
 import itertools
@@ -33,6 +34,13 @@ class _Known:
     used_at: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    environment: str
+    public_id: str
+    secret_hash: bytes
+
+
 class Authenticator:
     """Checks keys. A revocation acts at once where `forget` was called, elsewhere within two seconds."""
 
@@ -40,6 +48,7 @@ class Authenticator:
         self._database = database
         self._clock = clock
         self._known: OrderedDict[str, _Known] = OrderedDict()  # the one read longest ago first
+        self._texts: dict[bytes, _Parts] = {}  # by the digest of the whole key
         self._used: set[str] = set()  # since they were read
         self._uses: dict[str, tuple[int, str, str]] = {}  # by id, not stored yet
         self._forgotten = 0
@@ -50,11 +59,7 @@ class Authenticator:
 
         address, agent: where it is used from, for its networks and for `last_used`.
         """
-        parts = keys.parse(text)
-        if parts is None:
-            raise Unauthenticated(
-                "this is not an API key (its form or checksum is wrong); copy it again, whole, from where it was shown"
-            )
+        parts = self._read(text)
         now_us = self._clock.now_us()
         known = self._known.get(parts.public_id)
         if known is None or not 0 <= now_us - known.loaded_at <= _FRESH_US:  # a clock may step back
@@ -63,7 +68,7 @@ class Authenticator:
             self._used.add(parts.public_id)
         if (
             known is None
-            or not hmac.compare_digest(known.secret_hash, keys.digest(parts.secret))
+            or not hmac.compare_digest(known.secret_hash, parts.secret_hash)
             or known.environment != parts.environment
             or (known.ends_at is not None and known.ends_at <= now_us)
         ):
@@ -78,6 +83,21 @@ class Authenticator:
         if now_us - known.used_at >= USES_APART_US:
             self._uses[principal.actor] = (now_us, address, agent[:256])
         return principal
+
+    def _read(self, text: str) -> _Parts:
+        place = hashlib.sha256(text.encode()).digest()  # so that no key stands in memory longer than its request
+        known = self._texts.get(place)
+        if known is not None:
+            return known
+        parts = keys.parse(text)
+        if parts is None:
+            raise Unauthenticated(
+                "this is not an API key (its form or checksum is wrong); copy it again, whole, from where it was shown"
+            )
+        if len(self._texts) >= _KEPT:
+            self._texts.clear()
+        made = self._texts[place] = _Parts(parts.environment, parts.public_id, keys.digest(parts.secret))
+        return made
 
     def forget(self, *wanted: str) -> None:
         """Read these keys anew before they are believed again: to be called once their change is committed."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine, Generator
+from typing import Any
 from urllib.parse import quote
 
 from tradewright.accounts.signatures import Message
@@ -87,10 +89,37 @@ class _Operations:
         if scope["method"] != "GET":  # an effect runs to its end, whoever waits for it
             return await answered
         try:
+            waits_for = answered.send(None)  # most reads end here, from a cache or a short read: nothing to wait for
+        except StopIteration as done:
+            found: Raw = done.value
+            return found
+        try:
             async with asyncio.timeout(READ_S):
-                return await answered
+                return await _Begun(answered, waits_for)
         except TimeoutError:
             raise Refused("took_too_long", f"this was not answered within {READ_S:.0f} seconds") from None
+
+
+class _Begun:
+    """A coroutine that has run up to its first wait, to be awaited from there."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Raw], waits_for: Any) -> None:
+        self._coroutine = coroutine
+        self._waits_for = waits_for
+
+    def __await__(self) -> Generator[Any, Any, Raw]:
+        waits_for = self._waits_for
+        try:
+            while True:
+                try:
+                    sent = yield waits_for
+                except BaseException as error:  # noqa: BLE001 - a cancellation, say: it is the coroutine's
+                    waits_for = self._coroutine.throw(error)
+                else:
+                    waits_for = self._coroutine.send(sent)
+        except StopIteration as done:
+            found: Raw = done.value
+            return found
 
 
 async def _body(receive: Receive) -> bytes | None:

@@ -15,14 +15,15 @@ Made = Mapping[str, str]
 @dataclass(frozen=True)
 class Sample:
     """target: path and query. caller: a key with every scope, a person's session, or one that was just asked again.
-    shared: organizations and environments see the same, so a stranger succeeds too. status: when it is not the
-    operation's own. alone: it changes what later calls need, so it must be the last of its test."""
+    shared: organizations and environments see the same, so a stranger succeeds too. everywhere: the environments of one
+    organization see the same. status: when it is not the operation's own."""
 
     target: str
     body: Any = None
     caller: Literal["key", "session", "stepped up", "nobody"] = "key"
     headers: Mapping[str, str] = field(default_factory=dict)
     shared: bool = False
+    everywhere: bool = False
     status: int | None = None
 
 

@@ -148,7 +148,7 @@ def verify_registration(site: Site, credential: dict[str, Any], challenge: bytes
             expected_origin=list(site.origins),
             require_user_verification=True,
         )
-    except (WebAuthnException, ValueError, TypeError, KeyError) as error:
+    except (WebAuthnException, ValueError, TypeError, LookupError) as error:
         raise InvalidInput(f"the passkey was refused: {error}; begin anew", pointer="/credential") from error
     return NewPasskey(checked.credential_id, checked.credential_public_key, checked.sign_count)
 
@@ -172,7 +172,7 @@ def verify_login(site: Site, credential: dict[str, Any], challenge: bytes, passk
             credential_current_sign_count=passkey["sign_count"],
             require_user_verification=True,
         )
-    except (WebAuthnException, ValueError, TypeError, KeyError) as error:
+    except (WebAuthnException, ValueError, TypeError, LookupError) as error:
         raise Unauthenticated(WRONG) from error
     return checked.new_sign_count
 

@@ -44,6 +44,11 @@ def find_invitation(tx: Tx, token: str, email: str, now_us: int) -> dict[str, An
     row = people.invitation_by_token(tx, digest(token), now_us)
     if row is None or row["email"] != email:
         raise Forbidden(BAD_INVITATION)
+    inviter = str(row["created_by"])  # who may invite no more, invited nobody
+    if inviter.startswith("usr_"):
+        role = people.role_of(tx, row["organization"], inviter)
+        if role != "owner" and (role != "admin" or row["role"] == "owner"):
+            raise Forbidden(BAD_INVITATION)
     return row
 
 

@@ -36,6 +36,7 @@ def of_address(policy: Policy, address: str) -> Bucket:
         parsed = ipaddress.ip_address(address)
     except ValueError:
         return Bucket(policy, "unknown")
+    parsed = getattr(parsed, "ipv4_mapped", None) or parsed
     if parsed.version == 6:
         return Bucket(policy, str(ipaddress.ip_network((parsed, 64), strict=False)))
     return Bucket(policy, str(parsed))

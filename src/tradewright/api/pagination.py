@@ -61,7 +61,7 @@ def page(query: PageQuery, rows: list[Any], keys: list[Any], convert: Any) -> Pa
 
 def _fits(key: Any) -> bool:
     parts = key if isinstance(key, tuple) else (key,)
-    return all(not isinstance(part, int) or -(2**63) <= part < 2**63 for part in parts)
+    return all(-(2**63) <= part < 2**63 if isinstance(part, int) else "\0" not in (part or "") for part in parts)
 
 
 def _mark(query: PageQuery) -> str:

@@ -110,6 +110,7 @@ def note_uses(tx: Tx, uses: Sequence[tuple[str, int, str, str]], apart_us: int) 
         api_keys.update()
         .where(
             api_keys.c.id == sa.bindparam("used"),
+            api_keys.c.revoked_at.is_(None),
             sa.or_(last.is_(None), last <= sa.bindparam("time") - sa.literal(apart_us, sa.BigInteger)),
         )
         .values(

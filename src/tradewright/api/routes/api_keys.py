@@ -19,7 +19,7 @@ from tradewright.api.pagination import Page, PageQuery, decode_cursor, page
 from tradewright.api.problems import FieldError, Refused
 from tradewright.api.wire import Moment, found, micros, moment
 from tradewright.clock import DAY_US
-from tradewright.errors import Conflict, Forbidden, InvalidInput, UnknownName
+from tradewright.errors import Conflict, Forbidden, InvalidInput, Unauthenticated, UnknownName
 from tradewright.storage import accounts, audit
 from tradewright.storage.database import Tx
 
@@ -200,7 +200,12 @@ def _refuse(faults: list[FieldError]) -> None:
 
 def _holder(tx: Tx, call: Call) -> dict[str, Any] | None:
     key = call.principal.key
-    return None if key is None else accounts.api_key(tx, *call.tenant, key)
+    if key is None:
+        return None
+    row = accounts.api_key(tx, *call.tenant, key)
+    if row is None or row["revoked_at"] is not None:  # elsewhere, while it was still remembered here
+        raise Unauthenticated("this API key was revoked")
+    return row
 
 
 def _issued(tx: Tx, call: Call, environment: str, terms: Terms, replaces: str | None = None) -> Once:

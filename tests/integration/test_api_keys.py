@@ -256,6 +256,20 @@ def test_a_revoked_key_is_refused_at_once_here_and_within_two_seconds_elsewhere(
     served.run(work)
 
 
+def test_a_key_that_was_revoked_elsewhere_makes_no_other_key(served: Any) -> None:
+    holder = issue(served)
+
+    async def work(client: Client) -> None:
+        wanted = {**WANTED, "scopes": ["market:read"]}
+        assert (await client.post("/v1/api-keys", wanted, key=holder.text)).status == 201
+        served.database.write(accounts.revoke_api_key, "org_a", holder.id, served.clock.now_us())
+        assert (await client.get("/v1/instruments", key=holder.text)).status == 200  # still remembered
+        refused = await client.post("/v1/api-keys", wanted, key=holder.text)
+        assert (refused.status, refused.json["code"]) == (401, "unauthenticated")
+
+    served.run(work)
+
+
 def test_an_organization_has_at_most_a_hundred_valid_keys_however_they_are_asked_for(served: Any) -> None:
     async def work(client: Client) -> None:
         answers = await asyncio.gather(

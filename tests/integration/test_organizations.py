@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 from asgi import Client, Person
 from logging_in import actions, login, token_of
 from seeds_people import PASSWORD, add_person, session_of
@@ -116,6 +118,42 @@ def test_who_goes_takes_the_keys_they_made_along(served: Any) -> None:
     query = outbox.select().where(outbox.c.type == "api_key.revoked")
     events = served.database.read(lambda tx: tx.execute(query).mappings().all())
     assert [(row["organization"], row["environment"], row["subject"]) for row in events] == [("org_a", "paper", key)]
+
+
+@pytest.mark.parametrize("how", ["demoted", "removed", "erased"])
+def test_who_may_invite_no_more_invited_nobody(served: Any, how: str) -> None:
+    async def work(client: Client) -> None:
+        owner, admin = sessions_of(served, "usr_owner", "usr_admin")
+        wanted = {"email": "new@example.com", "role": "admin"}
+        invited = await client.post(f"{HOME}/invitations", wanted, person=admin)
+        assert invited.status == 201
+        target = f"{HOME}/members/usr_admin"
+        if how == "demoted":
+            assert (await client.send("PATCH", target, {"role": "viewer"}, person=owner)).status == 200
+        elif how == "removed":
+            assert (await client.send("DELETE", target, person=owner)).status == 204
+        else:
+            assert (await client.send("DELETE", "/v1/me", person=admin)).status == 204
+        body = {"email": "new@example.com", "password": NEW, "name": "New", "invitation": invited.json["token"]}
+        assert (await client.post("/v1/auth/register", body, key=None)).status == 403
+        again = await client.post(f"{HOME}/invitations", {**wanted, "email": "newer@example.com"}, person=owner)
+        body |= {"email": "newer@example.com", "invitation": again.json["token"]}
+        assert (await client.post("/v1/auth/register", body, key=None)).status == 202
+
+    served.run(work)
+
+
+def test_who_is_no_owner_any_more_invited_no_owner(served: Any) -> None:
+    async def work(client: Client) -> None:
+        owner, partner = sessions_of(served, "usr_owner", "usr_partner")
+        wanted = {"email": "new@example.com", "role": "owner"}
+        invited = await client.post(f"{HOME}/invitations", wanted, person=partner)
+        target = f"{HOME}/members/usr_partner"
+        assert (await client.send("PATCH", target, {"role": "admin"}, person=owner)).status == 200
+        body = {"email": "new@example.com", "password": NEW, "name": "New", "invitation": invited.json["token"]}
+        assert (await client.post("/v1/auth/register", body, key=None)).status == 403
+
+    served.run(work)
 
 
 def test_an_invitation_counts_once_also_in_parallel(served: Any) -> None:

@@ -112,7 +112,7 @@ def _claim(operation: Operation, call: Call) -> _Claim | None:
         given = given[1:-1]
     if not _KEY.fullmatch(given):
         raise Refused("malformed_header", "Idempotency-Key must be 1 to 255 visible ASCII characters")
-    owner = (call.principal.user or "", "") if operation.scope == PERSON else call.tenant
+    owner = (call.principal.user or "", "/".join(call.tenant)) if operation.scope == PERSON else call.tenant
     fingerprint = hashlib.sha256(call.path_text.encode() + b"\0" + call.raw_body).digest()
     return _Claim(idempotency.Scope(*owner, operation.id, given), fingerprint, call.services.clock.now_us())
 

@@ -27,7 +27,10 @@ class StoredAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What an idempotency key is unique within, and the key. organization: a person's id for what is a person's."""
+    """What an idempotency key is unique within, and the key.
+
+    For what is a person's, organization is the person's id, and environment what the person called as, both parts.
+    """
 
     organization: str
     environment: str

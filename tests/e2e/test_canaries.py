@@ -12,10 +12,11 @@ import sys
 import time
 import zipfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.error import URLError
 
 import pyotp
 import pytest
@@ -136,7 +137,6 @@ def spoilt(planted: Planted, target: str, secret: str) -> None:
         (text[:-1].encode(), {}),
         (b"[" + text.encode() + b"]", {}),
         (text.encode(), {"Content_Type": "text/plain"}),
-        (text.encode() + b" " * 1_100_000, {}),
         (json.dumps({name: secret * 40 for name in names if name != "email"}).encode(), {}),
         (json.dumps({name: [secret] for name in names if name != "email"}).encode(), {}),
         (f'{{"password": "{secret}", "password": "{secret}"}}'.encode(), {}),
@@ -144,6 +144,8 @@ def spoilt(planted: Planted, target: str, secret: str) -> None:
         (b"\xff" + text.encode(), {}),
     ):
         assert 400 <= planted.ask(f"spoilt {target}", target, body=body, **headers).status < 500
+    with suppress(URLError):  # the server may hang up before all of it was sent
+        assert planted.ask(f"spoilt {target}", target, body=text.encode() + b" " * 1_100_000).status == 413
 
 
 def codes(planted: Planted) -> None:

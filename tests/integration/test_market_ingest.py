@@ -190,9 +190,9 @@ def _ingest_and_die(folder: Path, url: str) -> None:
 
 
 def test_a_process_killed_after_storing_and_before_the_verdict_is_completed(
-    catalog: Catalog, database_url: str
+    catalog: Catalog, migrated_url: str
 ) -> None:
-    child = multiprocessing.get_context("spawn").Process(target=_ingest_and_die, args=(catalog.folder, database_url))
+    child = multiprocessing.get_context("spawn").Process(target=_ingest_and_die, args=(catalog.folder, migrated_url))
     child.start()
     child.join(60)
     assert child.exitcode == -9

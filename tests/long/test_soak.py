@@ -132,7 +132,8 @@ def _soak(front: Gateway, apis: list[Api], requests: Path) -> Seen:
     try:
         while seen.requests < REQUESTS and time.monotonic() - begun < MINUTES * 60:
             _round(front, requests, seen)
-            print(f"{time.monotonic() - begun:6.0f} s  {seen.requests:,} requests, {seen.errors} errors", flush=True)
+            took = time.monotonic() - begun
+            print(f"{took:6.0f} s  {seen.requests:,} requests, {seen.errors} errors, {dict(seen.statuses)}", flush=True)
     finally:
         stop.set()
         for thread in (restarter, watcher):

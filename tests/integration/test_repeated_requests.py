@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import replace
 from typing import Any
 
+import sqlalchemy as sa
+
 from asgi import Client, Person
 from seeds_people import session_of
+from tradewright.api.app import build
 from tradewright.storage import people
+from tradewright.storage.tables import idempotency
+from tradewright.storage.vault import Vault, new_main_key
 
 ONCE = {"Idempotency-Key": "one"}
 
@@ -25,5 +32,45 @@ def test_what_a_person_repeats_as_another_organization_is_done_there(served: Any
         assert [answer.status for answer in (first, again, other)] == [202, 202, 202]
         assert again.body == first.body
         assert (first.json["organization"], other.json["organization"]) == ("org_a", "org_b")
+
+    served.run(work)
+
+
+def test_what_is_kept_of_a_request_cannot_be_guessed_without_the_main_key(served: Any) -> None:
+    body = json.dumps({"broker": "paper", "name": "short", "credentials": {"api_key": "hunter22"}}).encode()
+
+    async def work(client: Client) -> None:
+        for _ in range(2):
+            assert (await client.post("/v1/broker-accounts", body, headers=ONCE)).status == 201
+        other = body.replace(b"hunter22", b"hunter23")
+        assert (await client.post("/v1/broker-accounts", other, headers=ONCE)).json["code"] == "idempotency_mismatch"
+
+    served.run(work)
+    kept = served.database.read(lambda tx: tx.execute(sa.select(idempotency.c.fingerprint)).scalar_one())
+    request = b"/v1/broker-accounts\0" + body
+    assert kept != hashlib.sha256(request).digest()
+    assert kept not in Vault([new_main_key()]).marks(request)
+    assert kept == served.services.vault.marks(request)[0]
+
+
+def test_a_request_is_known_again_after_the_main_key_was_replaced(served: Any) -> None:
+    body = {"strategy": "buy_and_hold", "instruments": ["crypto:AAA-USD"]}
+    old, new = new_main_key(), new_main_key()
+    given = [old]
+    running = Vault(given, lambda: given)
+
+    async def work(client: Client) -> None:
+        async def asked(vault: Vault, key: str) -> bytes:
+            behind = Client(build(replace(served.services, vault=vault)), client.key)
+            answer = await behind.post("/v1/backtests", body, headers={"Idempotency-Key": key})
+            assert answer.status == 202, answer.body
+            return answer.body
+
+        before = await asked(running, "before")
+        given.insert(0, new)
+        assert await asked(Vault([new, old]), "before") == before
+        assert await asked(running, "before") == before
+        after = await asked(Vault([new, old]), "after")
+        assert await asked(running, "after") == after
 
     served.run(work)

@@ -100,7 +100,7 @@ def _names(header: str, etag: str) -> bool:
 @dataclass(frozen=True, slots=True)
 class _Claim:
     scope: idempotency.Scope
-    fingerprint: bytes
+    marks: list[bytes]
     now_us: int
 
 
@@ -113,12 +113,12 @@ def _claim(operation: Operation, call: Call) -> _Claim | None:
     if not _KEY.fullmatch(given):
         raise Refused("malformed_header", "Idempotency-Key must be 1 to 255 visible ASCII characters")
     owner = (call.principal.user or "", "/".join(call.tenant)) if operation.scope == PERSON else call.tenant
-    fingerprint = hashlib.sha256(call.path_text.encode() + b"\0" + call.raw_body).digest()
-    return _Claim(idempotency.Scope(*owner, operation.id, given), fingerprint, call.services.clock.now_us())
+    marks = call.services.vault.marks(call.path_text.encode() + b"\0" + call.raw_body)
+    return _Claim(idempotency.Scope(*owner, operation.id, given), marks, call.services.clock.now_us())
 
 
 def _replayed(known: StoredAnswer, claim: _Claim) -> Raw:
-    if known.fingerprint != claim.fingerprint:
+    if known.fingerprint not in claim.marks:
         raise Refused("idempotency_mismatch", "this Idempotency-Key was used before with another path or body")
     return Raw(known.body, _JSON, known.status, {**known.headers, "Idempotency-Replayed": "true"})
 
@@ -126,7 +126,7 @@ def _replayed(known: StoredAnswer, claim: _Claim) -> Raw:
 async def _take_effect(operation: Operation, call: Call, effect: Effect, claim: _Claim | None) -> Raw:
     def transaction(tx: Tx) -> tuple[Raw, bool]:
         if claim is not None:
-            known = idempotency.claim(tx, claim.scope, claim.fingerprint, claim.now_us)
+            known = idempotency.claim(tx, claim.scope, claim.marks[0], claim.now_us)
             if known is not None:
                 return _replayed(known, claim), False
         result = effect.run(tx)
@@ -134,7 +134,7 @@ async def _take_effect(operation: Operation, call: Call, effect: Effect, claim: 
         answer = shown if isinstance(shown, Raw) else Raw(_body(shown, operation), _JSON, operation.status)
         if claim is not None:
             body = answer.body if kept is shown else _body(kept, operation)
-            idempotency.store(tx, claim.scope, StoredAnswer(claim.fingerprint, operation.status, {}, body))
+            idempotency.store(tx, claim.scope, StoredAnswer(claim.marks[0], operation.status, {}, body))
         return answer, True
 
     answer, made = await call.services.database.write_async(transaction)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 import os
 from collections.abc import Callable, Sequence
 
@@ -33,14 +34,17 @@ class Vault:
 
     def __init__(self, main_keys: Sequence[str], read_again: Callable[[], Sequence[str]] | None = None) -> None:
         self._ciphers: dict[bytes, AESGCM] = {}
+        self._marking: dict[bytes, bytes] = {}
         self._read_again = read_again
         self._first = self._take(main_keys)
 
     def _take(self, main_keys: Sequence[str]) -> bytes:
         if not main_keys:
             raise SettingsInvalid("there is no main key; main_keys needs at least one, the base64 of 32 random bytes")
-        found = {_name(raw): AESGCM(raw) for raw in map(_raw, main_keys)}
+        raws = {_name(raw): raw for raw in map(_raw, main_keys)}
+        found = {name: AESGCM(raw) for name, raw in raws.items()}
         self._ciphers = {**self._ciphers, **found}  # one that was dropped still opens what this process holds
+        self._marking = {**self._marking, **{name: _of_marks(raw) for name, raw in raws.items()}}
         self._first = next(iter(found))
         return self._first
 
@@ -69,6 +73,17 @@ class Vault:
                 f"the secret of {place} does not open: it was changed, or moved from elsewhere"
             ) from None
 
+    def marks(self, data: bytes) -> list[bytes]:
+        """Return what may be kept to know this data again: the first is for keeping, any of them was kept for it.
+
+        Without a main key nobody can tell what data a mark is of, however short the data is.
+        """
+        if self._read_again is not None:
+            self._take(self._read_again())
+        first, keys = self._first, self._marking
+        names = [first, *(name for name in keys if name != first)]
+        return [hmac.digest(keys[name], data, "sha256") for name in names]
+
     def is_current(self, sealed: bytes) -> bool:
         """Return whether it is sealed with the first main key."""
         return sealed[:5] == _FORMAT + self._first
@@ -76,6 +91,10 @@ class Vault:
 
 def _name(raw: bytes) -> bytes:
     return hashlib.sha256(b"tradewright main key\0" + raw).digest()[:4]
+
+
+def _of_marks(raw: bytes) -> bytes:
+    return hmac.digest(raw, b"tradewright marks", "sha256")  # one key for one use
 
 
 def _raw(text: str) -> bytes:

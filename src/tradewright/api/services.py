@@ -15,6 +15,7 @@ from tradewright.accounts.signatures import Signatures
 from tradewright.api.glances import Glances
 from tradewright.api.market_data import MarketData
 from tradewright.api.pages import Pages
+from tradewright.api.results import Results
 from tradewright.api.rules import Rules
 from tradewright.clock import Clock
 from tradewright.storage.database import Database
@@ -66,6 +67,7 @@ class Services:
     proofs: Proofs = field(init=False)
     signatures: Signatures = field(init=False)
     pages: Pages = field(default_factory=Pages)
+    results: Results = field(default_factory=Results)
     glances: Glances = field(init=False)
     floods: Limiter = field(init=False)
 

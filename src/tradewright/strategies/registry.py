@@ -76,7 +76,7 @@ def _checked(name: str, key: str, value: Any, kind: str) -> Any:
         return float(value)
     if (kind == "string" and isinstance(value, str)) or kind == "array":
         return value
-    raise InvalidInput(f"{name}: {key} must be a {kind}, got {value!r}")
+    raise InvalidInput(f"{name}: {key} must be a {kind}, got {repr(value)[:60]}")
 
 
 def code_hash(strategy: object) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -10,6 +12,7 @@ from tradewright import ids
 from tradewright.api.operations import Call, Effect, Operation, Raw
 from tradewright.api.pagination import Page, PageQuery, decode_cursor, page
 from tradewright.api.problems import FieldError, Refused
+from tradewright.api.results import Arrays
 from tradewright.api.wire import Amount, InstrumentId, IntervalName, Moment, Rfc3339, found, micros, moment
 from tradewright.errors import InvalidInput
 from tradewright.ids import Owner
@@ -20,6 +23,7 @@ from tradewright.strategies.fixed import FixedTargets
 
 _Rate = Annotated[float, msgspec.Meta(ge=0, lt=1)]
 _Fee = Annotated[float, msgspec.Meta(ge=0)]
+_MOST_TARGETS = 100_000  # rows x columns
 
 
 class CostsRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -96,20 +100,20 @@ class SeriesQuery(PageQuery, frozen=True, kw_only=True):
 
 async def _create(call: Call) -> Effect:
     request: BacktestRequest = call.body
-    stored = await _checked(call, request)
+    whole, shown = await _checked(call, request)
     now_us = call.services.clock.now_us()
 
     def effect(tx: Tx) -> Backtest:
         backtest = ids.new("bkt")
-        job = jobs.enqueue(tx, *call.tenant, "backtest", {"backtest": backtest, "request": stored}, now_us)
-        backtests.add(tx, *call.tenant, backtest, job, stored, now_us)
+        job = jobs.enqueue(tx, *call.tenant, "backtest", {"backtest": backtest, "request": whole}, now_us)
+        backtests.add(tx, *call.tenant, backtest, job, shown, now_us)
         return _backtest(found(backtests.get(tx, *call.tenant, backtest), "backtest", backtest))
 
     return Effect(effect)
 
 
-async def _checked(call: Call, request: BacktestRequest) -> dict[str, Any]:
-    faults = []
+async def _checked(call: Call, request: BacktestRequest) -> tuple[dict[str, Any], dict[str, Any]]:
+    faults, shown = await asyncio.to_thread(_strategy, request)
     if (request.data_set is None) == (request.instruments is None):
         faults.append(FieldError("/data_set", "name either a data_set or instruments, one of the two"))
     start, end = micros(request.start), micros(request.end)
@@ -118,19 +122,12 @@ async def _checked(call: Call, request: BacktestRequest) -> dict[str, Any]:
     faults.extend(_repeated(request.instruments or []))
     if float(request.cash) <= 0:
         faults.append(FieldError("/cash", f"must be above 0; got {request.cash}"))
-    try:
-        strategy = registry.make(request.strategy, request.params)
-        if isinstance(strategy, FixedTargets) and not strategy.values.size:
-            faults.append(FieldError("/params/targets", "must have a row of targets for each row of data; it is empty"))
-    except InvalidInput as error:
-        known = request.strategy in registry.STRATEGIES
-        faults.append(FieldError("/params" if known else "/strategy", error.message))
     faults.extend(await _unknown_data(call, request))
     if faults:
         raise Refused(
             "invalid_input", f"{len(faults)} value(s) were refused: {', '.join(f.pointer for f in faults)}", faults
         )
-    return {
+    whole = {
         "strategy": request.strategy,
         "params": dict(request.params),
         "data_set": request.data_set,
@@ -142,6 +139,28 @@ async def _checked(call: Call, request: BacktestRequest) -> dict[str, Any]:
         "costs": None if request.costs is None else msgspec.to_builtins(request.costs),
         "checks": request.checks,
     }
+    return whole, {**whole, "params": shown}
+
+
+def _strategy(request: BacktestRequest) -> tuple[list[FieldError], dict[str, Any]]:
+    # What is wrong with strategy and parameters, and the parameters as they are shown: of targets shape and digest.
+    rows = request.params.get("targets")
+    if isinstance(rows, list):
+        count = sum(len(row) if isinstance(row, list) else 1 for row in rows)
+        if count > _MOST_TARGETS:
+            text = f"at most {_MOST_TARGETS:,} targets (rows times columns) in a request; got {count:,}"
+            return [FieldError("/params/targets", text)], {}
+    try:
+        strategy = registry.make(request.strategy, request.params)
+    except InvalidInput as error:
+        known = request.strategy in registry.STRATEGIES
+        return [FieldError("/params" if known else "/strategy", error.message)], {}
+    if not isinstance(strategy, FixedTargets):
+        return [], dict(request.params)
+    if not strategy.values.size:
+        text = "must have a row of targets for each row of data; it is empty"
+        return [FieldError("/params/targets", text)], {}
+    return [], dict(strategy.params)
 
 
 def _repeated(names: list[str]) -> list[FieldError]:
@@ -210,19 +229,26 @@ async def _report(call: Call) -> Raw:
 
 
 async def _fills(call: Call) -> Page[BacktestFill]:
-    rows = msgspec.json.decode(await _blob(call, "arrays"))["fills"]
-    return _slice(call.query, rows, lambda row: BacktestFill(**row))
+    arrays = await _arrays(call)
+    return _slice(call.query, arrays.fills, lambda row: BacktestFill(**msgspec.json.decode(row)))
 
 
 async def _equity(call: Call) -> Page[EquityPoint]:
-    arrays = msgspec.json.decode(await _blob(call, "arrays"))
-    rows = list(zip(arrays["times"], arrays["equity"], strict=True))
-    return _slice(call.query, rows, lambda row: EquityPoint(moment(row[0]) or "", row[1]))
+    arrays = await _arrays(call)
+    return _slice(
+        call.query, range(len(arrays.times)), lambda n: EquityPoint(moment(arrays.times[n]) or "", arrays.equity[n])
+    )
 
 
-def _slice(query: SeriesQuery, rows: list[Any], convert: Any) -> Page[Any]:
+async def _arrays(call: Call) -> Arrays:
+    row = await _row(call)
+    key = (*call.tenant, row["id"], row["finished_at"])
+    return await call.services.results.get(key, lambda: _blob(call, "arrays"))
+
+
+def _slice(query: SeriesQuery, rows: Sequence[Any], convert: Any) -> Page[Any]:
     start = decode_cursor(query, int) or 0
-    part = rows[start : start + query.limit + 1]
+    part = list(rows[start : start + query.limit + 1])
     return page(query, part, [start + place + 1 for place in range(len(part))], convert)
 
 
@@ -267,7 +293,8 @@ OPERATIONS = [
         _create, Backtest, body=BacktestRequest, status=202, idempotent=True, cost=50,
         errors=("unknown_name", "too_few_rows"),
         description="It runs in the background: follow its status, then read its result, report, fills and equity. Its "
-        "trial is counted, whatever comes out.",
+        "trial is counted, whatever comes out. Of targets that were sent (at most 100,000) answers show kind, shape "
+        "and digest.",
     ),
     Operation(
         "GET", "/v1/backtests", "list_backtests", "Backtests", "backtests", "research:read",

@@ -1,0 +1,88 @@
+"""Requests and results that are large: what is shown of them, and that they are not read again for each page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from asgi import Client
+from tradewright.storage import backtests
+from tradewright.storage.tables import jobs
+
+
+def large(rows: int, columns: int = 1) -> dict[str, Any]:
+    targets = [[0.5] * columns] * rows
+    return {"strategy": "fixed_targets", "params": {"targets": targets}, "instruments": ["crypto:AAA-USD"]}
+
+
+def test_large_parameters_are_shown_by_shape_and_digest_and_kept_whole_for_the_work(served: Any) -> None:
+    async def work(client: Client) -> None:
+        made = [await client.post("/v1/backtests", large(5_000)) for _ in range(20)]
+        assert {answer.status for answer in made} == {202}, made[0].body
+        first = made[0].json
+        shown = first["request"]["params"]
+        assert {name: shown[name] for name in ("kind", "rows", "columns")} == {
+            "kind": "units",
+            "rows": 5_000,
+            "columns": 1,
+        }
+        assert len(shown["sha256"]) == 32
+        listed = await client.get("/v1/backtests?limit=500")
+        assert len(listed.json["data"]) == 22
+        assert len(listed.body) < 100_000
+        one = await client.get(f"/v1/backtests/{first['id']}")
+        cancelled = await client.post(f"/v1/backtests/{first['id']}/cancel", None)
+        assert first["request"] == one.json["request"] == cancelled.json["request"]
+
+    served.run(work)
+    query = sa.select(jobs.c.payload).where(jobs.c.kind == "backtest")
+    kept = served.database.read(lambda tx: list(tx.execute(query).scalars()))
+    whole = [p["request"]["params"] for p in kept if p.get("request", {}).get("strategy") == "fixed_targets"]
+    assert len(whole) == 20
+    assert all(params == large(5_000)["params"] for params in whole)
+
+
+def test_more_targets_than_a_request_may_hold_are_refused(served: Any) -> None:
+    async def work(client: Client) -> None:
+        for body in (large(100_001), large(2_001, 50)):
+            answer = await client.post("/v1/backtests", body)
+            assert answer.status == 422
+            (fault,) = answer.json["errors"]
+            assert fault["pointer"] == "/params/targets"
+            assert "at most 100,000" in fault["detail"]
+            assert len(answer.body) < 1_000
+        wrong = {**large(0), "strategy": "moving_average_cross", "params": {"fast": [0.5] * 50_000}}
+        answer = await client.post("/v1/backtests", wrong)
+        assert answer.status == 422
+        assert len(answer.body) < 1_000
+
+    served.run(work)
+
+
+def test_the_pages_of_a_result_are_cut_from_arrays_read_once(served: Any) -> None:
+    fill = {"instrument": "crypto:AAA-USD", "decided_time": "2020-01-01T00:00:00Z", "time": "2020-01-02T00:00:00Z"}
+    fills = [{**fill, "units": float(n), "price": 1.0, "fee": 0.0} for n in range(25)]
+    arrays = msgspec.json.encode({"times": list(range(25)), "equity": [float(n) for n in range(25)], "fills": fills})
+    served.database.write(backtests.save_result, "org_a", "paper", "bkt_1", {"evidence": "none"}, arrays, b"")
+
+    async def pages(client: Client, name: str) -> list[Any]:
+        seen: list[Any] = []
+        cursor = ""
+        while True:
+            answer = (await client.get(f"/v1/backtests/bkt_1/{name}?limit=10{cursor}")).json
+            seen += answer["data"]
+            if not answer["has_more"]:
+                return seen
+            cursor = f"&cursor={answer['next_cursor']}"
+
+    async def work(client: Client) -> None:
+        assert [row["units"] for row in await pages(client, "fills")] == [float(n) for n in range(25)]
+        none = b'{"times":[],"equity":[],"fills":[]}'  # what stands in the table is not read again
+        await served.database.write_async(backtests.save_result, "org_a", "paper", "bkt_1", {}, none, b"")
+        assert [row["equity"] for row in await pages(client, "equity")] == [float(n) for n in range(25)]
+        other = served.keys["other organization"]
+        assert (await client.get("/v1/backtests/bkt_1/fills", key=other)).status == 404
+
+    served.run(work)

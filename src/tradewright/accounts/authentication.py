@@ -72,7 +72,10 @@ class Authenticator:
             or known.environment != parts.environment
             or (known.ends_at is not None and known.ends_at <= now_us)
         ):
-            raise Unauthenticated("this API key is not valid; make a new one with `tradewright keys create`")
+            raise Unauthenticated(
+                "this API key is not valid; ask who gave it to you, or make a new one with POST /v1/api-keys or "
+                "`tradewright keys create`."
+            )
         principal = known.principal
         if principal.networks and not _within(address, principal.networks):
             raise Forbidden(

@@ -19,8 +19,8 @@ from tradewright.storage.database import Tx
 ASKED_US = 300 * 1_000_000
 _TIMEOUT_MS = ASKED_US // 1000
 REGISTER, LOGIN = "passkey.register", "passkey.login"
-WRONG = "this passkey is not right, or is not known here"
-_STALE = "what the browser answered was not asked, was answered before, or was asked more than 5 minutes ago"
+WRONG = "this passkey is not right, or is not known here."
+_STALE = "what the browser answered was not asked, was answered before, or was asked more than 5 minutes ago."
 
 
 @dataclass(frozen=True, slots=True)

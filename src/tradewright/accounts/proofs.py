@@ -22,8 +22,8 @@ from tradewright.storage.audit import Actor
 from tradewright.storage.database import Database, Tx
 from tradewright.storage.vault import Vault
 
-WRONG = "the e-mail address or the password is not right"
-_WRONG_CODE = "this code is not right, or was used before; an app shows a new one every 30 seconds"
+WRONG = "the e-mail address or the password is not right."
+_WRONG_CODE = "this code is not right, or was used before; an app shows a new one every 30 seconds."
 _WAYS = {
     "code": "send the same again with `code`: what your app shows now, or a recovery code",
     "passkey": "log in with your passkey, POST /v1/auth/passkeys/login-options, or send a recovery code as `code`",

@@ -19,7 +19,7 @@ IDLE_US = 24 * 3600 * 1_000_000
 LONGEST_US = 14 * IDLE_US
 STEP_UP_US = 600 * 1_000_000
 _SEEN_US = 60_000_000  # how often it is written down that a session is in use
-_ENDED = "this session has ended; log in again with POST /v1/auth/login"
+_ENDED = "this session has ended; log in again with POST /v1/auth/login."
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,9 @@ class Sessions:
         if row is None or row["ended_at"] is not None or row["expires_at"] <= now_us:
             raise Unauthenticated(_ENDED)
         if row["last_seen_at"] <= now_us - IDLE_US:
-            raise Unauthenticated("this session was not used for 24 hours and has ended; log in again")
+            raise Unauthenticated(
+                "this session was not used for 24 hours and has ended; log in again with POST /v1/auth/login."
+            )
         if organization and row["role"] is None:
             raise NotFound(f"there is no organization {organization!r} among yours; GET /v1/organizations lists them")
         if (organization or environment) and environment not in ids.ENVIRONMENTS:

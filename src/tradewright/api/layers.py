@@ -32,6 +32,7 @@ from tradewright.api.operations import PUBLIC, Operation
 from tradewright.api.problems import Refused
 from tradewright.api.routing import Router
 from tradewright.api.services import Services
+from tradewright.ids import ENVIRONMENTS
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -314,9 +315,13 @@ class Doors:
         if token is None:
             raise Refused("unauthenticated", "this needs an API key or a session")
         self._refuse_other_sites(scope, headers)
-        principal = await self._services.sessions.principal(
-            token, headers.get("tradewright-organization", ""), headers.get("tradewright-environment", "")
-        )
+        organization, environment = (headers.get(f"tradewright-{name}", "") for name in ("organization", "environment"))
+        if organization and not environment:
+            raise Refused(
+                "malformed_header",
+                f"name the environment too, in the header Tradewright-Environment: one of {', '.join(ENVIRONMENTS)}",
+            )
+        principal = await self._services.sessions.principal(token, organization, environment)
         if scope["method"] not in _SAFE and not hmac.compare_digest(
             headers.get("tradewright-csrf", "").encode(), csrf_token(token).encode()
         ):

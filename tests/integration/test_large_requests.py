@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import Any
 
 import msgspec
+import polars as pl
+import pytest
 import sqlalchemy as sa
 
 from asgi import Client
+from tradewright.market.catalog import Catalog
 from tradewright.storage import backtests
 from tradewright.storage.tables import jobs
 
@@ -84,5 +89,48 @@ def test_the_pages_of_a_result_are_cut_from_arrays_read_once(served: Any) -> Non
         assert [row["equity"] for row in await pages(client, "equity")] == [float(n) for n in range(25)]
         other = served.keys["other organization"]
         assert (await client.get("/v1/backtests/bkt_1/fills", key=other)).status == 404
+
+    served.run(work)
+
+
+def test_bars_as_of_a_moment_are_read_of_few_instruments_and_of_the_time_asked_for(
+    served: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames: list[pl.DataFrame] = []
+    at_once: list[int] = []
+    running = 0
+    read = Catalog.read
+
+    def noted(*given: Any, **named: Any) -> pl.DataFrame:
+        nonlocal running
+        running += 1
+        at_once.append(running)
+        time.sleep(0.02)
+        frames.append(read(*given, **named))
+        running -= 1
+        return frames[-1]
+
+    async def work(client: Client) -> None:
+        bars = "/v1/bars?instruments=crypto:AAA-USD,crypto:BBB-USD"
+        every = (await client.get(f"{bars}&limit=100")).json["data"]
+        times = sorted({row["time"] for row in every})
+        monkeypatch.setattr(Catalog, "read", noted)
+        target = f"{bars}&as_of=2031-01-01T00:00:00Z"
+        some = await client.get(f"{target}&start={times[3]}&end={times[6]}")
+        assert some.json["data"] == [row for row in every if times[3] <= row["time"] < times[6]]
+        assert [frame.height for frame in frames] == [3, 3]
+        first = (await client.get(f"{target}&limit=31")).json
+        frames.clear()
+        second = (await client.get(f"{target}&limit=31&cursor={first['next_cursor']}")).json
+        assert first["data"] + second["data"] == every
+        assert sum(frame.height for frame in frames) < len(every) / 2
+        at_once.clear()
+        answers = await asyncio.gather(*(client.get(target) for _ in range(6)))
+        assert {answer.status for answer in answers} == {200}
+        assert max(at_once) <= 2
+        names = ",".join(f"crypto:Z{n}-USD" for n in range(6))
+        refused = await client.get(f"/v1/bars?instruments={names}&as_of=2031-01-01T00:00:00Z")
+        assert refused.status == 422
+        assert "at most 5" in refused.json["errors"][0]["detail"]
 
     served.run(work)

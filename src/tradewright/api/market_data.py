@@ -21,6 +21,7 @@ from tradewright.market.panel import COLUMNS
 from tradewright.storage import series
 from tradewright.storage.database import Database
 
+_READS_AS_OF = 2  # at once: each reads files
 _KEPT_SERIES = 512
 _KEPT_CLOSES = 8  # of each series: environments ask at the market time of their feed
 
@@ -63,6 +64,7 @@ class MarketData:
         self._catalog = catalog
         self._database = database
         self._glances = Glances(database)
+        self._as_of = asyncio.Semaphore(_READS_AS_OF)
         self._held: OrderedDict[SeriesKey, _Held] = OrderedDict()
         self._loading: dict[tuple[SeriesKey, tuple[Any, ...]], asyncio.Task[_Held]] = {}
 
@@ -125,8 +127,13 @@ class MarketData:
         limit: int,
     ) -> list[BarRow]:
         """Return up to `limit` bars by (time, instrument), start included, end excluded, after the pair `after`."""
+        if as_of_us is None:
+            series_held = await self._all_series(keys)
+        else:
+            first = max((time for time in (start_us, after and after[0]) if time is not None), default=None)
+            series_held = await self._known_then(keys, first, end_us, as_of_us)
         rows: list[BarRow] = []
-        for key, held in zip(keys, await self._all_series(keys, as_of_us), strict=True):
+        for key, held in zip(keys, series_held, strict=True):
             low = 0 if start_us is None else int(np.searchsorted(held.times, start_us, "left"))
             if after is not None:
                 first = after[0] if key.instrument > after[1] else after[0] + 1
@@ -142,15 +149,22 @@ class MarketData:
 
     async def last_closes(self, keys: Sequence[SeriesKey], until_us: int | None) -> list[tuple[int, float] | None]:
         """Return time and value of the last close of each at or before `until_us` (None: the last one), or None."""
-        return [_last_close(held, until_us) for held in await self._all_series(keys, None)]
+        return [_last_close(held, until_us) for held in await self._all_series(keys)]
 
     async def versions(self, keys: Sequence[SeriesKey]) -> tuple[Any, ...]:
         """Return a value that changes when bars of one of these series were added."""
         return tuple(await self._versions(keys))
 
-    async def _all_series(self, keys: Sequence[SeriesKey], as_of_us: int | None) -> list[_Held]:
-        if as_of_us is not None:
-            return [await asyncio.to_thread(self._load, key, (), as_of_us) for key in keys]
+    async def _known_then(
+        self, keys: Sequence[SeriesKey], first_us: int | None, end_us: int | None, as_of_us: int
+    ) -> list[_Held]:
+        found = []
+        for key in keys:
+            async with self._as_of:
+                found.append(await asyncio.to_thread(self._load, key, (), first_us, end_us, as_of_us))
+        return found
+
+    async def _all_series(self, keys: Sequence[SeriesKey]) -> list[_Held]:
         versions = await self._versions(keys)
         found = []
         for key, version in zip(keys, versions, strict=True):
@@ -170,7 +184,7 @@ class MarketData:
     async def _load_once(self, key: SeriesKey, version: tuple[Any, ...]) -> _Held:
         loading = self._loading.get((key, version))
         if loading is None:  # one load, however many requests wait for it
-            loading = asyncio.get_running_loop().create_task(asyncio.to_thread(self._load, key, version, None))
+            loading = asyncio.get_running_loop().create_task(asyncio.to_thread(self._load, key, version))
             self._loading[key, version] = loading
             loading.add_done_callback(lambda _: self._loading.pop((key, version), None))
         held = await asyncio.shield(loading)
@@ -180,8 +194,18 @@ class MarketData:
             self._held.popitem(last=False)
         return held
 
-    def _load(self, key: SeriesKey, version: tuple[Any, ...], as_of_us: int | None) -> _Held:
-        frame = self._catalog.read(Owner(key.owner), key.source, [key.instrument], key.interval, as_of_us=as_of_us)
+    def _load(
+        self,
+        key: SeriesKey,
+        version: tuple[Any, ...],
+        first_us: int | None = None,
+        end_us: int | None = None,
+        as_of_us: int | None = None,
+    ) -> _Held:
+        last = None if end_us is None else end_us - 1
+        frame = self._catalog.read(
+            Owner(key.owner), key.source, [key.instrument], key.interval, first_us, last, as_of_us
+        )
         columns = {name: frame[name].cast(float).fill_null(float("nan")).to_numpy() for name in COLUMNS}
         return _Held(version, frame["time"].to_numpy(), columns)
 

@@ -38,6 +38,7 @@ from tradewright.ids import Owner
 from tradewright.market.verdicts import Verdict
 from tradewright.storage import series
 
+_MOST_AS_OF = 5  # instruments of a read as of a moment, which nothing in memory answers
 _IN_A_THREAD = 1_000  # rows from which an answer is encoded beside the event loop
 _ONE = "[a-z]{2,12}:[A-Z0-9][A-Z0-9.&-]{0,31}"
 _ID = re.compile(_ONE)
@@ -105,7 +106,10 @@ class BarQuery(PageQuery, frozen=True, kw_only=True):
     order: Literal["asc"] = "asc"
     start: Annotated[Moment, msgspec.Meta(description="First bar time, included.")] | None = None
     end: Annotated[Moment, msgspec.Meta(description="Last bar time, excluded.")] | None = None
-    as_of: Annotated[Moment, msgspec.Meta(description="Only what could be known at that moment.")] | None = None
+    as_of: (
+        Annotated[Moment, msgspec.Meta(description="Only what could be known at that moment; up to 5 instruments.")]
+        | None
+    ) = None
     adjustment: Annotated[
         Literal["raw", "split", "all"],
         msgspec.Meta(description="Only `raw` until splits and dividends are stored."),
@@ -193,7 +197,7 @@ async def _get_instrument(call: Call) -> Instrument:
 async def _list_bars(call: Call) -> Raw:
     query: BarQuery = call.query
     media_type = representations.chosen(call.headers.get("accept"), _BARS)
-    wanted = _listed(query.instruments, 100)
+    wanted = _listed(query.instruments, 100 if query.as_of is None else _MOST_AS_OF)
     start, end = micros(query.start), micros(query.end)
     if query.adjustment != "raw":
         text = f"only raw bars are served until splits and dividends are stored; got {query.adjustment}"

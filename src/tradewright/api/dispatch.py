@@ -52,7 +52,8 @@ async def run(services: Services, state: Mapping[str, Any], path_text: str, quer
     access.authorize(operation, state["principal"], services.clock.now_us())
     value = None
     if operation.body is not None:
-        value = parsing.parse_body(body, state["headers"].get("content-type", ""), operation.body)
+        given = state["headers"].get("content-type", "")
+        value = parsing.parse_body(body, given, operation.body, operation.body_types)
     elif body:
         raise Refused("invalid_input", "this operation takes no body; leave it out")
     call = Call(

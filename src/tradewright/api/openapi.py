@@ -122,8 +122,8 @@ class _Described:
             result["x-step-up"] = operation.step_up
         if operation.body is not None:
             schema = self._schema_of[repr(operation.body)]
-            content = {_JSON: {"schema": schema, "example": example_of(schema, self._schemas, required_only=True)}}
-            result["requestBody"] = {"required": True, "content": content}
+            content = {"schema": schema, "example": example_of(schema, self._schemas, required_only=True)}
+            result["requestBody"] = {"required": True, "content": dict.fromkeys(operation.body_types, content)}
         return result
 
     def _parameters(self) -> list[dict[str, Any]]:

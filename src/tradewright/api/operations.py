@@ -142,6 +142,11 @@ class Operation:
                 raise ValueError(f"{self.id} names the role {role}, which does not hold {self.scope}")
 
     @property
+    def body_types(self) -> tuple[str, ...]:
+        """The media types that a body may have: a change is a merge patch and may say so."""
+        return ("application/json", "application/merge-patch+json")[: 2 if self.method == "PATCH" else 1]
+
+    @property
     def sessions_only(self) -> bool:
         """Whether no key may call it."""
         return self.scope == PERSON or self.step_up is True

@@ -6,6 +6,7 @@ import difflib
 import json
 import re
 from collections import Counter
+from collections.abc import Sequence
 from functools import cache, lru_cache
 from typing import Any, TypeVar, get_type_hints
 from urllib.parse import parse_qsl
@@ -57,11 +58,11 @@ def _parsed(raw: bytes, struct: type[S]) -> S:
     return _struct(struct, fields, values, faults, lambda name: f"query:{name}", from_text=True)
 
 
-def parse_body(raw: bytes, media_type: str, struct: type[S]) -> S:
+def parse_body(raw: bytes, media_type: str, struct: type[S], accepted: Sequence[str] = ("application/json",)) -> S:
     """Return the JSON body as `struct`. Raises Refused: 415, 400, or 422 with every fault."""
-    if media_type.partition(";")[0].strip().lower() != "application/json":
+    if media_type.partition(";")[0].strip().lower() not in accepted:
         given = f"got {media_type!r}" if media_type else "there was no Content-Type"
-        raise Refused("unsupported_media_type", f"the body must be application/json; {given}")
+        raise Refused("unsupported_media_type", f"the body must be {' or '.join(accepted)}; {given}")
     try:
         value = msgspec.json.decode(raw)
     except RecursionError:

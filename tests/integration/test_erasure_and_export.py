@@ -17,13 +17,14 @@ from asgi import Client, Person
 from logging_in import login, token_of
 from seeds_people import PASSWORD, session_of
 from tradewright import ids
+from tradewright.accounts import keys
 from tradewright.app.work import build_worker
 from tradewright.errors import InvalidInput
 from tradewright.ids import SYSTEM, Owner
 from tradewright.market.catalog import Catalog
 from tradewright.market.frames import canonical
 from tradewright.settings import Settings
-from tradewright.storage import erasure, exports, trading
+from tradewright.storage import accounts, erasure, exports, trading
 from tradewright.storage.tables import audit_log, audit_seals, feed_sessions, metadata, positions, users
 
 EMAIL, NAME, ADDRESS, AGENT = "planted.person@example.com", "Zebedee Planted", "203.0.113.99", "planted-browser/1"
@@ -109,6 +110,44 @@ def test_nothing_that_names_an_erased_person_is_left(served: Any) -> None:
     assert (row["email"], row["name"], row["password_hash"]) == (None, "", None)
     mine = audit_log.select().where(audit_log.c.actor == user)
     assert len(served.database.read(lambda tx: tx.execute(mine).all())) >= 4  # what they did stays, by id
+
+
+@pytest.mark.parametrize("how", ["left", "invited"])
+def test_what_was_exported_while_it_named_a_person_goes_with_the_person(served: Any, how: str) -> None:
+    async def work(client: Client) -> int:
+        owner, home = asked_again(served, "usr_owner"), "/v1/organizations/org_a"
+        body = {"email": "stranger@example.com", "role": "viewer"}
+        if how == "invited":
+            assert (await client.post(f"{home}/invitations", body, person=owner)).status == 201
+        made = await client.post("/v1/exports", {"kind": "organization"}, person=owner)
+        user = "usr_stranger" if how == "invited" else "usr_trader"
+        if how == "left":
+            assert (await client.send("DELETE", f"{home}/members/{user}", person=owner)).status == 204
+        target = f"/v1/exports/{made.json['id']}"
+        assert (await client.get(target, person=owner)).status == 200
+        person = Person(asked_again(served, user).token, "", "")
+        assert (await client.send("DELETE", "/v1/me", person=person)).status == 204
+        return int((await client.get(target, person=owner)).status)
+
+    assert served.run(work) == 404
+
+
+def test_a_use_that_is_stored_late_names_nobody_who_was_erased(served: Any) -> None:
+    now_us = served.clock.now_us()
+    key, text = served.database.write(keys.create, "org_a", "paper", "k", ["market:read"], now_us)
+    served.database.write(accounts.change_api_key, "org_a", "paper", key, {"created_by": "usr_trader"})
+
+    async def work(client: Client) -> None:
+        client.address = ADDRESS
+        assert (await client.get("/v1/instruments", key=text, headers={"User-Agent": AGENT})).status == 200
+        client.address = "127.0.0.1"
+        assert (await client.send("DELETE", "/v1/me", person=asked_again(served, "usr_trader"))).status == 204
+
+    served.run(work)
+    uses = served.services.authenticator.take_uses()
+    assert (key, ADDRESS, AGENT) in [(use[0], *use[2:]) for use in uses]
+    served.database.write(accounts.note_uses, uses, 0)
+    assert AGENT not in everything(served)["api_keys"]
 
 
 def test_an_address_is_free_again_after_erasure(served: Any) -> None:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from tradewright.storage.database import Tx
 from tradewright.storage.tables import (
     api_keys,
+    audit_log,
     audit_people,
     authenticators,
     challenges,
@@ -37,14 +38,18 @@ _OF_A_PERSON = (authenticators, recovery_codes, passkeys, sessions, challenges, 
 def erase_person(tx: Tx, user: str, email: str, organizations_left: Iterable[str], now_us: int) -> None:
     """Empty everything that names a person; the id stays, as what the audit log and the books refer to.
 
-    organizations_left: where the person was a member; what these exported holds the person too, and goes.
+    organizations_left: where the person was a member until now. What they, those of before, and those that invited
+    the person exported holds the person too, and goes.
     """
-    for table in _OF_A_PERSON:
-        tx.execute(table.delete().where(table.c.user == user))
-    tx.execute(
-        exports.delete().where(exports.c.organization.in_(list(organizations_left)), exports.c.kind == "organization")
+    once = sa.exists().where(
+        audit_log.c.organization == exports.c.organization,
+        sa.or_(audit_log.c.actor == user, audit_log.c.object == user),
     )
     inviting = sa.select(invitations.c.organization).where(invitations.c.email == email)
+    named = sa.or_(exports.c.organization.in_([*organizations_left]), exports.c.organization.in_(inviting), once)
+    tx.execute(exports.delete().where(exports.c.kind == "organization", named))
+    for table in _OF_A_PERSON:
+        tx.execute(table.delete().where(table.c.user == user))
     invited = sa.and_(idempotency.c.operation == "create_invitation", idempotency.c.organization.in_(inviting))
     tx.execute(idempotency.delete().where(sa.or_(idempotency.c.organization == user, invited)))
     tx.execute(invitations.delete().where(invitations.c.email == email))

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 import sqlalchemy as sa
 
-from asgi import Client
+from asgi import Client, Person
 from tradewright.market.catalog import Catalog
 from tradewright.storage import backtests
 from tradewright.storage.tables import jobs
@@ -132,5 +132,19 @@ def test_bars_as_of_a_moment_are_read_of_few_instruments_and_of_the_time_asked_f
         refused = await client.get(f"/v1/bars?instruments={names}&as_of=2031-01-01T00:00:00Z")
         assert refused.status == 422
         assert "at most 5" in refused.json["errors"][0]["detail"]
+
+    served.run(work)
+
+
+def test_one_archive_of_an_export_is_read_at_a_time(served: Any) -> None:
+    target = f"/v1/exports/{served.made['export']}/content"
+    owner = Person(served.made["session owner"])
+
+    async def work(client: Client) -> None:
+        async with served.services.archives:
+            waiting = [asyncio.create_task(client.get(target, person=owner)) for _ in range(2)]
+            done, _ = await asyncio.wait(waiting, timeout=0.3)
+            assert not done
+        assert {answer.status for answer in await asyncio.gather(*waiting)} == {200}
 
     served.run(work)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -68,6 +69,7 @@ class Services:
     signatures: Signatures = field(init=False)
     pages: Pages = field(default_factory=Pages)
     results: Results = field(default_factory=Results)
+    archives: asyncio.Lock = field(default_factory=asyncio.Lock)  # held while one is read
     glances: Glances = field(init=False)
     floods: Limiter = field(init=False)
 

@@ -16,7 +16,7 @@ from tradewright.storage import exports
 from tradewright.storage.database import Database
 from tradewright.storage.types import plain
 
-_LARGEST = 256 * 1024 * 1024
+_LARGEST = 64 * 1024 * 1024
 _ABOUT = (
     "One file for each table, one JSON object a line. Times are microseconds since 1970, UTC; amounts are decimal "
     "strings; bytes are base64. Secrets and their hashes are left out. Tables were read one after another."

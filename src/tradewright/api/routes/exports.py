@@ -99,7 +99,8 @@ async def _content(call: Call) -> Raw:
     user, now_us = call.principal.user or "", call.services.clock.now_us()
     if row["kind"] == "organization":
         _still_allowed(call, row)
-    content = await call.services.database.read_async(exports.content, user, row["id"], now_us)
+    async with call.services.archives:  # tens of MiB each
+        content = await call.services.database.read_async(exports.content, user, row["id"], now_us)
     if content is None:
         raise Refused(
             "conflict", f"the export is {row['status']}, and there is nothing to fetch; read its status first"

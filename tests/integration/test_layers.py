@@ -12,6 +12,7 @@ import pytest
 
 from asgi import Client, Reply
 from tradewright.accounts.limits import MemoryLimiter, Policy
+from tradewright.accounts.throttling import of_address
 from tradewright.api import app, layers
 from tradewright.api.app import build
 from tradewright.api.rules import Rules
@@ -157,6 +158,7 @@ def peer(address: str, proxies: tuple[str, ...], forwarded: str | None) -> str:
         ("10.0.0.1", ("10.0.0.0/8",), "198.51.100.1, 10.0.0.7", "198.51.100.1"),
         ("10.0.0.1", ("10.0.0.0/8",), "198.51.100.1, nonsense", "10.0.0.1"),
         ("10.0.0.1", ("10.0.0.0/8",), None, "10.0.0.1"),
+        ("::ffff:10.0.0.1", ("10.0.0.0/8",), "198.51.100.1", "198.51.100.1"),
         ("10.0.0.1", ("10.0.0.0/8",), "2001:DB8::1", "2001:db8::1"),
     ],
 )
@@ -164,6 +166,12 @@ def test_only_our_own_gateways_say_where_a_request_comes_from(
     address: str, proxies: tuple[str, ...], forwarded: str | None, told: str
 ) -> None:
     assert peer(address, proxies, forwarded) == told
+
+
+def test_an_ipv4_address_in_the_spelling_of_ipv6_counts_as_itself() -> None:
+    policy = Policy("address", 3, 60)
+    told = [of_address(policy, text).owner for text in ("::ffff:203.0.113.5", "203.0.113.5", "::ffff:203.0.113.6")]
+    assert told == ["203.0.113.5", "203.0.113.5", "203.0.113.6"]
 
 
 def test_limits_refuse_with_the_time_to_wait_and_say_what_is_left(served: Any) -> None:

@@ -109,10 +109,11 @@ def test_confirming_is_counted_and_needs_the_right_code(served: Any) -> None:
     served.run(work)
 
 
-def test_factors_change_only_after_a_proof_once_there_is_one(served: Any) -> None:
+def test_factors_change_only_after_a_proof_the_first_one_too(served: Any) -> None:
     async def work(client: Client) -> None:
         plain = Person(served.made["session trader"])
-        assert (await client.post("/v1/auth/totp", None, person=plain)).status == 200
+        first = await client.post("/v1/auth/totp", None, person=plain)  # a stolen session must lock nobody out
+        assert (first.status, first.json["code"]) == (403, "step_up_required")
         app, _ = await enrolled(served, client, asked_again(served))
         for method, target in (
             ("POST", "/v1/auth/totp"),
@@ -138,7 +139,7 @@ def test_factors_change_only_after_a_proof_once_there_is_one(served: Any) -> Non
 
 def test_the_secret_of_the_app_is_sealed_and_shown_once(served: Any) -> None:
     async def work(client: Client) -> str:
-        person = Person(served.made["session trader"])
+        person = asked_again(served)
         headers = {"Idempotency-Key": "enrol-1"}
         first = await client.post("/v1/auth/totp", None, person=person, headers=headers)
         again = await client.post("/v1/auth/totp", None, person=person, headers=headers)

@@ -122,7 +122,8 @@ class _Described:
             result["x-step-up"] = operation.step_up
         if operation.body is not None:
             schema = self._schema_of[repr(operation.body)]
-            content = {"schema": schema, "example": example_of(schema, self._schemas, required_only=True)}
+            example = operation.example or example_of(schema, self._schemas, required_only=True)
+            content = {"schema": schema, "example": example}
             result["requestBody"] = {"required": True, "content": dict.fromkeys(operation.body_types, content)}
         return result
 

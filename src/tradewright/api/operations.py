@@ -110,6 +110,7 @@ class Operation:
     `access.require_step_up`. query, body, answer: msgspec types; body None takes none; answer None means the handler
     returns `Raw`. status: of success. idempotent: takes an Idempotency-Key. cacheable: carries an ETag. cost: in units
     of the rate limits. media_types: of the answer. errors: codes a caller can meet beyond those of every call.
+    example: of the body, where the one made from its type would be refused.
 
     A handler that changes something returns an `Effect`.
     """
@@ -133,6 +134,7 @@ class Operation:
     step_up: bool | str = False
     cacheable: bool = False
     cost: int = 1
+    example: Any = None
 
     def __post_init__(self) -> None:
         if self.scope not in (PUBLIC, PERSON, *SCOPES):

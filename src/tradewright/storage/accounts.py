@@ -135,21 +135,6 @@ def revoke_api_key(tx: Tx, organization: str, key: str, now_us: int, reason: str
     return done.rowcount == 1
 
 
-def revoke_keys_of(tx: Tx, organization: str, user: str, now_us: int) -> list[tuple[str, str]]:
-    """Revoke every key of the organization that a person made; return (key, environment) of each that was valid."""
-    valid = (
-        api_keys.c.organization == organization,
-        api_keys.c.created_by == user,
-        api_keys.c.revoked_at.is_(None),
-        sa.or_(api_keys.c.expires_at.is_(None), api_keys.c.expires_at > now_us),
-    )
-    query = sa.select(api_keys.c.id, api_keys.c.environment).where(*valid).order_by(api_keys.c.id)
-    found = [(row.id, row.environment) for row in tx.execute(query.with_for_update())]
-    values = {"revoked_at": now_us, "revoked_reason": "its maker left the organization"}
-    tx.execute(api_keys.update().where(api_keys.c.id.in_([key for key, _ in found])).values(values))
-    return found
-
-
 def revoke_keys_never_shown(tx: Tx, organization: str, environment: str, now_us: int) -> int:
     """Revoke keys whose secret nobody saw (the process ended before printing it); return how many."""
     done = tx.execute(

@@ -291,6 +291,7 @@ OPERATIONS = [
     Operation(
         "POST", "/v1/backtests", "create_backtest", "Ask for a backtest", "backtests", "research:write",
         _create, Backtest, body=BacktestRequest, status=202, idempotent=True, cost=50,
+        example={"strategy": "moving_average_cross", "params": {"fast": 20, "slow": 50}, "data_set": "us-stocks"},
         errors=("unknown_name", "too_few_rows"),
         description="It runs in the background: follow its status, then read its result, report, fills and equity. Its "
         "trial is counted, whatever comes out. Of targets that were sent (at most 100,000) answers show kind, shape "

@@ -9,7 +9,6 @@ import msgspec
 
 from tradewright import ids
 from tradewright.accounts import passkeys, second_factors, throttling
-from tradewright.api import access
 from tradewright.api.credentials import Code, Credential, PasskeyOptions, site_of
 from tradewright.api.operations import PERSON, Call, Effect, Once, Operation
 from tradewright.api.problems import FieldError, Refused
@@ -19,7 +18,6 @@ from tradewright.storage import audit, factors, people
 from tradewright.storage.database import IntegrityError, Tx
 
 _MOST = 20
-_WHEN_ONE_EXISTS = "when you have a second factor already"
 
 
 class Enrolled(msgspec.Struct, frozen=True):
@@ -71,7 +69,6 @@ class NewPasskey(msgspec.Struct, frozen=True):
 
 
 async def _enrol(call: Call) -> Effect:
-    await _asked_again_when_one_exists(call)
     now_us, user = call.services.clock.now_us(), _user(call)
 
     def effect(tx: Tx) -> Once:
@@ -84,7 +81,6 @@ async def _enrol(call: Call) -> Effect:
 
 
 async def _confirm(call: Call) -> Effect:
-    await _asked_again_when_one_exists(call)
     request: ConfirmRequest = call.body
     now_us, user = call.services.clock.now_us(), _user(call)
     await call.services.database.write_async(throttling.count, [throttling.of_person(user)], now_us)
@@ -185,11 +181,6 @@ async def _delete(call: Call) -> Effect:
     return Effect(effect)
 
 
-async def _asked_again_when_one_exists(call: Call) -> None:
-    if await call.services.database.read_async(second_factors.ways, _user(call)):
-        access.require_step_up(call.principal, call.services.clock.now_us())
-
-
 def _user(call: Call) -> str:
     assert call.principal.user is not None
     return call.principal.user
@@ -210,13 +201,13 @@ _BODY = ("malformed_json", "unsupported_media_type", "too_large", *_REPLAYED)
 OPERATIONS = [
     Operation(
         "POST", "/v1/auth/totp", "enrol_totp", "Begin with codes of an authenticator app", "accounts", PERSON,
-        _enrol, Enrolled, idempotent=True, step_up=_WHEN_ONE_EXISTS,
+        _enrol, Enrolled, idempotent=True, step_up=True,
         errors=("step_up_required", "conflict", *_REPLAYED),
         description="The codes count once one of them was confirmed.",
     ),
     Operation(
         "POST", "/v1/auth/totp/confirm", "confirm_totp", "Let the codes count", "accounts", PERSON,
-        _confirm, RecoveryCodes, body=ConfirmRequest, idempotent=True, step_up=_WHEN_ONE_EXISTS,
+        _confirm, RecoveryCodes, body=ConfirmRequest, idempotent=True, step_up=True,
         errors=("step_up_required", "not_found", "rate_limited", *_BODY),
         description="From now on a login needs a code; each counts once. The answer holds ten recovery codes.",
     ),

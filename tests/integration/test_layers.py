@@ -13,7 +13,7 @@ import pytest
 from asgi import Client, Reply
 from tradewright.accounts.limits import MemoryLimiter, Policy
 from tradewright.accounts.throttling import of_address
-from tradewright.api import app, layers
+from tradewright.api import app, doors, layers
 from tradewright.api.app import build
 from tradewright.api.rules import Rules
 
@@ -145,7 +145,7 @@ def test_a_websocket_of_another_site_is_refused_and_told_to_the_operator(
 def peer(address: str, proxies: tuple[str, ...], forwarded: str | None) -> str:
     networks = tuple(ipaddress.ip_network(text) for text in proxies)
     headers = {} if forwarded is None else {"x-forwarded-for": forwarded}
-    return layers.address_of({"client": (address, 1)}, headers, networks)
+    return doors.address_of({"client": (address, 1)}, headers, networks)
 
 
 @pytest.mark.parametrize(

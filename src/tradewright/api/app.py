@@ -9,11 +9,10 @@ from urllib.parse import quote
 
 from tradewright.accounts.signatures import Message
 from tradewright.api import dispatch
+from tradewright.api.doors import Doors, Floods
 from tradewright.api.layers import (
     App,
     BodyLimit,
-    Doors,
-    Floods,
     Origins,
     Outermost,
     Receive,

@@ -1,0 +1,162 @@
+"""The doors of the API: where a request comes from, who sent it, and how much that one may ask.
+
+The innermost layers; what is around them stands in `layers.py`.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+from collections.abc import Sequence
+from typing import Any
+
+from tradewright.accounts.limits import Bucket, Limiter
+from tradewright.accounts.principal import Network, Principal
+from tradewright.accounts.sessions import COOKIE, csrf_token
+from tradewright.accounts.throttling import of_address
+from tradewright.api.layers import SAFE, App, Receive, Scope, Send
+from tradewright.api.operations import PUBLIC, Operation
+from tradewright.api.problems import Refused
+from tradewright.api.services import Services
+from tradewright.ids import ENVIRONMENTS
+
+
+class Floods:
+    """Finds the address of the caller, and bounds how much it may ask of this process before anything else is done."""
+
+    def __init__(self, app: App, services: Services) -> None:
+        self._app = app
+        self._services = services
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            state = scope["state"]
+            rules = self._services.rules
+            address = state["address"] = address_of(scope, state["headers"], rules.proxies)
+            await take(self._services, scope, self._services.floods, [of_address(rules.address, address)], 1)
+        await self._app(scope, receive, send)
+
+
+class Doors:
+    """Requires a key or a session for everything under /v1 that is not public, whether a route exists there or not."""
+
+    def __init__(self, app: App, services: Services) -> None:
+        self._app = app
+        self._services = services
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and (scope["path"] == "/v1" or scope["path"].startswith("/v1/")):
+            state = scope["state"]
+            operation: Operation | None = state["operation"]
+            if operation is not None and operation.scope == PUBLIC:
+                self._refuse_other_sites(scope, state["headers"])
+            else:
+                state["principal"] = await self._principal(scope, state)
+            buckets = self._buckets(state["address"], state["principal"])
+            if buckets:
+                cost = 1 if operation is None else operation.cost
+                await take(self._services, scope, self._services.limiter, buckets, cost)
+        await self._app(scope, receive, send)
+
+    def _buckets(self, address: str, principal: Principal) -> list[Bucket]:
+        rules = self._services.rules
+        buckets = []
+        if self._services.limiter is not self._services.floods:  # the address counts in the other processes too
+            buckets.append(of_address(rules.address, address))
+        if principal.actor:
+            buckets.append(Bucket(rules.key, principal.actor))
+        if principal.organization:
+            buckets.append(Bucket(rules.organization, principal.organization))
+        return buckets
+
+    async def _principal(self, scope: Scope, state: dict[str, Any]) -> Principal:
+        headers: dict[str, str] = state["headers"]
+        given = headers.get("authorization")
+        if given is not None:
+            word, _, text = given.partition(" ")
+            if word.lower() != "bearer" or not text:
+                raise Refused("unauthenticated", "the Authorization header must be `Bearer <key>`")
+            self._refuse_other_sites(scope, headers)
+            return await self._services.authenticator.principal(
+                text.strip(), state["address"], headers.get("user-agent", "")
+            )
+        token = cookie(headers.get("cookie", ""), COOKIE)
+        if token is None:
+            raise Refused("unauthenticated", "this needs an API key or a session")
+        self._refuse_other_sites(scope, headers)
+        organization, environment = (headers.get(f"tradewright-{name}", "") for name in ("organization", "environment"))
+        if organization and not environment:
+            raise Refused(
+                "malformed_header",
+                f"name the environment too, in the header Tradewright-Environment: one of {', '.join(ENVIRONMENTS)}",
+            )
+        principal = await self._services.sessions.principal(token, organization, environment)
+        if scope["method"] not in SAFE and not hmac.compare_digest(
+            headers.get("tradewright-csrf", "").encode(), csrf_token(token).encode()
+        ):
+            raise Refused("csrf_refused", "a session needs the header Tradewright-CSRF with the token of its login")
+        return principal
+
+    def _refuse_other_sites(self, scope: Scope, headers: dict[str, str]) -> None:
+        origin = headers.get("origin")
+        if origin is not None and origin.lower() not in self._services.rules.browser_origins:
+            raise Refused("origin_refused", f"pages of {origin[:100]!r} may not call this API")
+        if scope["method"] not in SAFE and headers.get("sec-fetch-site") == "cross-site" and origin is None:
+            raise Refused("origin_refused", "the browser says that this comes from another site")
+
+
+def cookie(header: str, name: str) -> str | None:
+    """Return the value of a cookie, None when there is none. Raises Refused when there are two of them: one was put
+    there by somebody else."""
+    parts = (part.strip().partition("=") for part in header.split(";"))
+    found = [value for key, _, value in parts if key == name]
+    if len(found) > 1:
+        raise Refused("malformed_header", f"there is more than one cookie {name}; delete the cookies of this site")
+    return found[0] if found else None
+
+
+def address_of(scope: Scope, headers: dict[str, str], proxies: Sequence[Network]) -> str:
+    """Return where a request comes from: the peer, or the last address before the gateways that are ours.
+
+    Forwarding headers count only when the peer itself is one of `proxies`; what a caller wrote there changes nothing.
+    """
+    peer = (scope.get("client") or ("unknown", 0))[0]
+    if not proxies or not _among(peer, proxies):
+        return str(peer)
+    for hop in reversed(headers.get("x-forwarded-for", "").split(",")):
+        text = hop.strip()
+        try:
+            text = str(ipaddress.ip_address(text))
+        except ValueError:
+            break
+        peer = text
+        if not _among(text, proxies):
+            break
+    return str(peer)
+
+
+def _among(address: str, networks: Sequence[Network]) -> bool:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    parsed = getattr(parsed, "ipv4_mapped", None) or parsed
+    return any(parsed in network for network in networks)
+
+
+async def take(services: Services, scope: Scope, limiter: Limiter, buckets: list[Bucket], cost: int) -> None:
+    """Take units and note what is left for the headers of the answer. Raises Refused when there are none."""
+    state = scope["state"]
+    taken = await limiter.take(buckets, cost, services.clock.now_us(), scope["method"] not in SAFE)
+    again = buckets[0].policy is services.rules.address
+    state["taken"] = taken if again else state["taken"] + taken
+    worst = max(taken, key=lambda one: one.wait_us)
+    if worst.wait_us > 0:
+        wait = -(-worst.wait_us // 1_000_000)
+        policy = worst.policy
+        raise Refused(
+            "rate_limited",
+            f"the limit of {policy.quota} units in {policy.window_s} seconds for each {policy.name} is used up; this "
+            f"takes {cost}; try again in {wait} s",
+            headers={"Retry-After": str(wait)},
+        )

@@ -143,7 +143,7 @@ def test_a_running_job_can_be_cancelled_and_a_stopped_worker_gives_it_back(datab
 
 
 CHILD = """
-import json, sys, time
+import json, os, signal, sys, time
 request = json.loads(sys.stdin.readline())
 def say(**message): print(json.dumps(message), flush=True)
 mode = request["payload"]["mode"]
@@ -154,6 +154,7 @@ if mode == "wait":
     assert sys.stdin.readline() == "cancel\\n"
     say(error={"code": "cancelled", "message": "stopped"})
 if mode == "die": sys.exit(7)
+if mode == "interrupt": os.kill(os.getpid(), signal.SIGINT)
 """
 
 
@@ -172,3 +173,16 @@ def test_a_child_reports_and_returns() -> None:
     )
     assert result == {"mode": "result"}
     assert said == [(0.5, "half")]
+
+
+def test_a_job_whose_child_was_interrupted_goes_back_to_the_queue(database: Database) -> None:
+    modes = ["interrupt", "result"]
+
+    def handler(_: dict[str, Any], report: Any) -> Any:
+        return run_child([sys.executable, "-c", CHILD], "task", {"mode": modes.pop(0)}, report)
+
+    job = database.write(jobs.enqueue, *ORG, "x", {}, 1)
+    worker, thread = _worker(database, handler)
+    assert _wait(database, job, "succeeded")["result"] == {"mode": "result"}
+    worker.stop()
+    thread.join()

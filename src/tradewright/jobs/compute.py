@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import threading
 from collections.abc import Callable, Sequence
@@ -14,13 +15,17 @@ from tradewright.errors import Cancelled, TradewrightError
 Report = Callable[[float, str], bool]  # (fraction, message) -> True when the work should stop
 
 
+class Interrupted(Exception):
+    """The child got a SIGINT that was meant for all of us; its work is to be done again."""
+
+
 def run_child(command: Sequence[str], task: str, payload: dict[str, Any], report: Report) -> Any:
     """Run one task in a child and return its result.
 
     The child reads one line of JSON, then "cancel" or the end of its input, which makes it leave at once: it cannot
-    outlive this process. Ctrl-C does not reach it; ending it is our part. It writes lines of JSON: progress, and at
-    last a result or an error. Raises what the child raised, Cancelled after `report` asked for it, TradewrightError
-    when the child died.
+    outlive this process. Ctrl-C does not reach it once it has a session of its own; ending it is our part. It writes
+    lines of JSON: progress, and at last a result or an error. Raises what the child raised, Cancelled after `report`
+    asked for it, Interrupted when a Ctrl-C came before that session, TradewrightError when the child died.
     """
     child = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1, start_new_session=True
@@ -45,6 +50,8 @@ def run_child(command: Sequence[str], task: str, payload: dict[str, Any], report
         pass
     finally:
         _end(child)
+    if outcome is None and child.returncode == -signal.SIGINT:
+        raise Interrupted
     if outcome is None:
         raise TradewrightError(f"the process working on {task} ended early with exit status {child.returncode}")
     if "error" in outcome:

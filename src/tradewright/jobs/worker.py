@@ -10,7 +10,7 @@ from typing import Any
 from tradewright import ids
 from tradewright.clock import Clock
 from tradewright.errors import Cancelled, StorageFailed, TradewrightError
-from tradewright.jobs.compute import Report
+from tradewright.jobs.compute import Interrupted, Report
 from tradewright.storage import jobs
 from tradewright.storage.database import Database, Tx
 
@@ -73,6 +73,9 @@ class Worker:
         except Cancelled as error:
             if not self._stop.is_set():
                 self._end(job, "cancelled", error={"code": error.code, "message": error.message})
+        except Interrupted:
+            _log.warning("job %s was interrupted; it goes back to the queue", job["id"])
+            self._database.write(jobs.release, self._name)
         except TradewrightError as error:
             self._end(job, "failed", error={"code": error.code, "message": error.message})
         except Exception as error:  # noqa: BLE001 - the supervised loop: logged, told, and the next job goes on

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tradewright.accounts.principal import ROLES, Principal
-from tradewright.api.operations import PERSON, PUBLIC, Operation
+from tradewright.api.operations import PUBLIC, UNSCOPED, Operation
 from tradewright.api.problems import Refused
 from tradewright.errors import Forbidden
 
@@ -14,7 +14,7 @@ def authorize(operation: Operation, principal: Principal, now_us: int) -> None:
         return
     if operation.sessions_only and principal.session is None:
         raise Forbidden("this is for persons, not for API keys: log in with POST /v1/auth/login.")
-    if operation.scope != PERSON:
+    if operation.scope not in UNSCOPED:
         _authorize_in_organization(operation, principal)
     if operation.step_up is True:
         require_step_up(principal, now_us)
@@ -47,7 +47,7 @@ def require_step_up(principal: Principal, now_us: int) -> None:
 
 
 def allowed_roles(operation: Operation) -> tuple[str, ...]:
-    """Return the roles whose persons may call it, most powerful first; empty for PUBLIC and PERSON."""
-    if operation.scope in (PUBLIC, PERSON):
+    """Return the roles whose persons may call it, most powerful first; empty for those without a scope."""
+    if operation.scope in UNSCOPED:
         return ()
     return operation.roles or tuple(role for role, scopes in ROLES.items() if operation.scope in scopes)

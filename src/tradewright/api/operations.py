@@ -1,8 +1,8 @@
 """What an operation of the API is: declared once, and everything else follows from the declaration.
 
 Routing, authorization, parsing, idempotency, rate limits, the OpenAPI document, the table of rights and the reference
-page all read the same `Operation`. One without a scope does not exist: `scope` has no default, and `PUBLIC` and
-`PERSON` must be written out.
+page all read the same `Operation`. One without a scope does not exist: `scope` has no default, and `PUBLIC`, `KNOWN`
+and `PERSON` must be written out.
 """
 
 from __future__ import annotations
@@ -23,8 +23,11 @@ if TYPE_CHECKING:
 
 PUBLIC = "public"
 """Anybody may call it."""
+KNOWN = "known"
+"""Whoever holds a valid key or session may call it, whatever the scopes or the role."""
 PERSON = "person"
 """Any person with a session may call it, whatever the organization; keys may not."""
+UNSCOPED = (PUBLIC, KNOWN, PERSON)
 
 
 class NoQuery(msgspec.Struct, frozen=True):
@@ -105,7 +108,7 @@ class Operation:
     """One method on one path.
 
     path: with `{name}` parameters. id: the operation id of the OpenAPI document, set by hand. scope: what a key needs
-    and the role of a person must hold, or PUBLIC or PERSON. roles: of persons, when not all that hold the scope may.
+    and the role of a person must hold, or one of UNSCOPED. roles: of persons, when not all that hold the scope may.
     step_up: True when only a person who was just asked again may; a text says when, and the handler then asks
     `access.require_step_up`. query, body, answer: msgspec types; body None takes none; answer None means the handler
     returns `Raw`. status: of success. idempotent: takes an Idempotency-Key. cacheable: carries an ETag. cost: in units
@@ -137,8 +140,8 @@ class Operation:
     example: Any = None
 
     def __post_init__(self) -> None:
-        if self.scope not in (PUBLIC, PERSON, *SCOPES):
-            raise ValueError(f"{self.id} needs a scope, or PUBLIC or PERSON; it has {self.scope!r}")
+        if self.scope not in (*UNSCOPED, *SCOPES):
+            raise ValueError(f"{self.id} needs a scope, or one of {', '.join(UNSCOPED)}; it has {self.scope!r}")
         for role in self.roles:
             if self.scope not in ROLES[role]:
                 raise ValueError(f"{self.id} names the role {role}, which does not hold {self.scope}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tradewright.api import access
-from tradewright.api.operations import PERSON, PUBLIC, Operation
+from tradewright.api.operations import KNOWN, PERSON, PUBLIC, UNSCOPED, Operation
 from tradewright.api.routes import all_operations
 
 _HEAD = """# Who may call what
@@ -23,10 +23,12 @@ def page() -> str:
 
 
 def _row(operation: Operation) -> str:
-    scope = f"`{operation.scope}`" if operation.scope not in (PUBLIC, PERSON) else "-"
+    scope = f"`{operation.scope}`" if operation.scope not in UNSCOPED else "-"
     roles = ", ".join(access.allowed_roles(operation))
     if operation.scope == PUBLIC:
         who = "anybody"
+    elif operation.scope == KNOWN:
+        who = "any key; any person with a session"
     elif operation.scope == PERSON:
         who = "any person with a session"
     else:

@@ -10,7 +10,7 @@ from tradewright.accounts.issuing import MAX_KEYS, MAX_NETWORKS
 from tradewright.accounts.limits import Bucket, Taken
 from tradewright.accounts.throttling import of_address
 from tradewright.api import layers
-from tradewright.api.operations import Call, Operation
+from tradewright.api.operations import KNOWN, Call, Operation
 
 
 class RateLimit(msgspec.Struct, frozen=True):
@@ -59,14 +59,15 @@ def operations(others: Sequence[Operation]) -> list[Operation]:
         buckets = [
             of_address(rules.address, call.address),
             Bucket(rules.key, call.principal.actor),
-            Bucket(rules.organization, call.principal.organization),
         ]
+        if call.principal.organization:
+            buckets.append(Bucket(rules.organization, call.principal.organization))
         taken = await call.services.limiter.take(buckets, 0, call.services.clock.now_us())
         return Limits([_rate(one) for one in taken], _BOUNDS, costs)
 
     return [
         Operation(
-            "GET", "/v1/limits", "get_limits", "Your limits and what is left of them", "organizations", "market:read",
+            "GET", "/v1/limits", "get_limits", "Your limits and what is left of them", "organizations", KNOWN,
             get, Limits,
         ),
     ]  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from tradewright.api import reference
-from tradewright.api.operations import PUBLIC, Call, Operation, Raw
+from tradewright.api.operations import KNOWN, PUBLIC, Call, Operation, Raw
 from tradewright.api.problems import Refused
 from tradewright.api.wire import Feed, feed_of
 
@@ -17,7 +17,8 @@ class Health(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """How far this installation is. phase: starting, preparing, running, failed. progress: 0..1 of the phase."""
+    """How far this installation is. phase: starting, preparing, running, failed. progress: 0..1 of the phase.
+    environment: null for a session that names none; there is no feed then."""
 
     ready: bool
     phase: str
@@ -25,7 +26,7 @@ class Status(msgspec.Struct, frozen=True):
     message: str
     error: str
     version: str
-    environment: str
+    environment: str | None
     feed: Feed | None
 
 
@@ -49,7 +50,7 @@ async def _status(call: Call) -> Status:
         message=now.message,
         error=now.error,
         version=call.services.version,
-        environment=call.principal.environment,
+        environment=call.principal.environment or None,
         feed=await feed_of(call),
     )
 
@@ -81,6 +82,6 @@ OPERATIONS = [
         "GET", "/docs/errors", "get_error_codes", "Error codes", "system", PUBLIC, _errors, media_types=("text/html",)
     ),
     Operation(
-        "GET", "/v1/status", "get_status", "Preparation, feed and version", "system", "market:read", _status, Status
+        "GET", "/v1/status", "get_status", "Preparation, feed and version", "system", KNOWN, _status, Status
     ),
 ]  # fmt: skip

@@ -91,6 +91,11 @@ def unharmed(send: Send, key: str) -> None:
         assert set(seen) <= right, (name, said)
     said = send(head("GET", "/v1/limits", "Connection: close", key=key))
     assert statuses(said) == [200], said
+    said = send(head("HEAD", "/docs") + head("GET", "/docs", "Connection: close"))
+    assert statuses(said) == [200, 200], said
+    length, twice = re.findall(rb"(?i)\ncontent-length: (\d+)", said)
+    assert length == twice
+    assert re.search(rb"\r\n\r\nHTTP/1\.1", said)  # a length is told, and no body stands before the next answer
 
 
 def test_the_process_itself_reads_requests_in_one_way(tmp_path: Path) -> None:

@@ -69,10 +69,25 @@ def test_every_refusal_is_paired_with_the_same_call_succeeding(served: Any, oper
         assert answer.status == (sample.status or operation.status), answer.body
         assert answer.headers["cache-control"] == ("private, no-cache" if operation.cacheable else "no-store")
         assert answer.headers["x-request-id"].startswith("req_")
+        if operation.method == "GET":
+            await head_answers_like(client, answer)
         if operation.answer not in (None, dict) and operation.status not in (204, 304) and sample.status is None:
             if "json" not in answer.headers["content-type"]:
                 return
             assert set(msgspec.json.decode(answer.body)) == fields_of(operation.answer)
+
+    async def head_answers_like(client: Client, answer: Reply) -> None:
+        head = await client.send("HEAD", sample.target, headers=dict(sample.headers), **allowed(served, sample))
+        assert (head.status, head.body) == (answer.status, b"")
+        varying = {"x-request-id", "ratelimit"}
+        same = [
+            {name: value for name, value in reply.headers.items() if name not in varying} for reply in (head, answer)
+        ]
+        assert same[0] == same[1]
+        assert head.headers["content-length"] == str(len(answer.body))
+        if operation.scope != PUBLIC:
+            refused = await client.send("HEAD", sample.target, headers=dict(sample.headers), key=None)
+            assert (refused.status, refused.body) == (401, b"")
 
     async def refused_without_a_valid_key(client: Client) -> None:
         whole = served.keys["whole"]
@@ -125,7 +140,7 @@ def test_what_is_not_declared_does_not_exist_and_is_refused_to_strangers_first(s
     places |= {operation.path: sample_of(served, operation).target.partition("?")[0] for operation in OPERATIONS}
     declared: dict[str, set[str]] = {path: set() for path in places}
     for operation in OPERATIONS:
-        declared[operation.path].add(operation.method)
+        declared[operation.path] |= {operation.method, *(["HEAD"] if operation.method == "GET" else [])}
 
     async def work(client: Client) -> None:
         for path, target in places.items():

@@ -50,6 +50,21 @@ def test_a_written_segment_goes_before_a_parameter(turned: bool) -> None:
     assert found(router, "GET", "/v1/a/6/7") == ("/v1/a/{id}/{part}", {"id": "6", "part": "7"})
 
 
+def test_what_answers_get_answers_head_and_says_so() -> None:
+    router = Router([operation("GET", "/v1/a"), operation("POST", "/v1/b")])
+    read, written = router.find("/v1/a"), router.find("/v1/b")
+    assert read is not None
+    assert written is not None
+    assert read[0].operation("HEAD") is read[0].operation("GET") is not None
+    assert written[0].operation("HEAD") is None
+    assert (read[0].allow, written[0].allow) == ("GET, HEAD, OPTIONS", "OPTIONS, POST")
+
+
+def test_head_cannot_be_declared_apart() -> None:
+    with pytest.raises(ValueError, match="HEAD"):
+        Router([operation("HEAD", "/v1/a")])
+
+
 @pytest.mark.parametrize("path", ["/v1/a/{id}", "/v1/a/{name}"])
 def test_what_is_declared_twice_is_refused_at_the_start(path: str) -> None:
     with pytest.raises(ValueError, match="twice"):

@@ -85,7 +85,7 @@ class _Operations:
 
     async def _answered(self, scope: Scope, body: bytes) -> Raw:
         answered = dispatch.run(self._services, scope["state"], scope["path"], scope["query_string"], body)
-        if scope["method"] != "GET":  # an effect runs to its end, whoever waits for it
+        if scope["state"]["operation"].method != "GET":  # an effect runs to its end, whoever waits for it
             return await answered
         try:
             waits_for = answered.send(None)  # most reads end here, from a cache or a short read: nothing to wait for

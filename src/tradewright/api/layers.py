@@ -97,6 +97,8 @@ class Outermost:
                     *_limit_headers(state["taken"]),
                     (b"x-request-id", request_id.encode()),
                 ]
+            elif scope["method"] == "HEAD":
+                message["body"] = b""  # what its GET would send is counted in content-length, and stays here
             await send(message)
 
         try:
@@ -241,7 +243,7 @@ class Routes:
             hidden = b"%2f" in scope.get("raw_path", b"").lower()  # an encoded slash would be a second spelling
             found = None if hidden else self._router.find(scope["path"])
             state["place"], state["parameters"] = found if found is not None else (None, {})
-            state["operation"] = None if found is None else found[0].operations.get(scope["method"])
+            state["operation"] = None if found is None else found[0].operation(scope["method"])
         await self._app(scope, receive, send)
 
 

@@ -24,15 +24,20 @@ class Place:
     operations: dict[str, Operation]
     parameters: tuple[tuple[int, str], ...]
 
+    def operation(self, method: str) -> Operation | None:
+        """Return what a method does here, None when it does not exist. HEAD is GET, of which the body is not sent."""
+        return self.operations.get("GET" if method == "HEAD" else method)
+
     @property
     def allow(self) -> str:
         """The methods that exist here, as the Allow header lists them."""
-        return ", ".join(sorted([*self.operations, "OPTIONS"]))
+        also = ["HEAD", "OPTIONS"] if "GET" in self.operations else ["OPTIONS"]
+        return ", ".join(sorted([*self.operations, *also]))
 
 
 class Router:
-    """Finds the place of a path. Two operations of one method and path, or paths that differ in names only, are refused
-    at the start: raises ValueError."""
+    """Finds the place of a path. Two operations of one method and path, paths that differ in names only, and a HEAD are
+    refused at the start: raises ValueError."""
 
     def __init__(self, operations: Iterable[Operation]) -> None:
         self._plain: dict[str, Place] = {}
@@ -67,6 +72,8 @@ class Router:
             if names
             else self._plain.setdefault(operation.path, Place({}, ()))
         )
+        if operation.method == "HEAD":
+            raise ValueError(f"{operation.id} is a HEAD; GET answers that too")
         if operation.method in place.operations or place.parameters != names:
             raise ValueError(f"{operation.method} {operation.path} ({operation.id}) is declared twice")
         place.operations[operation.method] = operation

@@ -21,6 +21,7 @@ def _of(name: str, target: str, **rest: Any) -> SampleOf:
 
 
 SAMPLES: dict[str, SampleOf] = {
+    "get_root": _plain("/", caller="nobody"),
     "get_liveness": _plain("/livez", caller="nobody"),
     "get_readiness": _plain("/readyz", caller="nobody"),
     "get_openapi": _plain("/openapi.json", caller="nobody"),

@@ -36,6 +36,18 @@ def test_unrouted_paths_and_methods_are_problems_too(served: Any) -> None:
     served.run(work)
 
 
+def test_the_root_says_what_this_is_and_its_links_lead_somewhere(served: Any) -> None:
+    async def work(client: Client) -> None:
+        answer = await client.get("/", key=None)
+        assert answer.json == {
+            "name": "Tradewright", "version": "0", "docs": "/docs", "openapi": "/openapi.json", "status": "/v1/status",
+        }  # fmt: skip
+        for name in ("docs", "openapi", "status"):
+            assert (await client.get(answer.json[name])).status == 200
+
+    served.run(work)
+
+
 def test_every_fault_of_a_query_is_told_at_once(served: Any) -> None:
     async def work(client: Client) -> None:
         answer = await client.get("/v1/signals?limit=0&limit=5&ordre=asc&order=up&start=yesterday&status=candidate")

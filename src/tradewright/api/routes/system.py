@@ -30,6 +30,20 @@ class Status(msgspec.Struct, frozen=True):
     feed: Feed | None
 
 
+class Root(msgspec.Struct, frozen=True):
+    """What this is and where to go on; the links are paths of this host."""
+
+    name: str
+    version: str
+    docs: str
+    openapi: str
+    status: str
+
+
+async def _root(call: Call) -> Root:
+    return Root("Tradewright", call.services.version, "/docs", "/openapi.json", "/v1/status")
+
+
 async def _livez(call: Call) -> Health:
     return Health("ok")
 
@@ -71,6 +85,7 @@ _PAGE_HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsa
 
 
 OPERATIONS = [
+    Operation("GET", "/", "get_root", "What this is and where to go on", "system", PUBLIC, _root, Root),
     Operation("GET", "/livez", "get_liveness", "Is the process there", "system", PUBLIC, _livez, Health),
     Operation(
         "GET", "/readyz", "get_readiness", "Can it answer everything", "system", PUBLIC, _readyz, Health,

@@ -106,7 +106,7 @@ def test_the_loops_seal_store_uses_and_delete(database: Database) -> None:
     upkeep = Upkeep(database, clock, authenticator)
     upkeep.delete_old()
     assert count(database, table) == 0
-    asyncio.run(authenticator.principal(text, "127.0.0.1", "curl"))
+    authenticator.note_use(asyncio.run(authenticator.principal(text)), "127.0.0.1", "curl")
     database.write(audit.record, "org_a", "paper", Actor("system", "test"), "probe", "x", {}, NOW)
     upkeep.start()
     upkeep.stop()

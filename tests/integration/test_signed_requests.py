@@ -114,6 +114,28 @@ def test_a_signature_that_is_sent_is_checked_though_it_is_not_required(served: A
     served.run(work)
 
 
+def test_a_use_is_noted_only_when_the_signature_is_right(served: Any) -> None:
+    key, plain = issue(served, Signing("hmac-sha256", True)), issue(served, None)
+    sign, target = by_hmac(key.signing_secret), "/v1/instruments"
+    uses = served.services.authenticator.take_uses
+
+    async def work(client: Client) -> None:
+        wrong = [{}, headers(served, "hmac-sha256", sign, "GET", "/v1/verdicts")]
+        for sent in wrong:
+            assert (await client.get(target, key=key.text, headers=sent)).status == 401
+        assert (await client.get("/v1/nothing", key=key.text)).status == 404
+        right = headers(served, "hmac-sha256", sign, "GET", target)
+        assert (await client.get(target, key=plain.text, headers=right)).status == 401
+        client.address = "203.0.113.9"
+        assert uses() == []
+        assert (await client.get(target, key=key.text, headers=right | {"User-Agent": "a"})).status == 200
+        assert (await client.get(target, key=plain.text, headers={"User-Agent": "b"})).status == 200
+        now_us = served.clock.now_us()
+        assert uses() == [(key.id, now_us, client.address, "a"), (plain.id, now_us, client.address, "b")]
+
+    served.run(work)
+
+
 def test_a_request_of_another_time_is_refused_with_the_time_here(served: Any) -> None:
     key = issue(served, Signing("hmac-sha256", True))
     sign = by_hmac(key.signing_secret)

@@ -31,7 +31,6 @@ class _Known:
     principal: Principal
     environment: str
     ends_at: int | None
-    used_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +52,12 @@ class Authenticator:
         self._uses: dict[str, tuple[int, str, str]] = {}  # by id, not stored yet
         self._forgotten = 0
 
-    async def principal(self, text: str, address: str = "", agent: str = "") -> Principal:
+    async def principal(self, text: str, address: str = "") -> Principal:
         """Return who holds the key. Raises Unauthenticated, saying no more than that the key is not valid, and
         Forbidden for an address outside of the key's networks.
 
-        address, agent: where it is used from, for its networks and for `last_used`.
+        address: where it is used from, for its networks. A use is noted only by `note_use`: there may be a signature to
+        check first.
         """
         parts = self._read(text)
         now_us = self._clock.now_us()
@@ -83,9 +83,13 @@ class Authenticator:
                 "GET /v1/api-keys shows",
                 address=address,
             )
-        if now_us - known.used_at >= USES_APART_US:
-            self._uses[principal.actor] = (now_us, address, agent[:256])
         return principal
+
+    def note_use(self, principal: Principal, address: str, agent: str) -> None:
+        """Remember where a key was used from, once all that a request proves itself with was checked."""
+        now_us = self._clock.now_us()
+        if principal.used_at is None or now_us - principal.used_at >= USES_APART_US:
+            self._uses[principal.actor] = (now_us, address, agent[:256])
 
     def _read(self, text: str) -> _Parts:
         place = hashlib.sha256(text.encode()).digest()  # so that no key stands in memory longer than its request
@@ -159,6 +163,7 @@ def _known(row: dict[str, Any], now_us: int) -> _Known:
         user=row["created_by"],
         signing=_signing(row),
         networks=tuple(ipaddress.ip_network(text) for text in row["addresses"] or ()),
+        used_at=row["last_used_at"],
     )
     return _Known(
         now_us,
@@ -166,7 +171,6 @@ def _known(row: dict[str, Any], now_us: int) -> _Known:
         principal,
         row["environment"],
         min(ends, default=None),
-        row["last_used_at"] or -USES_APART_US,
     )
 
 

@@ -26,7 +26,7 @@ class Principal:
 
     organization and environment are empty for a person who named none. user: the person, or who made the key.
     stepped_up_until: until when the person counts as asked again, wall time. networks: where a key may be used from;
-    empty: anywhere.
+    empty: anywhere. used_at: the stored moment of a key's last use.
     """
 
     organization: str
@@ -39,6 +39,7 @@ class Principal:
     stepped_up_until: int = 0
     signing: Signing | None = None
     networks: tuple[Network, ...] = field(default=())
+    used_at: int | None = None
 
     @property
     def actor(self) -> str:

@@ -82,6 +82,8 @@ class _Operations:
             body,
         )
         await signatures.check(state["principal"], message, state["headers"])
+        agent = state["headers"].get("user-agent", "")
+        self._services.authenticator.note_use(state["principal"], state["address"], agent)
 
     async def _answered(self, scope: Scope, body: bytes) -> Raw:
         answered = dispatch.run(self._services, scope["state"], scope["path"], scope["query_string"], body)

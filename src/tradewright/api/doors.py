@@ -77,9 +77,10 @@ class Doors:
             if word.lower() != "bearer" or not text:
                 raise Refused("unauthenticated", "the Authorization header must be `Bearer <key>`")
             self._refuse_other_sites(scope, headers)
-            return await self._services.authenticator.principal(
-                text.strip(), state["address"], headers.get("user-agent", "")
-            )
+            principal = await self._services.authenticator.principal(text.strip(), state["address"])
+            if not self._services.signatures.concerns(principal, headers):
+                self._services.authenticator.note_use(principal, state["address"], headers.get("user-agent", ""))
+            return principal
         token = cookie(headers.get("cookie", ""), COOKIE)
         if token is None:
             raise Refused("unauthenticated", "this needs an API key or a session")

@@ -16,7 +16,8 @@
     ├── Forbidden               the key or session is valid and may not do this
     ├── TooManyRequests         asked more often than agreed
     ├── SourceFailed            a third party did not deliver
-    │   └── SourceLimited       ... because it was asked too often
+    │   ├── SourceLimited       ... because it was asked too often
+    │   └── SourceRefused       ... because of the key, or of what its plan includes
     ├── StorageFailed           the disk or the database did not take it
     └── LibraryMissing          a system library or package is not installed
 
@@ -157,6 +158,12 @@ class SourceLimited(SourceFailed):
     """The data source asks us to slow down."""
 
     code = "source_limited"
+
+
+class SourceRefused(SourceFailed):
+    """The data source does not give this to the credentials in use."""
+
+    code = "source_refused"
 
 
 class StorageFailed(TradewrightError):

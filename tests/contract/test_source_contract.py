@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
+from recorded import bars_query, span_query
 from tradewright.clock import parse_us
-from tradewright.errors import SourceFailed
-from tradewright.market.instruments import Instrument
+from tradewright.errors import SourceFailed, UnknownName
+from tradewright.market.instruments import Instrument, Interval
 from tradewright.sources.registry import SOURCES
 from tradewright.sources.source import Source
-from tradewright.transport.messages import Response
+from tradewright.transport.messages import Request, Response
 
-EXAMPLES = {"binance": "crypto:BTC-USDT"}
-START, END = parse_us("2024-01-01"), parse_us("2024-01-02")
+START, END = parse_us("2024-01-01"), parse_us("2024-01-09")
+BODIES = [
+    b"",
+    b"   ",
+    b"<html>",
+    b"<!DOCTYPE html><html></html>",
+    b"null",
+    b"{}",
+    b'{"error": 1}',
+    b"\xff\xfe",
+    b"1",
+    b"[[]]",
+]
+SECRETS = {name: f"planted-{name}" for name in ("key_id", "secret_key", "api_key", "token", "contact")}
 
 
 @pytest.fixture(params=sorted(SOURCES))
@@ -22,39 +37,106 @@ def source(request: pytest.FixtureRequest) -> Source:
 
 
 def _instrument(source: Source) -> Instrument:
-    return source.instrument_of(EXAMPLES[source.name])
+    return source.instrument_of(source.example)
+
+
+def _requests(source: Source) -> list[Request]:
+    made = []
+    if source.bars is not None:
+        made += [source.bars.request(bars_query(source, source.example, i, START, END)) for i in source.bars.intervals]
+    for part in (source.facts, source.actions):
+        if part is not None:
+            made.append(part.request(span_query(source, source.example, start_us=START, end_us=END)))
+    if source.quotes is not None:
+        made.append(source.quotes.request([source.symbol_of(_instrument(source))]))
+    if source.listing is not None:
+        made.append(source.listing.request(""))
+    return made
+
+
+def _parsers(source: Source) -> list:  # type: ignore[type-arg] # of functions of a response
+    found = []
+    if source.bars is not None:
+        bars, interval = source.bars, source.bars.intervals[0]
+        found.append(lambda answer: bars.parse(answer, bars_query(source, source.example, interval, START, END)))
+    for part in (source.facts, source.actions):
+        if part is not None:
+            found.append(lambda answer, part=part: part.parse(answer, span_query(source, source.example)))
+    if source.quotes is not None:
+        symbol = source.symbol_of(_instrument(source))
+        quotes = source.quotes
+        found.append(lambda answer: quotes.parse(answer, {symbol: _instrument(source)}))
+    if source.listing is not None:
+        found.append(source.listing.parse)
+    return found
 
 
 def test_it_says_what_it_is(source: Source) -> None:
     assert source.title
     assert source.limits
+    assert all(limit.units > 0 and limit.window_s > 0 for limit in source.limits)
     assert source.licence
     assert source.base_url.startswith("https://")
     assert source.base_url_variable == f"TRADEWRIGHT_{source.name.upper()}_URL"
-    assert source.page_rows > 0
-    assert source.lag_us >= 0
     assert source.kinds
-    assert source.intervals
+    assert source.offers
+    assert bool(source.auth.fields) == bool(source.auth.where)
+    if source.bars is not None:
+        assert source.bars.page_rows > 0
+        assert source.bars.lag_us >= 0
+        assert source.bars.intervals
 
 
 def test_its_symbols_lead_back_to_the_instrument(source: Source) -> None:
     instrument = _instrument(source)
+    assert instrument.id == source.example
     assert source.instrument_of(source.symbol_of(instrument)) == instrument
-    assert source.instrument_of(instrument.id) == instrument
     assert instrument.kind in source.kinds
 
 
+@pytest.mark.parametrize("text", ["", "equity:", "no such thing", "future:ES", "crypto:-", "\x00", "A" * 200])
+def test_a_name_that_can_be_nothing_is_refused_with_an_example(source: Source, text: str) -> None:
+    with pytest.raises(UnknownName, match=":"):
+        source.instrument_of(text)
+
+
 def test_its_requests_are_the_same_for_the_same_arguments_and_go_where_told(source: Source) -> None:
-    for interval in source.intervals:
-        symbol = source.symbol_of(_instrument(source))
-        request = source.bars_request(symbol, interval, START, END, source.page_rows)
-        assert request == source.bars_request(symbol, interval, START, END, source.page_rows)
-        assert request.url.startswith(source.base_url)
+    assert _requests(source) == _requests(source)
+    for request in _requests(source):
+        assert request.url.startswith("https://")
+        assert "?" not in request.url
+        assert request.weight > 0
         assert request.at("http://127.0.0.1:9/x/").url.startswith("http://127.0.0.1:9/x/")
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"null", b"{}", b'{"error": 1}', b"\xff\xfe"])
-@pytest.mark.parametrize("status", [200, 400, 403, 404])
-def test_whatever_it_is_sent_it_answers_with_a_typed_error(source: Source, status: int, body: bytes) -> None:
-    with pytest.raises(SourceFailed):
-        source.parse_bars(Response(status, body, (), END), _instrument(source), source.intervals[0])
+def test_it_signs_what_it_sends_and_no_secret_stands_in_the_address(source: Source) -> None:
+    credentials = {name: SECRETS.get(name, f"planted-{name}") for name in source.auth.fields}
+    for request in _requests(source):
+        assert "planted" not in str(request)
+        signed = source.auth.sign(request, credentials)
+        assert "planted" not in signed.url
+        assert all(secret in f"{signed.query}{signed.headers}" for secret in credentials.values())
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 429, 451])
+def test_a_status_that_is_not_200_is_a_typed_error_whatever_the_body(source: Source, status: int) -> None:
+    for body in BODIES:
+        for parse in _parsers(source):
+            with pytest.raises((SourceFailed, UnknownName)):
+                parse(Response(status, body, (("content-type", "text/html"),), END))
+
+
+def test_whatever_a_200_holds_it_becomes_rows_or_a_typed_error(source: Source) -> None:
+    for body in BODIES:
+        for parse in _parsers(source):
+            with contextlib.suppress(SourceFailed, UnknownName):
+                parse(Response(200, body, (), END))
+
+
+def test_a_bad_body_of_bars_is_a_failure_and_never_no_rows(source: Source) -> None:
+    if source.bars is None:
+        return
+    query = bars_query(source, source.example, Interval(source.bars.intervals[0]), START, END)
+    for body in (b"", b"<html>maintenance</html>", b"\xff\xfe", b"null"):
+        with pytest.raises(SourceFailed):
+            source.bars.parse(Response(200, body, (), END), query)

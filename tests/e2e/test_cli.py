@@ -219,7 +219,7 @@ def test_a_source_that_fails_is_told_and_stores_nothing(shared: Path, tmp_path: 
     cases: dict[str, tuple[Callable[[http.server.BaseHTTPRequestHandler], None] | None, str]] = {
         "limited": (playing(429, limited[1]), "too many requests"),
         "broken": (playing(500, b"oops"), "answered 500: oops"),
-        "a page": (playing(200, b"<html>log in</html>"), "not in JSON"),
+        "a page": (playing(200, b"<html>log in</html>"), "page for people"),
         "garbage": (playing(200, b'[[1, "x"]]'), "no list of candles"),
         "bad numbers": (
             playing(200, json.dumps([[1, "x", "1", "1", "1", "1", 2, "", 0, "", "", "0"]]).encode()),

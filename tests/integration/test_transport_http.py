@@ -21,7 +21,7 @@ from tradewright.market.catalog import Catalog
 from tradewright.market.ingest import ingest_frame
 from tradewright.market.instruments import Interval
 from tradewright.sources import binance
-from tradewright.sources.fetch import fetch_bars
+from tradewright.sources.fetch import Line, fetch_bars
 from tradewright.storage.database import Database
 from tradewright.storage.migrations import upgrade
 from tradewright.transport.http import HttpTransport
@@ -179,10 +179,10 @@ def test_an_address_that_is_none_is_refused() -> None:
 def _bars(handler: Handler, symbol: str, interval: str, start: str, end: str, **rest: Any) -> Any:
     async def run() -> Any:
         async with serving(handler) as address, HttpTransport(CLOCK) as transport:
+            line = Line(binance.SOURCE, transport, base_url=address, policy=QUICK)
             return await fetch_bars(
-                binance.SOURCE, binance.instrument_of(symbol), interval, parse_us(start), parse_us(end), transport,
-                base_url=address, policy=QUICK, **rest,
-            )  # fmt: skip
+                line, binance.instrument_of(symbol), interval, parse_us(start), parse_us(end), **rest
+            )
 
     return asyncio.run(run())
 
@@ -205,7 +205,7 @@ def test_recorded_bytes_over_a_socket_become_bars(shared: Path) -> None:
         progress=lambda fraction, message: told.append((fraction, message)),
     )  # fmt: skip
     assert frame["close"].to_list() == [0.025, 0.025003, 0.025008]
-    assert told[-1][1] == "crypto:ETH-BTC: bars up to 2020-06-06T21:25:00Z"
+    assert told[-1][1] == "crypto:ETH-BTC: bars up to 2020-06-06T22:00:00Z"
 
 
 def test_recorded_refusals_over_a_socket_are_typed(shared: Path) -> None:

@@ -59,6 +59,9 @@ CATALOGUE: dict[str, Kind] = {
     "unavailable": Kind(502, "Nobody answered behind the gateway", "Send it again with the same Idempotency-Key."),
     "source_failed": Kind(502, "A data source failed", "Try again later."),
     "source_limited": Kind(503, "A data source limits us", "Try again later."),
+    "source_refused": Kind(
+        409, "A data source refuses the credentials", "Check the credentials of the source and what its plan includes."
+    ),
     "storage_failed": Kind(503, "Nothing could be stored", "Try again later; an operator should look at the disk."),
     "library_missing": Kind(500, "The server lacks a library", "An operator must install what `detail` names."),
     "internal_error": Kind(500, "An error on our side", "Try again; report the request_id if it stays."),

@@ -114,7 +114,7 @@ def _ingest_source(
     progress: Progress,
 ) -> dict[str, Any]:
     from tradewright.market.ingest import ingest_frame
-    from tradewright.sources.fetch import fetch_bars
+    from tradewright.sources.fetch import Line, fetch_bars
     from tradewright.sources.registry import source as find
     from tradewright.transport.http import HttpTransport
 
@@ -127,10 +127,8 @@ def _ingest_source(
 
     async def fetch() -> list[Any]:
         async with HttpTransport() as transport:
-            return [
-                await fetch_bars(chosen, one, interval, start_us, end_us, transport, base_url, progress)
-                for one in known
-            ]
+            line = Line(chosen, transport, base_url=base_url)
+            return [await fetch_bars(line, one, interval, start_us, end_us, progress) for one in known]
 
     import polars as pl
 
@@ -153,9 +151,9 @@ def _ingest_source(
             now_us=now_us,
             ingestion_id=derive("ing", name, *instruments, interval, start_us, end_us, now_us),
             close_only=False,
-            pre_adjusted=chosen.adjusted,
-            lag_us=chosen.lag_us,
-            revised=chosen.revised,
+            pre_adjusted=chosen.bars is not None and chosen.bars.adjusted,
+            lag_us=0 if chosen.bars is None else chosen.bars.lag_us,
+            revised=chosen.bars is not None and chosen.bars.revised,
             progress=progress,
         )
     )

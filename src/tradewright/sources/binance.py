@@ -1,30 +1,36 @@
-"""Binance spot: candles without a key.
+"""Binance spot: candles, prices, pairs and trades without a key.
 
 `GET /api/v3/klines` answers up to 1,000 arrays of twelve, oldest first, the last one possibly still running: open time,
 open, high, low, close, volume, close time, quote volume, trades, taker base, taker quote, unused; times in milliseconds
 (microseconds in files since 2025), prices as text. Errors are `{"code": -1121, "msg": ...}` with a 4xx status.
-Source: Binance spot API documentation, market data endpoints.
+Source: Binance spot API documentation, market data endpoints and web socket streams.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 import polars as pl
 
-from tradewright.errors import SourceFailed, SourceLimited, UnknownName
-from tradewright.market.frames import canonical
+from tradewright.errors import SourceFailed, UnknownName
 from tradewright.market.instruments import Instrument, Interval, Kind
-from tradewright.sources.source import Source
+from tradewright.sources import answers
+from tradewright.sources.rows import QUOTES, arrays_of, bars_frame, numbers, rows_of, whole_numbers
+from tradewright.sources.source import Bars, BarsPage, BarsQuery, Listed, Listing, ListingPage, Paging, Quotes, Source
 from tradewright.transport.messages import Request, Response
+from tradewright.transport.pace import Limit
 
-NAME = "binance"
+NAME, TITLE = "binance", "Binance spot"
 BASE_URL = "https://api.binance.com"
 PAGE_ROWS = 1_000
-QUOTES = ("FDUSD", "USDT", "USDC", "TUSD", "BUSD", "DAI", "BTC", "ETH", "BNB", "EUR", "GBP", "TRY", "BRL", "JPY", "USD")
+QUOTE_CURRENCIES = (
+    "FDUSD", "USDT", "USDC", "TUSD", "BUSD", "DAI", "BTC", "ETH", "BNB", "EUR", "GBP", "TRY", "BRL", "JPY", "USD",
+)  # fmt: skip
 FIELDS = 12
 MICROSECONDS_FROM = 10**14  # a time beyond this is in microseconds: in milliseconds it would be after the year 5000
+EXAMPLE = "crypto:BTC-USDT"
 
 _UNKNOWN_SYMBOL = -1121
 _TOO_MANY = frozenset({-1003, -1015})
@@ -38,10 +44,10 @@ def instrument_of(text: str) -> Instrument:
     symbol = text.removeprefix("crypto:").upper()
     base, dash, quote = symbol.rpartition("-")
     if not dash:
-        quote = next((q for q in QUOTES if symbol.endswith(q) and len(symbol) > len(q)), "")
+        quote = next((q for q in QUOTE_CURRENCIES if symbol.endswith(q) and len(symbol) > len(q)), "")
         base = symbol[: -len(quote)] if quote else ""
     if not (base.isalnum() and quote.isalnum()) or text.partition(":")[0] in ("equity", "index", "fx", "macro"):
-        raise UnknownName(f"{text!r} is no pair of Binance; write it like crypto:BTC-USDT or BTCUSDT", name=text)
+        raise UnknownName(f"{text!r} is no pair of Binance; write it like {EXAMPLE} or BTCUSDT", name=text)
     return Instrument(f"crypto:{base}-{quote}", currency=quote, name=f"{base}/{quote}")
 
 
@@ -50,99 +56,116 @@ def symbol_of(instrument: Instrument) -> str:
     return instrument.symbol.replace("-", "")
 
 
-def bars_request(symbol: str, interval: Interval, start_us: int, end_us: int, limit: int = PAGE_ROWS) -> Request:
-    """Return the request for up to `limit` bars whose ends lie in start_us..end_us, both included."""
-    first_open_ms = -(-(start_us - interval.us) // 1_000)
-    last_open_ms = (end_us - interval.us) // 1_000
-    query = {
-        "symbol": symbol,
-        "interval": interval.value,
+def bars_request(query: BarsQuery) -> Request:
+    """Return the request for candles; it asks by their starts."""
+    first_open_ms = -(-(query.start_us - query.interval.us) // 1_000)
+    last_open_ms = (query.end_us - query.interval.us) // 1_000
+    asked = {
+        "symbol": query.symbol,
+        "interval": query.interval.value,
         "startTime": str(max(first_open_ms, 0)),
         "endTime": str(max(last_open_ms, 0)),
-        "limit": str(limit),
+        "limit": str(query.limit),
     }
-    return Request(f"{BASE_URL}/api/v3/klines", query=tuple(query.items()))
+    return Request(f"{BASE_URL}/api/v3/klines", query=tuple(asked.items()), weight=2)
 
 
-def parse_bars(response: Response, instrument: Instrument, interval: Interval) -> pl.DataFrame:
-    """Return the complete bars of a klines answer as a canonical frame, in the order received.
-
-    A bar is complete when its close time had passed when the answer came in. Raises UnknownName, SourceLimited,
-    SourceFailed as the port says.
-    """
-    body = _decoded(response)
-    if response.status != 200 or isinstance(body, dict):
-        raise _refusal(response, body, instrument)
+def parse_bars(response: Response, query: BarsQuery) -> BarsPage:
+    """Return the complete bars of a klines answer, in the order received."""
+    body = _read(response, query.symbol)
     if not isinstance(body, list) or any(not isinstance(row, list) or len(row) != FIELDS for row in body):
-        raise SourceFailed(f"Binance sent no list of candles but {response.start_of_body}; its API may have changed")
-    columns = list(zip(*body, strict=True)) if body else [()] * FIELDS
-    try:
-        raw = pl.DataFrame(
-            {"opened": pl.Series(columns[0], dtype=pl.Int64), "closed": pl.Series(columns[6], dtype=pl.Int64)}
-            | {
-                name: pl.Series(columns[at], dtype=pl.String).cast(pl.Float64)
-                for at, name in enumerate(("open", "high", "low", "close", "volume"), start=1)
-            }
-        )
-    except (pl.exceptions.PolarsError, TypeError) as error:
-        raise SourceFailed(f"Binance sent a candle that cannot be read: {error}") from error
-    factor = pl.when(pl.col("opened") >= MICROSECONDS_FROM).then(1).otherwise(1_000)
-    bars = raw.with_columns((pl.col("opened") * factor + interval.us).alias("time"))
-    complete = bars.filter((pl.col("time") <= response.received_at_us) & (pl.col("closed") > pl.col("opened")))
-    return canonical(
-        complete.drop("opened", "closed"),
-        source=NAME,
-        instrument=instrument.id,
-        interval=interval.value,
-        observed_at_us=response.received_at_us,
-    )
+        raise answers.changed(response, TITLE, "list of candles")
+    columns = arrays_of(body, 6, TITLE)
+    starts_us = [at if at >= MICROSECONDS_FROM else at * 1_000 for at in whole_numbers(columns[0], TITLE)]
+    names = ("open", "high", "low", "close", "volume")
+    values = dict(zip(names, columns[1:], strict=True))
+    return BarsPage(bars_frame(NAME, query, response.received_at_us, values, starts_us=starts_us))
 
 
-def _decoded(response: Response) -> Any:
-    try:
-        return msgspec.json.decode(response.body)
-    except msgspec.DecodeError as error:
-        raise SourceFailed(
-            f"Binance answered {response.status}, not in JSON: {response.start_of_body!r}; "
-            "a proxy or a block page may stand in between",
-            status=response.status,
-        ) from error
+def quotes_request(symbols: Sequence[str]) -> Request:
+    """Return the request for the best bid and ask of each symbol."""
+    wanted = msgspec.json.encode(list(symbols)).decode()
+    return Request(f"{BASE_URL}/api/v3/ticker/bookTicker", query=(("symbols", wanted),), weight=4)
 
 
-def _refusal(response: Response, body: Any, instrument: Instrument) -> Exception:
+def parse_quotes(response: Response, wanted: Mapping[str, Instrument]) -> pl.DataFrame:
+    """Return the middle, bid and ask of each; Binance gives no time, so it is that of the answer."""
+    body = _read(response, ", ".join(wanted))
+    if not isinstance(body, list):
+        raise answers.changed(response, TITLE, "list of quotes")
+    columns = rows_of(body, ("symbol", "bidPrice", "askPrice"), TITLE)
+    bid, ask = numbers(columns["bidPrice"], TITLE), numbers(columns["askPrice"], TITLE)
+    frame = pl.DataFrame({"symbol": pl.Series(columns["symbol"], dtype=pl.String), "bid": bid, "ask": ask})
+    known = {symbol: instrument.id for symbol, instrument in wanted.items()}
+    return frame.filter(pl.col("symbol").is_in(list(known))).select(
+        pl.col("symbol").replace_strict(known, return_dtype=pl.String).alias("instrument"),
+        pl.lit(response.received_at_us, pl.Int64).alias("time"),
+        ((pl.col("bid") + pl.col("ask")) / 2).alias("price"),
+        "bid",
+        "ask",
+    ).select(list(QUOTES))  # fmt: skip
+
+
+def listing_request(token: str) -> Request:
+    """Return the request for every pair."""
+    return Request(f"{BASE_URL}/api/v3/exchangeInfo", weight=20)
+
+
+def parse_listing(response: Response) -> ListingPage:
+    """Return every pair with its smallest steps."""
+    body = _read(response, "")
+    if not isinstance(body, dict) or not isinstance(body.get("symbols"), list):
+        raise answers.changed(response, TITLE, "list of pairs")
+    listed, skipped = [], 0
+    for entry in body["symbols"]:
+        try:
+            pair = f"{entry['baseAsset']}-{entry['quoteAsset']}"
+            filters = {each["filterType"]: each for each in entry.get("filters", ())}
+            notional = filters.get("NOTIONAL") or filters.get("MIN_NOTIONAL") or {}
+            instrument = Instrument(
+                f"crypto:{pair}",
+                currency=entry["quoteAsset"],
+                name=pair.replace("-", "/"),
+                tick=answers.step(filters.get("PRICE_FILTER", {}).get("tickSize")),
+                lot=answers.step(filters.get("LOT_SIZE", {}).get("stepSize")),
+                minimum_notional=answers.step(notional.get("minNotional")),
+            )
+            listed.append(Listed(entry["symbol"], instrument, entry.get("status", "TRADING") == "TRADING"))
+        except answers.REFUSED_ENTRY:
+            skipped += 1
+    return ListingPage(tuple(listed), skipped)
+
+
+def _read(response: Response, symbol: str) -> Any:
+    body = answers.json_of(response, TITLE)
+    if response.status == 200 and not (isinstance(body, dict) and "code" in body):
+        return body
     code = body.get("code") if isinstance(body, dict) else None
-    said = body.get("msg", "") if isinstance(body, dict) else response.start_of_body
+    said = str(body.get("msg", "")) if isinstance(body, dict) else response.start_of_body
     if code == _UNKNOWN_SYMBOL:
-        return UnknownName(
-            f"Binance does not know {symbol_of(instrument)!r} ({said}); look the pair up and write it like "
-            "crypto:BTC-USDT",
-            name=instrument.id,
-            source=NAME,
-        )
+        raise answers.unknown(TITLE, symbol, said, EXAMPLE)
     if code in _TOO_MANY or response.status in (418, 429):
-        return SourceLimited(f"Binance asks us to slow down: {said}", status=response.status, source_code=code)
+        raise answers.limited(response, TITLE, said)
     if response.status == 451:
-        return SourceFailed(
-            f"Binance refuses this location (451): {said}; set TRADEWRIGHT_BINANCE_URL to an address that serves "
+        raise SourceFailed(
+            f"{TITLE} refuses this location (451): {said}; set TRADEWRIGHT_BINANCE_URL to an address that serves "
             "yours, for example https://api.binance.us",
             status=451,
         )
-    return SourceFailed(f"Binance refused ({response.status}, code {code}): {said}", status=response.status)
+    raise answers.failed(response, TITLE, f"code {code}: {said}")
 
 
 SOURCE = Source(
     name=NAME,
-    title="Binance spot",
+    title=TITLE,
     kinds=(Kind.CRYPTO,),
-    intervals=tuple(Interval),
-    auth="none",
-    page_rows=PAGE_ROWS,
-    limits="6,000 request weight a minute and address; a page of candles weighs 2",
+    limits=(Limit(6_000, 60.0),),
     licence="market data terms of Binance: own use, not for passing on",
     base_url=BASE_URL,
-    base_url_variable="TRADEWRIGHT_BINANCE_URL",
     instrument_of=instrument_of,
     symbol_of=symbol_of,
-    bars_request=bars_request,
-    parse_bars=parse_bars,
+    example=EXAMPLE,
+    bars=Bars(tuple(Interval), PAGE_ROWS, Paging.ADVANCE, bars_request, parse_bars),
+    quotes=Quotes(100, quotes_request, parse_quotes),
+    listing=Listing(listing_request, parse_listing),
 )

@@ -1,75 +1,250 @@
-"""The loop that every source shares: page after page until the end is reached or nothing new comes."""
+"""The loops that every source shares: page after page until all that was asked for has come."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 import polars as pl
 
 from tradewright.clock import format_us
-from tradewright.errors import InvalidInput
+from tradewright.errors import InvalidInput, SourceFailed, SourceLimited, SourceRefused
 from tradewright.market.frames import canonical, empty
 from tradewright.market.instruments import Instrument, Interval
-from tradewright.sources.source import Source
+from tradewright.sources.source import (
+    ActionsPage,
+    Ask,
+    Bars,
+    BarsPage,
+    BarsQuery,
+    Credentials,
+    FactsPage,
+    Paging,
+    Source,
+    SpanQuery,
+)
 from tradewright.transport.http import Transport
-from tradewright.transport.messages import Policy
+from tradewright.transport.messages import Policy, Request, Response
 
 Progress = Callable[[float, str], None]
+USUAL = Policy()
+Parsed = TypeVar("Parsed")
+Paged = TypeVar("Paged", FactsPage, ActionsPage)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The way to one source. base_url: another server for it, None for its own. credentials: by field of its `auth`."""
+
+    source: Source
+    transport: Transport
+    credentials: Credentials = field(default_factory=dict)
+    base_url: str | None = None
+    policy: Policy = USUAL
+    wait: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+    async def send(self, request: Request) -> Response:
+        """Return the answer. Raises SourceRefused without the credentials it needs, and what the transport raises."""
+        auth = self.source.auth
+        missing = [name for name in auth.fields if not self.credentials.get(name)]
+        if missing and auth.needed:
+            raise SourceRefused(
+                f"{self.source.title} needs {' and '.join(missing)}; {auth.where}, and hand them in as credentials of "
+                f"the source {self.source.name!r}",
+                source=self.source.name,
+            )
+        signed = request if missing else auth.sign(request, self.credentials)
+        return await self.transport.fetch(signed.at(self.base_url), self.policy)
+
+    async def ask(self, request: Request, parse: Callable[[Response], Parsed]) -> tuple[Response, Parsed]:
+        """Return the answer and what `parse` makes of it. An answer that says to slow down, or that came damaged (a
+        page of maintenance, a body cut off), is asked for again as often as the policy says."""
+        for attempt in range(1, self.policy.attempts + 1):
+            response = await self.send(request)
+            try:
+                return response, parse(response)
+            except SourceFailed as error:
+                again = isinstance(error, SourceLimited) or error.facts.get("transient", False)
+                if not again or attempt == self.policy.attempts:
+                    raise
+            await self.wait(self.policy.backoff_s * 2**attempt)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fetched:
+    """One page on its way in. reached_us: everything up to here has come; a run that stopped goes on behind it.
+    done: share of the span that has come."""
+
+    bars: pl.DataFrame
+    actions: pl.DataFrame
+    reached_us: int
+    done: float
 
 
 async def fetch_bars(
-    source: Source,
+    line: Line,
     instrument: Instrument,
     interval: Interval | str,
     start_us: int,
     end_us: int,
-    transport: Transport,
-    base_url: str | None = None,
     progress: Progress | None = None,
-    policy: Policy | None = None,
 ) -> pl.DataFrame:
     """Return the complete bars whose ends lie in start_us..end_us, both included, as a canonical frame, ascending.
 
-    base_url: another server for this source, None for its own. progress: called with (fraction, message) after each
-    page. Raises InvalidInput for an interval the source does not have or bounds in the wrong order, and what the
-    source and the transport raise.
+    progress: called with (fraction, message) after each page. Raises InvalidInput for an interval the source does not
+    have or bounds in the wrong order, and what the source and the transport raise.
     """
-    pages = [page async for page in bar_pages(
-        source, instrument, interval, start_us, end_us, transport, base_url, progress, policy
-    )]  # fmt: skip
+    pages = []
+    async for page in bar_pages(line, instrument, interval, start_us, end_us):
+        pages.append(page.bars)
+        if progress is not None:
+            progress(page.done, f"{instrument.id}: bars up to {format_us(page.reached_us)}")
     return pl.concat(pages) if pages else canonical(empty())
 
 
 async def bar_pages(
-    source: Source,
-    instrument: Instrument,
-    interval: Interval | str,
-    start_us: int,
-    end_us: int,
-    transport: Transport,
-    base_url: str | None = None,
-    progress: Progress | None = None,
-    policy: Policy | None = None,
-) -> AsyncIterator[pl.DataFrame]:
-    """Yield the pages of `fetch_bars` as they come: frames of at most `source.page_rows` rows, ascending."""
+    line: Line, instrument: Instrument, interval: Interval | str, start_us: int, end_us: int
+) -> AsyncIterator[Fetched]:
+    """Yield the pages of `fetch_bars` as they come, each ascending and within the bounds.
+
+    A source may repeat a row in the next page; whoever stores them keeps one. Raises SourceFailed when a source names
+    the same next page again and again.
+    """
+    bars, step = _checked(line.source, interval, start_us, end_us)
+    query = BarsQuery(instrument, line.source.symbol_of(instrument), step, start_us, end_us, bars.page_rows)
+    ways = {Paging.WHOLE: _whole, Paging.ADVANCE: _advancing, Paging.WINDOWS: _windows, Paging.TOKEN: _tokens}
+    pages = _by_itself(line, bars.pages, query) if bars.pages else ways[bars.paging](line, bars, query)
+    span = max(end_us - start_us, 1)
+    after_us = start_us - 1
+    async for page, reached_us in pages:
+        within = page.bars.filter(pl.col("time").is_between(start_us, end_us)).sort("time")
+        acts = page.actions.filter(pl.col("time") >= start_us, pl.col("time") <= end_us)
+        after_us = max(after_us, reached_us)
+        yield Fetched(within, acts, after_us, min((after_us - start_us) / span, 1.0))
+
+
+def _checked(source: Source, interval: Interval | str, start_us: int, end_us: int) -> tuple[Bars, Interval]:
     step = Interval.parse(interval)
-    if step not in source.intervals:
-        raise InvalidInput(f"{source.title} has no bars of {step.value}; it has {', '.join(source.intervals)}")
+    if source.bars is None:
+        raise InvalidInput(f"{source.title} has no bars; it has {', '.join(source.offers)}")
+    if step not in source.bars.intervals:
+        raise InvalidInput(f"{source.title} has no bars of {step.value}; it has {', '.join(source.bars.intervals)}")
     if start_us > end_us:
         raise InvalidInput(f"the start {format_us(start_us)} lies after the end {format_us(end_us)}; swap them")
-    wanted_us = start_us
-    while wanted_us <= end_us:
-        request = source.bars_request(source.symbol_of(instrument), step, wanted_us, end_us, source.page_rows)
-        response = await transport.fetch(request.at(base_url), policy or Policy())
-        page = source.parse_bars(response, instrument, step)
-        page = page.filter(pl.col("time").is_between(wanted_us, end_us)).sort("time")
-        if page.height == 0:
+    return source.bars, step
+
+
+Pages = AsyncIterator[tuple[BarsPage, int]]
+
+
+async def _ask(line: Line, bars: Bars, query: BarsQuery) -> tuple[BarsPage, int]:
+    response, page = await line.ask(bars.request(query), lambda answer: bars.parse(answer, query))
+    return page, response.received_at_us
+
+
+async def _whole(line: Line, bars: Bars, query: BarsQuery) -> Pages:
+    page, _ = await _ask(line, bars, query)
+    yield page, query.end_us
+
+
+async def _advancing(line: Line, bars: Bars, query: BarsQuery) -> Pages:
+    wanted_us = query.start_us
+    while wanted_us <= query.end_us:
+        page, received_us = await _ask(line, bars, query.at(wanted_us, query.end_us))
+        ahead = page.bars.filter(pl.col("time") >= wanted_us)
+        if ahead.height == 0:
             break
-        last_us = int(page["time"][-1])
-        yield page
+        last_us = int(ahead["time"].max())  # type: ignore[arg-type] # of integers
+        yield page, min(last_us, query.end_us)
         wanted_us = last_us + 1
-        if progress is not None:
-            done = (last_us - start_us) / max(end_us - start_us, 1)
-            progress(min(done, 1.0), f"{instrument.id}: bars up to {format_us(last_us)}")
-        if last_us + step.us > response.received_at_us:
+        if last_us + query.interval.us > received_us:
             break
+    yield BarsPage(canonical(empty())), query.end_us
+
+
+async def _windows(line: Line, bars: Bars, query: BarsQuery) -> Pages:
+    width_us = bars.page_rows * query.interval.us
+    begin_us = query.start_us
+    while begin_us <= query.end_us:
+        until_us = min(begin_us + width_us - 1, query.end_us)
+        page, received_us = await _ask(line, bars, query.at(begin_us, until_us))
+        yield page, until_us
+        begin_us = until_us + 1
+        if until_us > received_us:  # the rest lies in the future
+            break
+    yield BarsPage(canonical(empty())), query.end_us
+
+
+async def _tokens(line: Line, bars: Bars, query: BarsQuery) -> Pages:
+    reached_us, seen = query.start_us - 1, {""}
+    while True:
+        page, _ = await _ask(line, bars, query)
+        if not page.token:
+            yield page, query.end_us
+            return
+        if page.token in seen:
+            raise SourceFailed(f"{line.source.title} names the same next page again; ask for a shorter span")
+        seen.add(page.token)
+        if page.bars.height:
+            reached_us = max(reached_us, int(page.bars["time"].max()))  # type: ignore[arg-type] # of integers
+        yield page, reached_us
+        query = query.at(query.start_us, query.end_us, page.token)
+
+
+async def _by_itself(line: Line, pages: Callable[[BarsQuery, Ask], AsyncIterator[BarsPage]], query: BarsQuery) -> Pages:
+    reached_us = query.start_us - 1
+    async for page in pages(query, line.send):
+        if page.bars.height:
+            reached_us = max(reached_us, int(page.bars["time"].max()))  # type: ignore[arg-type] # of integers
+        yield page, min(reached_us, query.end_us)
+    yield BarsPage(canonical(empty())), query.end_us
+
+
+async def fetch_facts(
+    line: Line, instrument: Instrument, start_us: int, end_us: int, names: tuple[str, ...] = ()
+) -> pl.DataFrame:
+    """Return every vintage of the facts whose periods end in start_us..end_us, as a frame of `rows.FACTS`.
+
+    Raises InvalidInput for a source without facts, and what the source and the transport raise.
+    """
+    offer = line.source.facts
+    if offer is None:
+        raise InvalidInput(f"{line.source.title} has no facts; it has {', '.join(line.source.offers)}")
+    query = SpanQuery(instrument, line.source.symbol_of(instrument), start_us, end_us, names)
+    parts = [page.facts async for page in _span_pages(line, offer.request, offer.parse, query)]
+    return pl.concat(parts).filter(pl.col("period_end").is_between(start_us, end_us))
+
+
+async def fetch_actions(line: Line, instrument: Instrument, start_us: int, end_us: int) -> pl.DataFrame:
+    """Return the splits and dividends whose ex day lies in start_us..end_us, as a frame of `rows.ACTIONS`.
+
+    Raises InvalidInput for a source without actions, and what the source and the transport raise.
+    """
+    offer = line.source.actions
+    if offer is None:
+        raise InvalidInput(f"{line.source.title} has no actions; it has {', '.join(line.source.offers)}")
+    query = SpanQuery(instrument, line.source.symbol_of(instrument), start_us, end_us)
+    parts = [page.actions async for page in _span_pages(line, offer.request, offer.parse, query)]
+    return pl.concat(parts).filter(pl.col("time").is_between(start_us, end_us))
+
+
+async def _span_pages(
+    line: Line,
+    request: Callable[[SpanQuery], Request],
+    parse: Callable[[Response, SpanQuery], Paged],
+    query: SpanQuery,
+) -> AsyncIterator[Paged]:
+    seen = {""}
+    while True:
+        asked = query
+        _, page = await line.ask(request(asked), lambda answer: parse(answer, asked))  # noqa: B023 - awaited here
+        yield page
+        if not page.token:
+            return
+        if page.token in seen:
+            raise SourceFailed(f"{line.source.title} names the same next page again; ask for a shorter span")
+        seen.add(page.token)
+        query = query.page(page.token)

@@ -1,58 +1,246 @@
-"""The port of a source: what a third party offers, and pure functions between our values and its bytes."""
+"""The port of a source: what a third party offers, and pure functions between our values and its bytes.
+
+A module declares one `Source`. What it offers are parts of it, each None when it has none: `bars`, `facts`, `actions`,
+`quotes`, `listing`, `stream`. A part builds a request from a query and parses the answer into a page; it sends nothing,
+reads no clock and knows no secret: `auth.sign` puts credentials into a request that was built without them. The loop
+that asks page after page stands in `fetch.py`, what limits, repeats and records in `transport/`.
+
+Parsing raises UnknownName for a symbol the source does not know, SourceLimited when it was asked too often,
+SourceRefused for a key that is missing, wrong or may not do this, and SourceFailed for every other refusal and for a
+body that is not what the source documents. The words are those of `answers.py`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 
 import polars as pl
 
 from tradewright.market.instruments import Instrument, Interval, Kind
+from tradewright.sources.rows import no_actions
+from tradewright.sources.streams import Stream
 from tradewright.transport.messages import Request, Response
+from tradewright.transport.pace import Limit
+
+Credentials = Mapping[str, str]
+Ask = Callable[[Request], Awaitable[Response]]
+"""Sends a request and returns its answer."""
 
 
-class BuildBarsRequest(Protocol):
-    """Return the request for up to `limit` bars that end in start_us..end_us, oldest first."""
+class Paging(StrEnum):
+    """How the whole of a long answer is reached.
 
-    def __call__(self, symbol: str, interval: Interval, start_us: int, end_us: int, limit: int) -> Request: ...
-
-
-class ParseBars(Protocol):
-    """Return the complete bars of an answer as a canonical frame.
-
-    Raises UnknownName for a symbol that the source does not know, SourceLimited, SourceFailed for any other refusal and
-    for a body that is not what the source documents.
+    whole: one answer holds all there is. advance: oldest first, go on behind the last row. windows: ask for spans that
+    hold at most `page_rows` bars, one after the other; any of them may be empty. token: the answer names the next page.
     """
 
-    def __call__(self, response: Response, instrument: Instrument, interval: Interval) -> pl.DataFrame: ...
+    WHOLE = "whole"
+    ADVANCE = "advance"
+    WINDOWS = "windows"
+    TOKEN = "token"
+
+
+@dataclass(frozen=True, slots=True)
+class BarsQuery:
+    """Bars of one instrument whose ends lie in start_us..end_us, both included, at most `limit`.
+
+    symbol: what the source calls the instrument. token: of the page to go on with, "" for the first.
+    """
+
+    instrument: Instrument
+    symbol: str
+    interval: Interval
+    start_us: int
+    end_us: int
+    limit: int
+    token: str = ""
+
+    def at(self, start_us: int, end_us: int, token: str = "") -> BarsQuery:
+        """Return this query for another span or page."""
+        return replace(self, start_us=start_us, end_us=end_us, token=token)
+
+    def starts(self, unit_us: int) -> tuple[int, int]:
+        """Return the first and the last start of its bars, in units of so many microseconds since 1970."""
+        first_us, last_us = self.start_us - self.interval.us, self.end_us - self.interval.us
+        return max(-(-first_us // unit_us), 0), max(last_us // unit_us, 0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BarsPage:
+    """What one answer held. bars: canonical frame of complete bars, any order. actions: frame of `rows.ACTIONS`.
+    token: of the next page, "" when there is none."""
+
+    bars: pl.DataFrame
+    actions: pl.DataFrame = field(default_factory=no_actions)
+    token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """The history of bars. page_rows: most of one answer. adjusted: prices are adjusted by the source. close_only: it
+    has one price a bar. revised: history is rewritten without vintages. lag_us: from the end of a bar until anyone can
+    have it. reach_us: how far back from now it goes, reach_rows: how many bars; None for all there is. pages: for a
+    source that needs more than one request for a page; it is used instead of request and parse."""
+
+    intervals: tuple[Interval, ...]
+    page_rows: int
+    paging: Paging
+    request: Callable[[BarsQuery], Request]
+    parse: Callable[[Response, BarsQuery], BarsPage]
+    adjusted: bool = False
+    close_only: bool = False
+    revised: bool = False
+    lag_us: int = 0
+    reach_us: int | None = None
+    reach_rows: int | None = None
+    pages: Callable[[BarsQuery, Ask], AsyncIterator[BarsPage]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SpanQuery:
+    """Facts whose periods end, or actions whose ex day lies, in start_us..end_us, both included. names: which facts,
+    () for all that the source has. token: of the page to go on with."""
+
+    instrument: Instrument
+    symbol: str
+    start_us: int
+    end_us: int
+    names: tuple[str, ...] = ()
+    token: str = ""
+
+    def page(self, token: str) -> SpanQuery:
+        """Return this query for another page."""
+        return replace(self, token=token)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FactsPage:
+    """What one answer held. facts: frame of `rows.FACTS`, every vintage a row. token: of the next page, or ""."""
+
+    facts: pl.DataFrame
+    token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The history of facts. vintages: each row says when it was known; else the history is `revised`."""
+
+    request: Callable[[SpanQuery], Request]
+    parse: Callable[[Response, SpanQuery], FactsPage]
+    vintages: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ActionsPage:
+    """What one answer held. actions: frame of `rows.ACTIONS`. token: of the next page, or ""."""
+
+    actions: pl.DataFrame
+    token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Actions:
+    """The history of dated splits and dividends, where it does not come with the bars."""
+
+    request: Callable[[SpanQuery], Request]
+    parse: Callable[[Response, SpanQuery], ActionsPage]
+
+
+@dataclass(frozen=True, slots=True)
+class Quotes:
+    """Latest prices. batch: most symbols of one request. parse returns a frame of `rows.QUOTES`, with a row for each
+    symbol that the source knows."""
+
+    batch: int
+    request: Callable[[Sequence[str]], Request]
+    parse: Callable[[Response, Mapping[str, Instrument]], pl.DataFrame]
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One instrument as a source lists it. active: it trades now."""
+
+    symbol: str
+    instrument: Instrument
+    active: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ListingPage:
+    """What one answer held. skipped: how many of its entries are nothing that we know. token: of the next page."""
+
+    listed: tuple[Listed, ...]
+    skipped: int = 0
+    token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Every instrument of the source. request takes the token of the page, "" for the first."""
+
+    request: Callable[[str], Request]
+    parse: Callable[[Response], ListingPage]
+
+
+@dataclass(frozen=True, slots=True)
+class Auth:
+    """How a source wants to know who asks. fields: names of what a user must hand in, none for a keyless source.
+    sign: puts them into a request. where: where to get them, for people. optional: it also answers without."""
+
+    fields: tuple[str, ...] = ()
+    sign: Callable[[Request, Credentials], Request] = lambda request, credentials: request
+    where: str = ""
+    optional: bool = False
+
+    @property
+    def needed(self) -> bool:
+        """Whether nothing can be asked without credentials."""
+        return bool(self.fields) and not self.optional
+
+
+KEYLESS = Auth()
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
     """What a third party is.
 
-    name: as in `series.source`. kinds, intervals: what it has. auth: "none" or how it wants to be asked. page_rows:
-    most bars of one answer. limits: documented limits, for people. lag_us: from the end of a bar until anyone can have
-    it. adjusted: its prices are adjusted. revised: its history changes without vintages. licence: what may be done with
-    the data. base_url: where it lives; base_url_variable: the environment variable that says otherwise.
-    instrument_of: the instrument of a symbol or instrument id (raises UnknownName); symbol_of: its symbol there.
+    name: as in `series.source`. limits: documented ones, of the free plan where plans differ; a setting says otherwise.
+    licence: what may be done with the data, one line. base_url: where it lives; TRADEWRIGHT_<NAME>_URL says otherwise.
+    instrument_of: the instrument of a symbol or instrument id (raises UnknownName with an example); symbol_of: its
+    symbol there; instrument_of(symbol_of(i)) == i. example: an instrument id that it has. opt_in: why it is off unless
+    a setting names it, "" for a source that is on. notes: what else one must know, one line each.
     """
 
     name: str
     title: str
     kinds: tuple[Kind, ...]
-    intervals: tuple[Interval, ...]
-    auth: str
-    page_rows: int
-    limits: str
+    limits: tuple[Limit, ...]
     licence: str
     base_url: str
-    base_url_variable: str
     instrument_of: Callable[[str], Instrument]
     symbol_of: Callable[[Instrument], str]
-    bars_request: BuildBarsRequest
-    parse_bars: ParseBars
-    lag_us: int = 0
-    adjusted: bool = False
-    revised: bool = False
+    example: str
+    auth: Auth = KEYLESS
+    bars: Bars | None = None
+    facts: Facts | None = None
+    actions: Actions | None = None
+    quotes: Quotes | None = None
+    listing: Listing | None = None
+    stream: Stream | None = None
+    opt_in: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def base_url_variable(self) -> str:
+        """The environment variable that names another address."""
+        return f"TRADEWRIGHT_{self.name.upper()}_URL"
+
+    @property
+    def offers(self) -> tuple[str, ...]:
+        """Which parts it has, by name."""
+        return tuple(
+            name for name in ("bars", "facts", "actions", "quotes", "listing", "stream") if getattr(self, name)
+        )

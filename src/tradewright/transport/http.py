@@ -107,7 +107,7 @@ class HttpTransport:
                 )
             body = await _read_capped(answer, request, policy.cap_bytes)
             headers = tuple((name.lower(), value) for name, value in answer.headers.items())
-            return Response(answer.status, body, headers, self._clock.now_us(), str(answer.url))
+            return Response(answer.status, body, headers, self._clock.now_us(), request.url)
 
 
 async def _read_capped(answer: aiohttp.ClientResponse, request: Request, cap_bytes: int) -> bytes:

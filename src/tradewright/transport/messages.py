@@ -10,13 +10,23 @@ from tradewright.errors import SettingsInvalid
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request. url: absolute, without a query. query, headers: pairs in the order they are sent."""
+    """One HTTP request. url: absolute, without a query. query, headers: pairs in the order they are sent. weight: what
+    it counts against the limits of the source. Secrets stand in query and headers only, so `url` can be told."""
 
     url: str
     method: str = "GET"
     query: tuple[tuple[str, str], ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
+    weight: int = 1
+
+    def asking(self, **more: str) -> Request:
+        """Return this request with more query parameters."""
+        return replace(self, query=(*self.query, *more.items()))
+
+    def saying(self, **more: str) -> Request:
+        """Return this request with more headers; underscores of the names become hyphens."""
+        return replace(self, headers=(*self.headers, *((name.replace("_", "-"), text) for name, text in more.items())))
 
     def at(self, base_url: str | None) -> Request:
         """Return this request sent to another server: scheme, host and a leading path from `base_url`.
@@ -38,7 +48,8 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One HTTP answer. headers: names in lower case. received_at_us: wall time at which the last byte was in."""
+    """One HTTP answer. headers: names in lower case. received_at_us: wall time at which the last byte was in. url: that
+    of the request, without its query."""
 
     status: int
     body: bytes

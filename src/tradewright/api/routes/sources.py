@@ -12,26 +12,39 @@ from tradewright.api.problems import Refused
 from tradewright.api.wire import InstrumentId, IntervalName, Rfc3339, moment
 from tradewright.ids import Owner
 from tradewright.sources.registry import SOURCES
+from tradewright.sources.source import Source as Module
 from tradewright.storage import series
 
 SourceName = Annotated[str, msgspec.Meta(min_length=1, max_length=64, examples=["binance"])]
 
 
+class Limit(msgspec.Struct, frozen=True):
+    """At most so many units of weight within so many seconds."""
+
+    units: Annotated[int, msgspec.Meta(examples=[6000])]
+    window_s: Annotated[float, msgspec.Meta(examples=[60.0])]
+
+
 class Declared(msgspec.Struct, frozen=True):
-    """What the module of a source says about it. auth: `none`, or how it wants to be asked. limits: as documented by
-    the source. lag_s: from the end of a bar until anyone can have it. revised: its history changes."""
+    """What the module of a source says about it. offers: which of bars, facts, actions, quotes, listing and stream it
+    has. credentials: names of what it wants to be handed, none for a keyless source; optional: it also answers without.
+    limits: as documented by the source. lag_s: from the end of a bar until anyone can have it. adjusted: prices were
+    adjusted by the source. revised: its history changes. opt_in: why it is off unless a setting names it."""
 
     title: Annotated[str, msgspec.Meta(examples=["Binance spot"])]
+    offers: list[str]
     kinds: list[str]
     intervals: list[IntervalName]
-    auth: str
-    page_rows: int
-    limits: str
+    credentials: list[str]
+    optional: bool
+    limits: list[Limit]
     licence: str
     base_url: str
     lag_s: float
     adjusted: bool
     revised: bool
+    opt_in: str
+    notes: list[str]
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -108,24 +121,30 @@ async def _list_quarantine(call: Call) -> Page[QuarantinedRow]:
 
 def _source(name: str, seen: dict[str, Any] | None) -> Source:
     module = SOURCES.get(name)
-    declared = None
-    if module is not None:
-        declared = Declared(
-            title=module.title,
-            kinds=[kind.value for kind in module.kinds],
-            intervals=[interval.value for interval in module.intervals],
-            auth=module.auth,
-            page_rows=module.page_rows,
-            limits=module.limits,
-            licence=module.licence,
-            base_url=module.base_url,
-            lag_s=module.lag_us / 1e6,
-            adjusted=module.adjusted,
-            revised=module.revised,
-        )
+    declared = None if module is None else _declared(module)
     if seen is None:
         return Source(name, declared, 0, None, None)
     return Source(name, declared, int(seen["series"]), moment(seen["last_time"]), moment(seen["checked_at"]))
+
+
+def _declared(module: Module) -> Declared:
+    bars = module.bars
+    return Declared(
+        title=module.title,
+        offers=list(module.offers),
+        kinds=[kind.value for kind in module.kinds],
+        intervals=[] if bars is None else [interval.value for interval in bars.intervals],
+        credentials=list(module.auth.fields),
+        optional=not module.auth.needed,
+        limits=[Limit(limit.units, limit.window_s) for limit in module.limits],
+        licence=module.licence,
+        base_url=module.base_url,
+        lag_s=0.0 if bars is None else bars.lag_us / 1e6,
+        adjusted=bars is not None and bars.adjusted,
+        revised=bars is not None and bars.revised,
+        opt_in=module.opt_in,
+        notes=list(module.notes),
+    )
 
 
 def _row(row: dict[str, Any]) -> QuarantinedRow:

@@ -1,0 +1,217 @@
+"""Alpaca: US shares and coins, raw bars, splits and dividends, latest quotes; with a key.
+
+`GET /v2/stocks/bars` answers `{"bars": {SYMBOL: [{t, o, h, l, c, v}]}, "next_page_token"}`, oldest first, a page of up
+to 10,000; a symbol without data is absent. `t` is the start of the bar in RFC 3339; that of a day is midnight in New
+York. Coins stand under `/v1beta3/crypto/us/bars` as BTC/USD. `adjustment=raw` leaves prices as they were.
+Source: Alpaca Market Data API documentation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from tradewright.clock import DAY_US, format_us
+from tradewright.market.calendars import close_of
+from tradewright.market.instruments import Instrument, Interval, Kind
+from tradewright.sources import answers, symbols
+from tradewright.sources.rows import ACTIONS, QUOTES, bars_frame, days, moments, numbers, rows_of
+from tradewright.sources.source import (
+    Actions,
+    ActionsPage,
+    Auth,
+    Bars,
+    BarsPage,
+    BarsQuery,
+    Credentials,
+    Listed,
+    Listing,
+    ListingPage,
+    Paging,
+    Quotes,
+    Source,
+    SpanQuery,
+)
+from tradewright.transport.messages import Request, Response
+from tradewright.transport.pace import Limit
+
+NAME, TITLE, EXAMPLE = "alpaca", "Alpaca", "equity:AAPL"
+BASE_URL = "https://data.alpaca.markets"
+TRADING_URL = "https://paper-api.alpaca.markets"
+PAGE_ROWS = 10_000
+
+_FRAMES = {"1m": "1Min", "5m": "5Min", "15m": "15Min", "1h": "1Hour", "1d": "1Day"}
+_VALUES = {"open": "o", "high": "h", "low": "l", "close": "c", "volume": "v"}
+
+
+def instrument_of(text: str) -> Instrument:
+    """Return the instrument of `AAPL`, `BRK.B`, `BTC/USD` or an instrument id. Raises UnknownName."""
+    kind, symbol = symbols.split(text)
+    if kind == "crypto" or "/" in symbol:
+        return symbols.coins(text, TITLE, "crypto:BTC-USD")
+    return symbols.share(text, TITLE, EXAMPLE)
+
+
+def symbol_of(instrument: Instrument) -> str:
+    """Return what Alpaca calls an instrument."""
+    return instrument.symbol.replace("-", "/") if instrument.kind is Kind.CRYPTO else instrument.symbol
+
+
+def sign(request: Request, credentials: Credentials) -> Request:
+    """Return the request with the two headers of the key."""
+    return request.saying(APCA_API_KEY_ID=credentials["key_id"], APCA_API_SECRET_KEY=credentials["secret_key"])
+
+
+def bars_request(query: BarsQuery) -> Request:
+    """Return the request for a page of raw bars, asked by their starts; a day begins up to a day before its end."""
+    coins = query.instrument.kind is Kind.CRYPTO
+    asked = {
+        "symbols": query.symbol,
+        "timeframe": _FRAMES[query.interval.value],
+        "start": format_us(query.start_us - (DAY_US if query.interval is Interval.DAY else query.interval.us)),
+        "end": format_us(query.end_us),
+        "limit": str(query.limit),
+        "sort": "asc",
+    }
+    asked |= {} if coins else {"adjustment": "raw"}
+    asked |= {"page_token": query.token} if query.token else {}
+    return Request(f"{BASE_URL}/{'v1beta3/crypto/us' if coins else 'v2/stocks'}/bars", query=tuple(asked.items()))
+
+
+def parse_bars(response: Response, query: BarsQuery) -> BarsPage:
+    """Return the complete bars of a page."""
+    body = _read(response, query.symbol)
+    bars = body.get("bars")
+    if bars is None or not isinstance(bars, dict | list):
+        raise answers.changed(response, TITLE, "object of bars")
+    listed = bars if isinstance(bars, list) else bars.get(query.symbol) or []
+    columns = rows_of(listed, ("t", *_VALUES.values()), TITLE)
+    values = {name: columns[short] for name, short in _VALUES.items()}
+    frame = bars_frame(NAME, query, response.received_at_us, values, starts_us=moments(columns["t"], TITLE))
+    return BarsPage(frame, token=_token(body))
+
+
+def actions_request(query: SpanQuery) -> Request:
+    """Return the request for a page of splits and cash dividends by ex date."""
+    asked = {
+        "symbols": query.symbol,
+        "types": "cash_dividend,forward_split,reverse_split",
+        "start": format_us(query.start_us)[:10],
+        "end": format_us(query.end_us)[:10],
+        "limit": "1000",
+        "sort": "asc",
+    }
+    asked |= {"page_token": query.token} if query.token else {}
+    return Request(f"{BASE_URL}/v1/corporate-actions", query=tuple(asked.items()))
+
+
+def parse_actions(response: Response, query: SpanQuery) -> ActionsPage:
+    """Return the actions of a page. Alpaca does not say when one was announced: known from the close before the ex day
+    at the latest, which is what is written."""
+    body = _read(response, query.symbol)
+    found = body.get("corporate_actions")
+    if not isinstance(found, dict):
+        raise answers.changed(response, TITLE, "object of corporate actions")
+    rows = []
+    for kind, entries in found.items():
+        for entry in entries:
+            if entry.get("symbol") != query.symbol:
+                continue
+            closes = close_of(query.instrument.calendar, days([entry["ex_date"]], TITLE))
+            time_us = int(closes[0])
+            split = float(entry["new_rate"]) / float(entry["old_rate"]) if kind.endswith("splits") else 1.0
+            dividend = float(entry["rate"]) if kind == "cash_dividends" else 0.0
+            rows.append((query.instrument.id, time_us, time_us - DAY_US, split, dividend))
+    return ActionsPage(pl.DataFrame(rows, schema=ACTIONS, orient="row"), _token(body))
+
+
+def quotes_request(wanted: Sequence[str]) -> Request:
+    """Return the request for the latest quote of each symbol; shares and coins cannot be mixed."""
+    coins = "/" in wanted[0]
+    place = "v1beta3/crypto/us/latest/quotes" if coins else "v2/stocks/quotes/latest"
+    return Request(f"{BASE_URL}/{place}", query=(("symbols", ",".join(wanted)),))
+
+
+def parse_quotes(response: Response, wanted: Mapping[str, Instrument]) -> pl.DataFrame:
+    """Return the middle, bid and ask of each symbol that has a quote."""
+    body = _read(response, ", ".join(wanted))
+    found = body.get("quotes")
+    if not isinstance(found, dict):
+        raise answers.changed(response, TITLE, "object of quotes")
+    names = [symbol for symbol in found if symbol in wanted]
+    columns = rows_of([found[symbol] for symbol in names], ("t", "bp", "ap"), TITLE)
+    frame = pl.DataFrame(
+        {
+            "instrument": pl.Series([wanted[symbol].id for symbol in names], dtype=pl.String),
+            "time": pl.Series(moments(columns["t"], TITLE), dtype=pl.Int64),
+            "bid": numbers(columns["bp"], TITLE),
+            "ask": numbers(columns["ap"], TITLE),
+        }
+    ).with_columns(
+        pl.when(pl.col("bid") > 0).then("bid"), pl.when(pl.col("ask") > 0).then("ask")
+    )  # 0: that side is empty
+    return frame.with_columns(((pl.col("bid") + pl.col("ask")) / 2).alias("price")).select(list(QUOTES))
+
+
+def listing_request(token: str) -> Request:
+    """Return the request for every asset, shares and coins."""
+    return Request(f"{TRADING_URL}/v2/assets", query=(("status", "active"),))
+
+
+def parse_listing(response: Response) -> ListingPage:
+    """Return every asset that we have a class for."""
+    body = answers.json_of(response, TITLE)
+    entries = body if isinstance(body, list) and response.status == 200 else [_read(response, "assets")]
+    listed, skipped = [], 0
+    for entry in entries:
+        try:
+            instrument = instrument_of(entry["symbol"])
+            active = bool(entry["tradable"]) and entry["status"] == "active"
+            listed.append(Listed(entry["symbol"], instrument, active))
+        except answers.REFUSED_ENTRY:
+            skipped += 1
+    return ListingPage(tuple(listed), skipped)
+
+
+def _token(body: Mapping[str, Any]) -> str:
+    token = body.get("next_page_token")
+    return token if isinstance(token, str) else ""
+
+
+def _read(response: Response, symbol: str) -> Mapping[str, Any]:
+    body = answers.json_of(response, TITLE)
+    if not isinstance(body, dict):
+        raise answers.changed(response, TITLE, "object")
+    said = str(body.get("message", ""))
+    if response.status == 200:
+        return body
+    if response.status == 429:
+        raise answers.limited(response, TITLE, said)
+    if response.status == 403 and "subscription" in said:
+        raise answers.not_in_plan(response, TITLE, said)
+    if response.status in (401, 403):
+        raise answers.refused_key(response, TITLE, NAME, said)
+    if response.status in (404, 422) or (response.status == 400 and "symbol" in said):
+        raise answers.unknown(TITLE, symbol, said, EXAMPLE)
+    raise answers.failed(response, TITLE, said)
+
+
+SOURCE = Source(
+    name=NAME,
+    title=TITLE,
+    kinds=(Kind.EQUITY, Kind.CRYPTO),
+    limits=(Limit(200, 60.0),),
+    licence="Alpaca market data terms: own use, not for passing on",
+    base_url=BASE_URL,
+    instrument_of=instrument_of,
+    symbol_of=symbol_of,
+    example=EXAMPLE,
+    auth=Auth(("key_id", "secret_key"), sign, "make an API key in the dashboard of a free paper account"),
+    bars=Bars(tuple(Interval), PAGE_ROWS, Paging.TOKEN, bars_request, parse_bars),
+    actions=Actions(actions_request, parse_actions),
+    quotes=Quotes(100, quotes_request, parse_quotes),
+    listing=Listing(listing_request, parse_listing),
+    notes=("the free plan has the whole market's bars only when they are older than 15 minutes",),
+)

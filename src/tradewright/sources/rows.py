@@ -1,0 +1,247 @@
+"""From the columns of an answer to frames: bars that are complete, facts, quotes, actions.
+
+Times of answers are starts of bars, days, or ends; here they become the three times of a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import polars as pl
+
+from tradewright.clock import DAY_US, format_us
+from tradewright.errors import InvalidInput, SourceFailed
+from tradewright.market.calendars import close_of
+from tradewright.market.frames import canonical
+from tradewright.market.instruments import Instrument, Interval
+
+ACTIONS: dict[str, pl.DataType] = {
+    "instrument": pl.String(),
+    "time": pl.Int64(),  # the close of the last session before the ex date counts as before it; this is the ex day's
+    "known_at": pl.Int64(),
+    "split": pl.Float64(),  # new units per old one, 1.0 for none
+    "dividend": pl.Float64(),  # cash per unit held before, 0.0 for none
+}
+FACTS: dict[str, pl.DataType] = {
+    "instrument": pl.String(),
+    "name": pl.String(),  # "" where the instrument is the series itself, else the concept: us-gaap:Revenues
+    "unit": pl.String(),
+    "period_start": pl.Int64(),  # null for a value at a moment
+    "period_end": pl.Int64(),
+    "known_at": pl.Int64(),
+    "value": pl.Float64(),
+}
+QUOTES: dict[str, pl.DataType] = {
+    "instrument": pl.String(),
+    "time": pl.Int64(),
+    "price": pl.Float64(),
+    "bid": pl.Float64(),
+    "ask": pl.Float64(),
+}
+
+_LATEST_US = 10**17  # about the year 5138
+
+
+class Asked(Protocol):
+    """What the frame of an answer needs to know of the query."""
+
+    @property
+    def instrument(self) -> Instrument: ...
+    @property
+    def interval(self) -> Interval: ...
+
+
+def no_actions() -> pl.DataFrame:
+    """Return a frame of actions without rows."""
+    return pl.DataFrame(schema=ACTIONS)
+
+
+def numbers(values: Sequence[Any], what: str) -> pl.Series:
+    """Return numbers, or texts of numbers, as float64; None and "" are null. Raises SourceFailed, naming the value."""
+    plain = [None if value is None or value == "" else value for value in values]
+    if any(isinstance(value, bool) or not isinstance(value, str | int | float | None) for value in plain):
+        odd = next(v for v in plain if isinstance(v, bool) or not isinstance(v, str | int | float | None))
+        raise SourceFailed(f"{what}: expected a number, got {str(odd)[:60]!r}; the answer may have changed its form")
+    texts = any(isinstance(value, str) for value in plain)
+    if not texts:
+        return pl.Series([None if value is None else float(value) for value in plain], dtype=pl.Float64)
+    strings = pl.Series([None if value is None else str(value) for value in plain], dtype=pl.String)
+    made = strings.cast(pl.Float64, strict=False)
+    if made.null_count() != strings.null_count():
+        odd = strings.filter(made.is_null() & strings.is_not_null())[0]
+        raise SourceFailed(f"{what}: expected a number, got {str(odd)[:60]!r}; the answer may have changed its form")
+    return made
+
+
+def whole_numbers(values: Sequence[Any], what: str, factor: int = 1) -> list[int]:
+    """Return whole numbers, or texts of them, times `factor`. Raises SourceFailed, naming the value."""
+    try:
+        if any(isinstance(value, bool | float) and not float(value).is_integer() for value in values):
+            raise ValueError
+        return [int(value) * factor for value in values]
+    except (TypeError, ValueError, OverflowError):
+        odd = next((v for v in values if not str(v).lstrip("-").isdigit()), None)
+        raise SourceFailed(
+            f"{what}: expected a time, got {str(odd)[:60]!r}; the answer may have changed its form"
+        ) from None
+
+
+def days(values: Sequence[Any], what: str) -> list[date]:
+    """Return the dates of texts that begin with YYYY-MM-DD. Raises SourceFailed, naming the value."""
+    try:
+        return [date.fromisoformat(str(value)[:10]) for value in values]
+    except ValueError:
+        raise SourceFailed(f"{what}: expected dates, got {str(list(values)[:3])[:80]}; it may have changed") from None
+
+
+def wall_times(values: Sequence[Any], zone: str, what: str) -> list[int]:
+    """Return the moments of texts like `2024-03-08 15:59:00`, wall time of a zone, in microseconds.
+
+    An hour that occurs twice is taken as the first of the two. Raises SourceFailed for what cannot be read.
+    """
+    read = pl.Series([str(value)[:19].replace("T", " ") for value in values], dtype=pl.String)
+    form = "%Y-%m-%d %H:%M:%S"
+    made = read.str.to_datetime(form, time_unit="us", strict=False)
+    if made.null_count():
+        raise SourceFailed(f"{what}: expected times like 2024-03-08 15:59:00, got {read.filter(made.is_null())[0]!r}")
+    try:
+        placed = made.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="raise")
+    except pl.exceptions.PolarsError as error:
+        raise SourceFailed(f"{what}: a time does not exist in the zone {zone}: {error}") from error
+    return list(placed.dt.epoch("us"))
+
+
+def moments(values: Sequence[Any], what: str) -> list[int]:
+    """Return the moments of RFC 3339 texts with a zone, in microseconds; finer digits are cut. Raises SourceFailed."""
+    texts = pl.Series([str(value) for value in values], dtype=pl.String)
+    plain = texts.str.replace(r"(\.\d{6})\d+", "$1").str.replace(r"Z$", "+00:00")
+    made = plain.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%:z", time_unit="us", strict=False, time_zone="UTC")
+    if made.null_count():
+        raise SourceFailed(f"{what}: expected times like 2024-03-08T15:59:00Z, got {texts.filter(made.is_null())[0]!r}")
+    return list(made.dt.epoch("us"))
+
+
+def bars_frame(
+    source: str,
+    asked: Asked,
+    received_at_us: int,
+    values: Mapping[str, Sequence[Any]],
+    *,
+    starts_us: Sequence[int] | None = None,
+    on_days: Sequence[date] | None = None,
+    ends_us: Sequence[int] | None = None,
+    lag_us: int = 0,
+) -> pl.DataFrame:
+    """Return complete bars as a canonical frame, in the order received; those that have not ended are left out.
+
+    One of starts_us (start of each bar), on_days (trading days of daily bars: they end with their session) and ends_us.
+    Daily bars given by their start are taken by its date in the calendar's zone: UTC for 24/7 and 24/5, else New York.
+    values: open, high, low, close, volume, each as long as the times, texts or numbers. A bar is complete when its end
+    had passed when the answer came in. Raises SourceFailed for what is no number and for columns of unequal length.
+    """
+    instrument, interval = asked.instrument, asked.interval
+    if ends_us is None:
+        if any(abs(start) > _LATEST_US for start in starts_us or ()):
+            raise SourceFailed(f"{source} sent a time far from any market; the answer may have changed its form")
+        if on_days is None and starts_us is not None and interval is Interval.DAY:
+            on_days = _days_of(starts_us, instrument.calendar)
+        if on_days is not None:
+            ends_us = _closes(instrument.calendar, on_days, source)
+        elif starts_us is not None:
+            ends_us = [start + interval.us for start in starts_us]
+        else:
+            raise AssertionError("one of starts_us, on_days and ends_us")
+    if any(abs(end) > _LATEST_US for end in ends_us):
+        raise SourceFailed(f"{source} sent a time far from any market; the answer may have changed its form")
+    columns = {name: numbers(column, f"{source}, {name}") for name, column in values.items()}
+    if any(len(column) != len(ends_us) for column in columns.values()):
+        said = ", ".join(f"{len(column)} of {name}" for name, column in columns.items())
+        raise SourceFailed(f"{source} sent {len(ends_us)} times and {said}; the answer may have been cut off")
+    frame = pl.DataFrame({"time": pl.Series(ends_us, dtype=pl.Int64), **columns})
+    return canonical(
+        frame.filter(pl.col("time") <= received_at_us),
+        source=source,
+        instrument=instrument.id,
+        interval=interval.value,
+        observed_at_us=received_at_us,
+        lag_us=lag_us,
+    )
+
+
+def on_grid(starts_us: Sequence[int], interval: Interval, source: str) -> Sequence[int]:
+    """Return starts of bars of a market that never closes. Raises SourceFailed when one is no multiple of the interval:
+    its days would not be those of UTC, or its times are in another unit."""
+    odd = next((start for start in starts_us if start % interval.us), None)
+    if odd is not None:
+        raise SourceFailed(
+            f"{source} sent a bar of {interval.value} that starts at {format_us(odd)}, between two of ours"
+        )
+    return starts_us
+
+
+def quotes_frame(
+    wanted: Mapping[str, Instrument], columns: Mapping[str, Sequence[Any]], times_us: Sequence[int] | int, source: str
+) -> pl.DataFrame:
+    """Return the rows of wanted symbols as a frame of `QUOTES`.
+
+    columns: symbol, price, bid, ask, each as long as the others; a price of None is the middle of bid and ask, a bid or
+    ask of None or 0 is none. times_us: of each, or one for all. Raises SourceFailed for what is no number.
+    """
+    symbols = list(columns["symbol"])
+    times = [times_us] * len(symbols) if isinstance(times_us, int) else times_us
+    known = [wanted[symbol].id if symbol in wanted else None for symbol in symbols]
+    frame = pl.DataFrame(
+        {
+            "instrument": pl.Series(known, dtype=pl.String),
+            "time": pl.Series(times, dtype=pl.Int64),
+            **{name: numbers(columns[name], f"{source}, {name}") for name in ("price", "bid", "ask")},
+        }
+    ).with_columns(pl.when(pl.col(side) > 0).then(side).alias(side) for side in ("bid", "ask"))
+    middle = (pl.col("bid") + pl.col("ask")) / 2
+    priced = frame.with_columns(pl.col("price").fill_null(middle))
+    return priced.filter(pl.col("instrument").is_not_null(), pl.col("price").is_not_null()).select(list(QUOTES))
+
+
+def _closes(calendar: str, on_days: Sequence[date], source: str) -> list[int]:
+    if not on_days:
+        return []
+    try:
+        return [int(each) for each in close_of(calendar, on_days)]
+    except InvalidInput as error:
+        raise SourceFailed(f"{source} sent a day that cannot be placed: {error.message}") from error
+
+
+def _days_of(starts_us: Sequence[int], calendar: str) -> list[date]:
+    if calendar in ("24/7", "24/5"):
+        days_since = np.asarray(starts_us, dtype=np.int64) // DAY_US
+        return [each.item() for each in days_since.astype("datetime64[D]")]
+    stamps = pl.Series(list(starts_us), dtype=pl.Int64).cast(pl.Datetime("us", "UTC"))
+    return list(stamps.dt.convert_time_zone("America/New_York").dt.date())
+
+
+def end_of_day_us(day: date, zone: str) -> int:
+    """Return the first moment after a day in a zone: when at the latest something dated that day was known."""
+    following = datetime.combine(day + timedelta(days=1), datetime.min.time(), ZoneInfo(zone))
+    return round(following.timestamp() * 1_000_000)
+
+
+def rows_of(records: Sequence[Any], names: Sequence[str], source: str) -> dict[str, list[Any]]:
+    """Return the named values of JSON objects as columns. Raises SourceFailed when one is no object or lacks a name."""
+    for record in records:
+        if not isinstance(record, dict) or any(name not in record for name in names):
+            raise SourceFailed(f"{source} sent {str(record)[:80]!r} where {', '.join(names)} were expected")
+    return {name: [record[name] for record in records] for name in names}
+
+
+def arrays_of(rows: Sequence[Any], width: int, source: str) -> list[Sequence[Any]]:
+    """Return the columns of arrays of at least `width` values. Raises SourceFailed for anything else."""
+    for row in rows:
+        if not isinstance(row, list) or len(row) < width:
+            raise SourceFailed(
+                f"{source} sent {str(row)[:80]!r} where arrays of {width} were expected; it may have changed"
+            )
+    return [[row[at] for row in rows] for at in range(width)]

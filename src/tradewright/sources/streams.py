@@ -1,0 +1,121 @@
+"""The port of a stream: pure functions between the messages of a socket and what happened in a market."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from tradewright.errors import SourceFailed
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """One trade. time_us: by the source. sequence: of the source, ascending by one for each symbol where
+    `gapless`, None where it has none. id: of the trade at the source, "" for none."""
+
+    symbol: str
+    time_us: int
+    price: float
+    size: float
+    id: str = ""
+    sequence: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candle:
+    """A bar that the source itself closed. start_us: of the bar."""
+
+    symbol: str
+    start_us: int
+    end_us: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ticker:
+    """The latest price. bid, ask: None where it does not say."""
+
+    symbol: str
+    time_us: int
+    price: float
+    bid: float | None = None
+    ask: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """The source has taken a subscription. symbols: which, () for all that were asked for."""
+
+    symbols: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """A sign of life that carries no data. answer: what must be sent back, "" for nothing."""
+
+    answer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """The source refuses something. fatal: connecting again with the same does not help."""
+
+    said: str
+    fatal: bool = False
+
+
+Event = Trade | Candle | Ticker | Acknowledged | Heartbeat | Trouble
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A stream of a source. url: of the socket; address: the environment variable that says otherwise is
+    TRADEWRIGHT_<NAME>_STREAM_URL.
+
+    opening: the messages to send once connected, in order (login included; credentials are {} for a keyless source).
+    query: pairs for the address of the socket, where a source wants the key there.
+    closing: the messages that end a subscription. read: what a message says, in its order; () for what is of no
+    interest; raises SourceFailed for what is not documented. gapless: Trade.sequence rises by exactly one per symbol.
+    ping: what to send so that the source keeps the connection, "" for nothing; ping_s: how often. quiet_s: after how
+    long without any message the connection counts as dead. per_connection: most symbols of one connection.
+    """
+
+    url: str
+    opening: Callable[[Sequence[str], Mapping[str, str]], tuple[str, ...]]
+    read: Callable[[str], tuple[Event, ...]]
+    closing: Callable[[Sequence[str]], tuple[str, ...]] = lambda symbols: ()
+    query: Callable[[Mapping[str, str]], tuple[tuple[str, str], ...]] = lambda credentials: ()
+    gapless: bool = False
+    ping: str = ""
+    ping_s: float = 20.0
+    quiet_s: float = 60.0
+    per_connection: int = 100
+
+
+def objects_of(text: str, title: str) -> list[Mapping[str, Any]]:
+    """Return the objects of a message that is one or an array of them. Raises SourceFailed for anything else."""
+    try:
+        body = msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        raise SourceFailed(f"{title} sent a message that is not JSON: {text[:120]!r}") from error
+    listed = body if isinstance(body, list) else [body]
+    if not all(isinstance(each, dict) for each in listed):
+        raise SourceFailed(f"{title} sent a message that is no object: {text[:120]!r}; its API may have changed")
+    return listed
+
+
+@contextmanager
+def reading(text: str, title: str) -> Iterator[None]:
+    """Turn what reading a message raises when it is not as documented into SourceFailed."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise SourceFailed(f"{title} sent {text[:120]!r}, which cannot be read; its API may have changed") from error

@@ -1,0 +1,101 @@
+"""Recorded answers of Alpaca become the rows a person reads in them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from recorded import LATE, bars_query, json_answer, recorded, span_query
+from tradewright.clock import format_us, parse_us
+from tradewright.errors import SourceFailed, SourceRefused, UnknownName
+from tradewright.market.instruments import Interval
+from tradewright.sources import alpaca
+from tradewright.transport.messages import Response
+
+AAPL = bars_query(alpaca.SOURCE, "AAPL")
+
+
+def test_recorded_days_end_with_their_session(shared: Path) -> None:
+    page = alpaca.parse_bars(recorded(shared, "alpaca", "bars_daily__stock-get_bars"), AAPL)
+    assert [format_us(t) for t in page.bars["time"]] == ["2022-02-01T21:00:00Z", "2022-02-02T21:00:00Z"]
+    assert page.bars.select("open", "high", "low", "close", "volume").rows() == [
+        (174.0, 174.84, 172.31, 174.61, 85998033.0),
+        (174.64, 175.88, 173.33, 175.84, 84817432.0),
+    ]
+    assert page.bars["instrument"].unique().to_list() == ["equity:AAPL"]
+    assert page.token == "QUFQTHxEfDIwMjItMDItMDJUMDU6MDA6MDAuMDAwMDAwMDAwWg=="
+
+
+def test_only_the_symbol_that_was_asked_for_is_taken_of_several(shared: Path) -> None:
+    page = alpaca.parse_bars(recorded(shared, "alpaca", "bars_daily__stock-multisymbol_get_bars"), AAPL)
+    assert page.bars["close"].to_list() == [162.95]
+    assert page.token == ""
+
+
+def test_recorded_minutes_of_a_coin(shared: Path) -> None:
+    query = bars_query(alpaca.SOURCE, "BTC/USD", Interval.MINUTE)
+    page = alpaca.parse_bars(recorded(shared, "alpaca", "bars_intraday__ccxt-crypto-BTC-USD-1Min"), query)
+    assert [format_us(t) for t in page.bars["time"]] == ["2022-07-21T05:01:00Z", "2022-07-21T05:02:00Z"]
+    assert page.bars["close"].to_list() == [22887.0, 22895.0]
+
+
+def test_a_symbol_without_data_is_no_rows(shared: Path) -> None:
+    page = alpaca.parse_bars(recorded(shared, "alpaca", "error_no_data__stock-get_bars_multi_empty_response"), AAPL)
+    assert (page.bars.height, page.token) == (0, "")
+
+
+def test_recorded_refusals_say_what_to_do(shared: Path) -> None:
+    with pytest.raises(SourceRefused, match="does not accept the key.*credentials of the source 'alpaca'"):
+        alpaca.parse_bars(recorded(shared, "alpaca", "error_bad_key__403-not-authorized"), AAPL)
+    with pytest.raises(SourceRefused, match="present plan.*older or shorter"):
+        alpaca.parse_bars(recorded(shared, "alpaca", "error_plan__403-recent-sip"), AAPL)
+    with pytest.raises(UnknownName, match="equity:AAPL"):
+        alpaca.parse_bars(json_answer({"message": "invalid symbol: NOPE"}, 400), AAPL)
+    with pytest.raises(SourceFailed, match="page for people"):
+        alpaca.parse_bars(Response(200, b"<html>maintenance</html>", (), LATE), AAPL)
+
+
+def test_a_recorded_quote_has_a_middle(shared: Path) -> None:
+    frame = alpaca.parse_quotes(
+        recorded(shared, "alpaca", "quotes__stock-get_latest_quote"), {"AAPL": alpaca.instrument_of("AAPL")}
+    )
+    row = frame.row(0, named=True)
+    assert (row["instrument"], row["bid"], row["ask"]) == ("equity:AAPL", 161.1, 161.11)
+    assert row["price"] == pytest.approx(161.105)
+    assert format_us(row["time"]) == "2022-03-18T14:02:43.651613Z"
+
+
+def test_a_recorded_asset_is_listed(shared: Path) -> None:
+    page = alpaca.parse_listing(recorded(shared, "alpaca", "instruments__assets-get_asset"))
+    assert [(one.symbol, one.instrument.id, one.active) for one in page.listed] == [("AAPL", "equity:AAPL", True)]
+
+
+def test_a_split_and_a_dividend_are_dated_by_their_ex_day(shared: Path) -> None:
+    body = {
+        "corporate_actions": {
+            "forward_splits": [{"symbol": "AAPL", "ex_date": "2020-08-31", "new_rate": 4, "old_rate": 1}],
+            "cash_dividends": [{"symbol": "AAPL", "ex_date": "2023-02-10", "rate": 0.23}],
+        },
+        "next_page_token": None,
+    }
+    page = alpaca.parse_actions(json_answer(body), span_query(alpaca.SOURCE, "AAPL"))
+    assert [(format_us(r[1]), r[3], r[4]) for r in page.actions.rows()] == [
+        ("2020-08-31T20:00:00Z", 4.0, 0.0),
+        ("2023-02-10T21:00:00Z", 1.0, 0.23),
+    ]
+    recorded_one = recorded(shared, "alpaca", "corporate_actions__corporate-actions-get_corporate_actions-1")
+    other = alpaca.parse_actions(recorded_one, span_query(alpaca.SOURCE, "ZMTBY"))
+    assert other.actions["dividend"].to_list() == [0.086928]
+
+
+def test_the_request_asks_for_raw_prices_by_starts_and_holds_no_secret() -> None:
+    query = AAPL.at(parse_us("2022-02-01T21:00:00Z"), parse_us("2022-02-02T21:00:00Z"), "abc")
+    request = alpaca.bars_request(query)
+    assert request.url == "https://data.alpaca.markets/v2/stocks/bars"
+    assert dict(request.query) == {
+        "symbols": "AAPL", "timeframe": "1Day", "start": "2022-01-31T21:00:00Z", "end": "2022-02-02T21:00:00Z",
+        "limit": "10000", "sort": "asc", "adjustment": "raw", "page_token": "abc",
+    }  # fmt: skip
+    signed = alpaca.sign(request, {"key_id": "K", "secret_key": "S"})
+    assert dict(signed.headers) == {"APCA-API-KEY-ID": "K", "APCA-API-SECRET-KEY": "S"}

@@ -325,6 +325,29 @@ def test_a_token_of_an_operator_sets_a_password_once(served: Any) -> None:
     served.run(work)
 
 
+@pytest.mark.parametrize("password", ["forgetful", "Forgetful@Example.com"])
+def test_no_way_to_a_new_password_takes_the_own_address(served: Any, password: str) -> None:
+    async def work(client: Client) -> None:
+        token = token_of(await login(client, "forgetful@example.com"))
+        person = Person(token, organization="", environment="")
+        reset = {"token": served.made["reset token"], "new_password": password}
+        change = {"current_password": PASSWORD, "new_password": password}
+        register = {"email": "forgetful@example.com", "name": "F", "password": password}
+        answers = [
+            await client.post("/v1/auth/reset", reset, key=None),
+            await client.post("/v1/auth/password", change, person=person),
+            await client.post("/v1/auth/register", register, key=None),
+        ]
+        for answer in answers:
+            assert (answer.status, answer.json["code"]) == (422, "invalid_input"), answer.body
+            assert "before its @" in answer.json["detail"]
+        assert (await client.post("/v1/auth/reset", {**reset, "new_password": NEW}, key=None)).status == 204
+        foreign = {"token": "x" * 43, "new_password": password}
+        assert (await client.post("/v1/auth/reset", foreign, key=None)).status == 403  # tells nobody whose it is not
+
+    served.run(work)
+
+
 # --- registering ------------------------------------------------------------------------------------------------------
 
 

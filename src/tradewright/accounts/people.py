@@ -108,6 +108,13 @@ def begin_reset(tx: Tx, email: str, who: Actor, now_us: int) -> tuple[str, str]:
     return row["id"], token
 
 
+def email_of_reset(tx: Tx, token: str, now_us: int) -> str:
+    """Return the address of whom a token sets a password for, empty when the token is not valid."""
+    row = sessions.find_challenge(tx, digest(token), "reset", now_us)
+    person = None if row is None else people.get_user(tx, row["user"])
+    return "" if person is None else str(person["email"])
+
+
 def finish_reset(tx: Tx, token: str, password_hash: str, who: Actor, now_us: int) -> None:
     """Set the new password and end every session of the person. Raises Forbidden for a token that is not valid."""
     row = sessions.take_challenge(tx, digest(token), "reset", now_us)

@@ -97,13 +97,22 @@ def add_challenge(
     tx.execute(challenges.insert().values(**row, created_at=now_us, expires_at=expires_at))
 
 
+def find_challenge(tx: Tx, token_hash: bytes, purpose: str, now_us: int) -> dict[str, Any] | None:
+    """Return a challenge that can still be used, and leave it."""
+    query = sa.select(challenges).where(*_open(token_hash, purpose, now_us))
+    row = tx.execute(query).mappings().first()
+    return None if row is None else dict(row)
+
+
 def take_challenge(tx: Tx, token_hash: bytes, purpose: str, now_us: int) -> dict[str, Any] | None:
     """Use a challenge up and return it, None when it was used, has expired, or was never made."""
-    query = challenges.delete().where(
-        challenges.c.token_hash == token_hash, challenges.c.purpose == purpose, challenges.c.expires_at > now_us
-    )
+    query = challenges.delete().where(*_open(token_hash, purpose, now_us))
     row = tx.execute(query.returning(challenges)).mappings().first()
     return None if row is None else dict(row)
+
+
+def _open(token_hash: bytes, purpose: str, now_us: int) -> tuple[sa.ColumnElement[bool], ...]:
+    return (challenges.c.token_hash == token_hash, challenges.c.purpose == purpose, challenges.c.expires_at > now_us)
 
 
 def drop_challenges(tx: Tx, user: str) -> None:

@@ -119,7 +119,8 @@ async def _reset(call: Call) -> Effect:
     now_us = services.clock.now_us()
     bucket = throttling.of_address(throttling.ADDRESS, call.address)
     await services.database.write_async(throttling.count, [bucket], now_us)
-    refuse_password("/new_password", request.new_password, "")
+    email = await services.database.read_async(people.email_of_reset, request.token, now_us)
+    refuse_password("/new_password", request.new_password, email)
     hashed = await services.passwords.hash(request.new_password)
     return Effect(lambda tx: people.finish_reset(tx, request.token, hashed, call.who, now_us))
 

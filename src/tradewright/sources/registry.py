@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from tradewright.errors import UnknownName
-from tradewright.sources import binance
+from tradewright.sources import alpaca, alpha_vantage, binance, fred, polygon, tiingo
 from tradewright.sources.source import Source
 
 SOURCES: dict[str, Source] = {
-    binance.NAME: binance.SOURCE,
+    each.name: each
+    for each in (
+        alpaca.SOURCE,
+        alpha_vantage.SOURCE,
+        binance.SOURCE,
+        fred.SOURCE,
+        polygon.SOURCE,
+        tiingo.SOURCE,
+    )
 }
 
 

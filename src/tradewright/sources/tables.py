@@ -1,0 +1,146 @@
+"""What several sources need alike: texts with commas, archives of one file, frames of quotes and of actions."""
+
+from __future__ import annotations
+
+import csv
+import io
+import zipfile
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from tradewright.clock import DAY_US, from_us
+from tradewright.errors import InvalidInput, SourceFailed
+from tradewright.market.calendars import ALWAYS, close_of, sessions
+from tradewright.market.instruments import Instrument, Interval
+from tradewright.sources import answers
+from tradewright.sources.rows import ACTIONS, QUOTES, days, end_of_day_us, numbers
+from tradewright.transport.messages import Response
+
+_UNPACKED_MOST = 256_000_000
+
+
+def unpacked(response: Response, title: str) -> Response:
+    """Return the answer with the one file of its ZIP archive as body, or as it is when it is no archive.
+
+    Raises SourceFailed for an archive that is damaged, holds several files or is too large.
+    """
+    if not response.body.startswith(b"PK"):
+        return response
+    try:
+        with zipfile.ZipFile(io.BytesIO(response.body)) as archive:
+            (entry,) = archive.infolist()
+            if entry.file_size > _UNPACKED_MOST:
+                raise ValueError(f"{entry.file_size:,} bytes")
+            return replace(response, body=archive.read(entry))
+    except (ValueError, OSError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile) as error:
+        raise SourceFailed(
+            f"{title} answered {response.status} with an archive that cannot be read ({error}); try again later",
+            status=response.status,
+            transient=True,
+        ) from error
+
+
+def table_of(response: Response, title: str, names: Sequence[str]) -> dict[str, list[str]]:
+    """Return every column of a text with commas, by the name in its first line.
+
+    Raises SourceFailed when a named one is absent or a line has another number of values.
+    """
+    lines = [line for line in csv.reader(io.StringIO(answers.text_of(response, title))) if line]
+    heads = [head.strip() for head in lines[0]] if lines else []
+    if any(name not in heads for name in names):
+        raise answers.changed(response, title, f"table with {', '.join(names)}")
+    for line in lines[1:]:
+        if len(line) != len(heads):
+            raise SourceFailed(
+                f"{title} sent a line of {len(line)} values where {len(heads)} were expected: "
+                f"{','.join(line)[:80]!r}; the answer may have been cut off, try again",
+                status=response.status,
+                transient=True,
+            )
+    return {head: [line[at].strip() for line in lines[1:]] for at, head in enumerate(heads)}
+
+
+def asked_days(start_us: int, end_us: int) -> tuple[str, str]:
+    """Return the first and last day, as YYYY-MM-DD, of bars or actions with a time in start_us..end_us.
+
+    A day of a market that never closes ends with the next midnight, so one day more than needed may be named.
+    """
+    return from_us(start_us - DAY_US).date().isoformat(), from_us(end_us).date().isoformat()
+
+
+def in_sessions(frame: pl.DataFrame, calendar: str, interval: Interval) -> pl.DataFrame:
+    """Return the bars that share time with a session of `calendar`; daily bars and open-ended markets keep all."""
+    if interval is Interval.DAY or calendar in (ALWAYS, "24/5") or not frame.height:
+        return frame
+    known = sessions(calendar)
+    ends = frame["time"].to_numpy()
+    at = np.searchsorted(known.closes_us, ends - interval.us, side="right")  # the first session that closes later
+    within = at < len(known.closes_us)
+    within[within] = ends[within] > known.opens_us[at[within]]
+    return frame.filter(pl.Series(within))
+
+
+def quotes_frame(
+    instruments: Sequence[Instrument],
+    times_us: Sequence[int],
+    prices: Sequence[Any],
+    title: str,
+    bids: Sequence[Any] | None = None,
+    asks: Sequence[Any] | None = None,
+) -> pl.DataFrame:
+    """Return a frame of `rows.QUOTES`. A bid or ask of 0 is an empty side; without a price there is no row."""
+    none: list[None] = [None] * len(instruments)
+    frame = pl.DataFrame(
+        {
+            "instrument": pl.Series([each.id for each in instruments], dtype=pl.String),
+            "time": pl.Series(list(times_us), dtype=pl.Int64),
+            "price": numbers(prices, f"{title}, price"),
+            "bid": numbers(none if bids is None else bids, f"{title}, bid"),
+            "ask": numbers(none if asks is None else asks, f"{title}, ask"),
+        }
+    )
+    sides = [pl.when(pl.col(side) > 0).then(side).alias(side) for side in ("bid", "ask")]
+    return frame.filter(pl.col("price").is_not_null()).with_columns(sides).select(list(QUOTES))
+
+
+def actions_frame(
+    instrument: Instrument,
+    ex_days: Sequence[Any],
+    splits: Sequence[Any],
+    dividends: Sequence[Any],
+    title: str,
+    announced: Sequence[Any] | None = None,
+) -> pl.DataFrame:
+    """Return a frame of `rows.ACTIONS`; rows that neither split nor pay are left out.
+
+    ex_days, announced: dates or texts of dates. An action is known from the end of the day it was announced on, else
+    from a day before its ex day's close. Raises SourceFailed for what cannot be read and for ratios not above 0.
+    """
+    dated = [each if isinstance(each, date) else days([each], title)[0] for each in ex_days]
+    try:
+        times = [int(each) for each in close_of(instrument.calendar, dated)] if dated else []
+    except InvalidInput as error:
+        raise SourceFailed(f"{title} sent a day that cannot be placed: {error.message}") from error
+    told = [None] * len(times) if announced is None else announced
+    known = [
+        time - DAY_US if not day else min(end_of_day_us(days([day], title)[0], "America/New_York"), time)
+        for time, day in zip(times, told, strict=True)
+    ]
+    ratios, paid = numbers(splits, f"{title}, split"), numbers(dividends, f"{title}, dividend")
+    if not ((ratios > 0) & (paid >= 0) & ratios.is_finite() & paid.is_finite()).fill_null(False).all():
+        raise SourceFailed(f"{title} sent a split or dividend that cannot be: {ratios.to_list()}, {paid.to_list()}")
+    frame = pl.DataFrame(
+        {
+            "instrument": pl.Series([instrument.id] * len(times), dtype=pl.String),
+            "time": pl.Series(times, dtype=pl.Int64),
+            "known_at": pl.Series(known, dtype=pl.Int64),
+            "split": ratios,
+            "dividend": paid,
+        }
+    )
+    return frame.filter((pl.col("split") != 1.0) | (pl.col("dividend") != 0.0)).select(list(ACTIONS))

@@ -3,7 +3,24 @@
 from __future__ import annotations
 
 from tradewright.errors import UnknownName
-from tradewright.sources import alpaca, alpha_vantage, binance, fred, polygon, tiingo
+from tradewright.sources import (
+    alpaca,
+    alpha_vantage,
+    binance,
+    bitfinex,
+    bitstamp,
+    bybit,
+    coinbase,
+    coingecko,
+    deribit,
+    fred,
+    gemini,
+    kraken,
+    kucoin,
+    okx,
+    polygon,
+    tiingo,
+)
 from tradewright.sources.source import Source
 
 SOURCES: dict[str, Source] = {
@@ -12,7 +29,17 @@ SOURCES: dict[str, Source] = {
         alpaca.SOURCE,
         alpha_vantage.SOURCE,
         binance.SOURCE,
+        bitfinex.SOURCE,
+        bitstamp.SOURCE,
+        bybit.SOURCE,
+        coinbase.SOURCE,
+        coingecko.SOURCE,
+        deribit.SOURCE,
         fred.SOURCE,
+        gemini.SOURCE,
+        kraken.SOURCE,
+        kucoin.SOURCE,
+        okx.SOURCE,
         polygon.SOURCE,
         tiingo.SOURCE,
     )

@@ -15,9 +15,12 @@ _SHARE = re.compile(r"[A-Z][A-Z0-9]{0,9}([.-][A-Z0-9]{1,4})?")
 _CODE = re.compile(r"[A-Z0-9]{1,15}")
 _KINDS = ("equity", "crypto", "index", "fx", "macro")
 MONEY = frozenset(
-    "AED ARS AUD BRL CAD CHF CNY COP CZK DKK EUR GBP HKD HUF IDR ILS INR JPY KRW KZT MXN NGN NOK NZD PHP PLN RON RUB SAR "
-    "SEK SGD THB TRY TWD UAH USD VND ZAR".split()
-)
+    (
+        "AED", "ARS", "AUD", "BRL", "CAD", "CHF", "CNY", "COP", "CZK", "DKK", "EUR", "GBP", "HKD", "HUF", "IDR", "ILS",
+        "INR", "JPY", "KRW", "KZT", "MXN", "NGN", "NOK", "NZD", "PHP", "PLN", "RON", "RUB", "SAR", "SEK", "SGD", "THB",
+        "TRY", "TWD", "UAH", "USD", "VND", "ZAR",
+    )
+)  # fmt: skip
 """Currencies of countries: a pair of two of them is no pair of coins."""
 
 

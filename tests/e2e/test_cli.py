@@ -223,7 +223,7 @@ def test_a_source_that_fails_is_told_and_stores_nothing(shared: Path, tmp_path: 
         "garbage": (playing(200, b'[[1, "x"]]'), "no list of candles"),
         "bad numbers": (
             playing(200, json.dumps([[1, "x", "1", "1", "1", "1", 2, "", 0, "", "", "0"]]).encode()),
-            "read",
+            "expected a number",
         ),
         "hanging up": (hanging_up, "did not answer"),
         "unknown": (playing(unknown[0], unknown[1]), "does not know 'ETHBTC'"),

@@ -21,7 +21,7 @@ from tradewright import ids
 from tradewright.errors import UnknownName
 from tradewright.ids import SYSTEM, Owner
 from tradewright.market.catalog import Catalog
-from tradewright.market.checks import Checked, check_bars, rejection_findings, series_findings
+from tradewright.market.checks import ROWS_KEPT, Checked, check_bars, rejection_findings, series_findings
 from tradewright.market.csvfile import read_csv
 from tradewright.market.datasets import DataSetSpec, data_set, load_bars
 from tradewright.market.frames import VALUES, canonical, resolve, same_values
@@ -83,6 +83,121 @@ class _Run:
     lag_us: int
     revised: bool
     known: tuple[Finding, ...]
+    paged: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of the rows of one frame. rows_read = accepted + rejected + duplicates."""
+
+    rows_read: int
+    accepted: int
+    rejected: int
+    duplicates: int
+    stored: int
+
+
+class Ingestion:
+    """Bars of one source and interval on their way in, frame by frame: `take` each, then `conclude` once.
+
+    What was taken is in the catalog when `take` returns. A run that stopped is repeated with the same id, from any
+    frame before the one that it stopped at: what is there already is not stored again. instruments: those the frames
+    may hold; new ones are stored. paged: a row that comes again is the same row, so one that is kept aside is kept
+    once; else rows are told apart by their position. The rest is as in `ingest_frame`.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        database: Database,
+        owner: Owner,
+        instruments: Sequence[Instrument],
+        *,
+        interval: Interval | str,
+        source: str,
+        now_us: int,
+        ingestion_id: str,
+        close_only: bool = False,
+        pre_adjusted: bool = False,
+        lag_us: int = 0,
+        revised: bool = False,
+        findings: Sequence[Finding] = (),
+        paged: bool = False,
+    ) -> None:
+        self._run = _Run(
+            catalog, database, owner, source, Interval.parse(interval), ingestion_id, now_us, close_only, pre_adjusted,
+            lag_us, revised, tuple(findings), paged,
+        )  # fmt: skip
+        self._known = {instrument.id: instrument for instrument in instruments}
+        self._seen: dict[str, Checked] = {}  # of the last frame of each instrument, and the findings of all of them
+        self._input: dict[str, list[Finding]] = {}
+        self._grew: set[str] = set()
+        self._taken: list[Taken] = []
+        database.write(store.add_instruments, [instrument_to_row(i, now_us) for i in instruments])
+        visible = database.read(store.list_series, owner, interval=self._run.interval.value, source=source)
+        self._present = {row["instrument"] for row in visible if row["owner"] == owner}
+
+    def take(
+        self, frame: pl.DataFrame, unreadable: pl.DataFrame | None = None, progress: Progress | None = None
+    ) -> Taken:
+        """Check the rows of a frame, keep aside what cannot be used and store the rest.
+
+        Raises UnknownName for an instrument that is not among those of this ingestion, StorageFailed when the disk or
+        the database refuses.
+        """
+        run = self._run
+        rows = canonical(
+            frame, source=run.source, interval=run.interval.value, observed_at_us=run.now_us, lag_us=run.lag_us
+        )
+        parts = {str(key[0]): part for key, part in rows.partition_by("instrument", as_dict=True).items()}
+        for name in parts:
+            if name not in self._known:
+                raise UnknownName.of("instrument in this ingestion", name, self._known)
+        if unreadable is not None and unreadable.height:
+            _keep_unreadable(run, unreadable)
+        flags = {"close_only": run.close_only, "pre_adjusted": run.pre_adjusted}
+        checked = {
+            name: check_bars(part, self._known[name], run.interval, **flags) for name, part in sorted(parts.items())
+        }
+        _tell(progress, 0.4, f"checked {rows.height} rows of {len(parts)} series")
+        for result in checked.values():
+            _keep_rejected(run, result.rejected)
+        _tell(progress, 0.5, "kept rejected rows aside")
+        stored = _store(run, checked, self._present)
+        _tell(progress, 0.8, f"stored {stored} rows")
+        for name, result in checked.items():
+            if name in self._present or name in self._seen:
+                self._grew.add(name)
+            self._input.setdefault(name, []).extend(f for f in result.verdict.findings if f.code in _INPUT_CODES)
+            self._seen[name] = result
+        self._present |= {name for name, result in checked.items() if result.accepted.height}
+        lost = 0 if unreadable is None else unreadable.height
+        taken = Taken(
+            rows.height + lost,
+            sum(result.accepted.height for result in checked.values()),
+            sum(result.rejected.height for result in checked.values()) + lost,
+            sum(result.duplicates for result in checked.values()),
+            stored,
+        )
+        self._taken.append(taken)
+        return taken
+
+    def conclude(self) -> IngestReport:
+        """Write down what each series that was touched holds now, with its verdict; return the report of the whole."""
+        run = self._run
+        reports = [
+            _conclude(run, self._known[name], result, _merged(self._input[name]), name in self._grew)
+            for name, result in sorted(self._seen.items())
+        ]
+        return IngestReport(
+            run.ingestion,
+            rows_read=sum(taken.rows_read for taken in self._taken),
+            accepted=sum(taken.accepted for taken in self._taken),
+            rejected=sum(taken.rejected for taken in self._taken),
+            duplicates=sum(taken.duplicates for taken in self._taken),
+            stored=sum(taken.stored for taken in self._taken),
+            series=tuple(reports),
+        )
 
 
 def ingest_frame(
@@ -113,44 +228,15 @@ def ingest_frame(
     with (fraction, message). Raises UnknownName for an instrument that is not in `instruments`, StorageFailed when the
     disk or the database refuses; run it again with the same id to go on.
     """
-    step = Interval.parse(interval)
-    run = _Run(
-        catalog, database, owner, source, step, ingestion_id, now_us, close_only, pre_adjusted, lag_us, revised,
-        tuple(findings),
+    ingestion = Ingestion(
+        catalog, database, owner, instruments, interval=interval, source=source, now_us=now_us,
+        ingestion_id=ingestion_id, close_only=close_only, pre_adjusted=pre_adjusted, lag_us=lag_us, revised=revised,
+        findings=findings,
     )  # fmt: skip
-    rows = canonical(frame, source=source, interval=step.value, observed_at_us=now_us, lag_us=lag_us)
-    parts = {str(key[0]): part for key, part in rows.partition_by("instrument", as_dict=True).items()}
-    known = {i.id: i for i in instruments}
-    for name in parts:
-        if name not in known:
-            raise UnknownName.of("instrument in this ingestion", name, known)
-    database.write(store.add_instruments, [instrument_to_row(i, now_us) for i in instruments])
-    if unreadable is not None and unreadable.height:
-        _keep_unreadable(run, unreadable)
-    checked = {
-        name: check_bars(part, known[name], step, close_only=close_only, pre_adjusted=pre_adjusted)
-        for name, part in sorted(parts.items())
-    }
-    _tell(progress, 0.4, f"checked {rows.height} rows of {len(parts)} series")
-    for result in checked.values():
-        _keep_rejected(run, result.rejected)
-    _tell(progress, 0.5, "kept rejected rows aside")
-    visible = database.read(store.list_series, owner, interval=step.value, source=source)
-    before = {row["instrument"] for row in visible if row["owner"] == owner}
-    stored = _store(run, checked, before)
-    _tell(progress, 0.8, f"stored {stored} rows")
-    reports = [_conclude(run, known[name], result, name in before) for name, result in checked.items()]
+    ingestion.take(frame, unreadable, progress)
+    report = ingestion.conclude()
     _tell(progress, 1.0, "wrote the verdicts")
-    lost = 0 if unreadable is None else unreadable.height
-    return IngestReport(
-        ingestion_id,
-        rows_read=rows.height + lost,
-        accepted=sum(result.accepted.height for result in checked.values()),
-        rejected=sum(result.rejected.height for result in checked.values()) + lost,
-        duplicates=sum(result.duplicates for result in checked.values()),
-        stored=stored,
-        series=tuple(reports),
-    )
+    return report
 
 
 def ingest_data_set(
@@ -224,11 +310,23 @@ def _tell(progress: Progress | None, fraction: float, message: str) -> None:
 def _keep_rejected(run: _Run, rejected: pl.DataFrame) -> None:
     for start in range(0, rejected.height, _QUARANTINE_CHUNK):
         rows = [
-            _quarantine_row(run, row["instrument"], row["position"], row["time"], row["code"], row["detail"], values)
+            _quarantine_row(
+                run,
+                row["instrument"],
+                _content(row) if run.paged else row["position"],
+                row["time"],
+                row["code"],
+                row["detail"],
+                values,
+            )
             for row in rejected.slice(start, _QUARANTINE_CHUNK).iter_rows(named=True)
             for values in [{name: _plain(row[name]) for name in ("known_at", "observed_at", *VALUES)}]
         ]
         run.database.write(store.quarantine_rows, rows)
+
+
+def _content(row: Mapping[str, Any]) -> str:
+    return "/".join(str(row[name]) for name in ("time", "code", *VALUES))
 
 
 def _keep_unreadable(run: _Run, unreadable: pl.DataFrame) -> None:
@@ -301,9 +399,26 @@ def _without_stored(run: _Run, rows: pl.DataFrame, present: set[str]) -> pl.Data
     return joined.filter(~known).select(rows.columns)
 
 
-def _conclude(run: _Run, instrument: Instrument, result: Checked, grew: bool) -> SeriesReport:
+def _merged(findings: Sequence[Finding]) -> list[Finding]:
+    if len(findings) < 2:
+        return list(findings)
+    by_code: dict[str, list[Finding]] = {}
+    for finding in findings:
+        by_code.setdefault(finding.code, []).append(finding)
+    return [
+        replace(
+            same[0],
+            severity=max(finding.severity for finding in same),
+            detail=same[0].detail if len(same) == 1 else f"in {len(same)} pages: {same[0].detail}",
+            count=sum(finding.count for finding in same),
+            rows=tuple(time for finding in same for time in finding.rows)[:ROWS_KEPT],
+        )
+        for same in by_code.values()
+    ]
+
+
+def _conclude(run: _Run, instrument: Instrument, result: Checked, found: list[Finding], grew: bool) -> SeriesReport:
     key = (run.source, instrument.id, run.interval.value)
-    found = [f for f in result.verdict.findings if f.code in _INPUT_CODES]
     rejected = run.database.read(store.count_quarantine, run.owner, *key)
     if grew:
         whole = run.catalog.read(run.owner, run.source, [instrument.id], run.interval)

@@ -16,8 +16,9 @@ from asgi import Person
 from samples import SampleOf
 from tradewright.api.operations import PUBLIC
 from tradewright.api.routes import all_operations
+from tradewright.storage import jobs as jobs_queue
 from tradewright.storage.database import Database, Tx
-from tradewright.storage.tables import metadata
+from tradewright.storage.tables import jobs, metadata
 from tradewright.storage.types import Json, Money
 
 ROWS, SHARES, LARGE = 3_000, 25, 1_000
@@ -174,6 +175,23 @@ def test_no_read_goes_over_a_whole_large_table(seen: Seen, served: Any) -> None:
 
     assert served.run(work) > 100
     assert not found, json.dumps(found, indent=1)
+
+
+def test_the_queue_finds_whose_turn_it_is_by_its_indexes(seen: Seen, served: Any) -> None:
+    database: Database = served.database
+    database.write(fill)
+    for organization, status in (("org_a", "running"), ("org_b", "queued"), ("org_c", "queued")):
+        mine = jobs.update().where(jobs.c.organization == organization)
+        database.write(lambda tx, q=mine, s=status: tx.execute(q.values(status=s)))
+    database.write(lambda tx: tx.exec_driver_sql("ANALYZE"))
+    seen.statements.clear()
+    claimed = database.write(jobs_queue.claim, "one", 1, 10)
+    assert claimed is not None
+    asked = dict(seen.statements)
+    assert any("waiting" in statement for statement in asked)
+    for statement, parameters in asked.items():
+        wrong = [fault for fault in faults(database.read(explain, statement, parameters)) if fault != "SCAN waiting"]
+        assert not wrong, (wrong, statement)
 
 
 def test_a_scan_would_be_found(served: Any) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ import pytest
 from tradewright.clock import FixedClock, WallClock
 from tradewright.errors import Cancelled, InvalidInput, TradewrightError
 from tradewright.jobs.compute import run_child
-from tradewright.jobs.worker import Worker
+from tradewright.jobs.worker import ATTEMPTS, Worker
 from tradewright.storage import jobs, outbox
 from tradewright.storage.database import Database
 
@@ -140,6 +142,62 @@ def test_a_running_job_can_be_cancelled_and_a_stopped_worker_gives_it_back(datab
     worker.stop()
     thread.join()
     assert database.read(jobs.get, *ORG, second)["status"] == "queued"
+
+
+def test_organizations_take_turns_however_many_jobs_one_has(database: Database) -> None:
+    now = itertools.count(1)
+    for organization, count in (("many", 30), ("few", 2), ("", 1)):
+        for _ in range(count):
+            database.write(jobs.enqueue, organization, "paper", "x", {}, next(now))
+
+    def claim(ends: bool) -> str:
+        job = database.write(jobs.claim, "one", next(now), 1_000_000)
+        assert job is not None
+        if ends:
+            database.write(jobs.finish, job["id"], "succeeded", next(now))
+        return str(job["organization"])
+
+    assert [claim(ends=True) for _ in range(3)] == ["many", "few", ""]  # one worker: in turns
+    assert [claim(ends=False) for _ in range(2)] == ["many", "few"]  # several: who has least running
+    database.write(jobs.enqueue, "late", "paper", "x", {}, next(now))
+    assert [claim(ends=False) for _ in range(2)] == ["late", "many"]
+
+
+def test_workers_that_claim_at_once_get_different_jobs(database: Database) -> None:
+    made = {database.write(jobs.enqueue, f"org_{n % 3}", "paper", "x", {}, n) for n in range(12)}
+    with ThreadPoolExecutor(4) as pool:
+        taken = list(pool.map(lambda n: database.write(jobs.claim, f"w{n}", 100 + n, 1_000_000), range(12)))
+    assert {job["id"] for job in taken if job is not None} == made
+
+
+def test_a_job_that_ends_its_worker_each_time_is_given_up(database: Database) -> None:
+    clock, told = FixedClock(), []
+    job = database.write(jobs.enqueue, *ORG, "x", {}, clock.now_us())
+    for number in range(ATTEMPTS):
+        taken = database.write(jobs.claim, "killed", clock.now_us(), 10)
+        assert taken is not None
+        assert taken["attempts"] == number + 1
+        clock.advance(1)
+
+    def finished(_: Any, ended: dict[str, Any], status: str, __: int) -> None:
+        told.append((ended["id"], status))
+
+    worker = Worker(database, clock, {}, finished)
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    error = _wait(database, job, "failed")["error"]
+    worker.stop()
+    thread.join()
+    assert "5 times" in error["message"]
+    assert told == [(job, "failed")]
+
+
+def test_giving_a_job_back_is_no_attempt(database: Database) -> None:
+    job = database.write(jobs.enqueue, *ORG, "x", {}, 1)
+    for counted, attempts in ((False, 0), (True, 1)):
+        database.write(jobs.claim, "one", 2, 10)
+        database.write(jobs.release, "one", counted)
+        assert database.read(jobs.get, *ORG, job)["attempts"] == attempts
 
 
 CHILD = """

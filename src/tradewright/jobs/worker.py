@@ -16,6 +16,7 @@ from tradewright.storage.database import Database, Tx
 
 _LEASE_US = 60_000_000
 _POLL_S = 1.0
+ATTEMPTS = 5
 _log = logging.getLogger("tradewright.jobs")
 
 Handler = Callable[[dict[str, Any], Report], Any]
@@ -63,6 +64,12 @@ class Worker:
         self._database.write(jobs.release, self._name)
 
     def _work(self, job: dict[str, Any]) -> None:
+        if job["attempts"] > ATTEMPTS:
+            message = f"the process that worked on it was gone {ATTEMPTS} times; it is not tried again: ask for less"
+            _log.error("job %s is given up: %s", job["id"], message)
+            self._end(job, "failed", error={"code": "internal_error", "message": message})
+            return
+
         def report(progress: float, message: str) -> bool:
             lease = self._clock.now_us() + _LEASE_US
             asked = self._database.write(jobs.report, job["id"], progress, message, lease)
@@ -75,7 +82,7 @@ class Worker:
                 self._end(job, "cancelled", error={"code": error.code, "message": error.message})
         except Interrupted:
             _log.warning("job %s was interrupted; it goes back to the queue", job["id"])
-            self._database.write(jobs.release, self._name)
+            self._database.write(jobs.release, self._name, True)
         except TradewrightError as error:
             self._end(job, "failed", error={"code": error.code, "message": error.message})
         except Exception as error:  # noqa: BLE001 - the supervised loop: logged, told, and the next job goes on

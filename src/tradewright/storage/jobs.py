@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -34,15 +35,47 @@ def enqueue(tx: Tx, organization: str, environment: str, kind: str, payload: dic
 
 
 def claim(tx: Tx, worker: str, now_us: int, lease_us: int) -> dict[str, Any] | None:
-    """Take the oldest queued job, or a running one whose lease ran out; return it, None when there is nothing to do."""
-    ready = sa.or_(jobs.c.status == "queued", sa.and_(jobs.c.status == "running", jobs.c.lease_until < now_us))
-    query = sa.select(jobs).where(ready).order_by(jobs.c.created_at, jobs.c.id).limit(1)
-    row = tx.execute(query.with_for_update(skip_locked=True)).mappings().first()
+    """Take a job and return it, None when there is nothing to do.
+
+    First a running one whose lease ran out. Then the oldest queued one of the organization with the fewest running;
+    of several, of the one served longest ago. `attempts` counts this time too.
+    """
+    lost = sa.select(jobs).where(jobs.c.status == "running", jobs.c.lease_until < now_us)
+    row = _first(tx, lost.order_by(jobs.c.lease_until, jobs.c.id))
+    turns: Sequence[str] = () if row is not None else tx.execute(_TURNS).scalars().all()
+    for organization in turns:
+        queued = sa.select(jobs).where(jobs.c.status == "queued", jobs.c.organization == organization)
+        row = _first(tx, queued.order_by(jobs.c.created_at, jobs.c.id))
+        if row is not None:  # else other workers hold all of them
+            break
     if row is None:
         return None
     taken = {"status": "running", "worker": worker, "lease_until": now_us + lease_us, "started_at": now_us}
+    taken["attempts"] = row["attempts"] + 1
     tx.execute(jobs.update().where(jobs.c.id == row["id"]).values(taken))
     return {**row, **taken}
+
+
+def _first(tx: Tx, query: sa.Select[Any]) -> sa.RowMapping | None:
+    return tx.execute(query.limit(1).with_for_update(skip_locked=True)).mappings().first()
+
+
+def _turns() -> sa.Select[Any]:
+    # one step in an index for each organization that waits, however many jobs it has there
+    queued = jobs.c.status == "queued"
+    first = sa.select(sa.func.min(jobs.c.organization).label("organization")).where(queued)
+    waiting = first.cte("waiting", recursive=True)
+    after = sa.select(sa.func.min(jobs.c.organization)).where(queued, jobs.c.organization > waiting.c.organization)
+    waiting = waiting.union_all(sa.select(after.scalar_subquery()).where(waiting.c.organization.is_not(None)))
+    of_it = jobs.c.organization == waiting.c.organization
+    running = sa.select(sa.func.count()).where(jobs.c.status == "running", of_it).scalar_subquery()
+    served = sa.select(sa.func.max(jobs.c.started_at)).where(of_it).scalar_subquery()
+    oldest = sa.select(sa.func.min(jobs.c.created_at)).where(queued, of_it).scalar_subquery()
+    known = sa.select(waiting.c.organization).where(waiting.c.organization.is_not(None))
+    return known.order_by(running, sa.func.coalesce(served, 0), oldest)
+
+
+_TURNS = _turns()
 
 
 def report(tx: Tx, job: str, progress: float, message: str, lease_until: int) -> bool:
@@ -64,13 +97,11 @@ def finish(tx: Tx, job: str, status: str, now_us: int, result: Any = None, error
     return done.rowcount == 1
 
 
-def release(tx: Tx, worker: str) -> None:
-    """Put the jobs of a worker that is gone back into the queue."""
-    tx.execute(
-        jobs.update()
-        .where(jobs.c.worker == worker, jobs.c.status == "running")
-        .values(status="queued", worker=None, lease_until=None)
-    )
+def release(tx: Tx, worker: str, counted: bool = False) -> None:
+    """Put the jobs of a worker that is gone back into the queue. counted: whether that was an attempt of theirs."""
+    back = {"status": "queued", "worker": None, "lease_until": None}
+    begun = jobs.c.attempts if counted else jobs.c.attempts - 1
+    tx.execute(jobs.update().where(jobs.c.worker == worker, jobs.c.status == "running").values(**back, attempts=begun))
 
 
 def request_cancel(tx: Tx, organization: str, environment: str, job: str, now_us: int) -> None:

@@ -17,6 +17,7 @@ import polars as pl
 from tradewright.errors import SourceFailed, UnknownName
 from tradewright.market.instruments import Instrument, Interval, Kind
 from tradewright.sources import answers
+from tradewright.sources.binance_stream import STREAM
 from tradewright.sources.rows import QUOTES, arrays_of, bars_frame, numbers, rows_of, whole_numbers
 from tradewright.sources.source import Bars, BarsPage, BarsQuery, Listed, Listing, ListingPage, Paging, Quotes, Source
 from tradewright.transport.messages import Request, Response
@@ -168,4 +169,5 @@ SOURCE = Source(
     bars=Bars(tuple(Interval), PAGE_ROWS, Paging.ADVANCE, bars_request, parse_bars),
     quotes=Quotes(100, quotes_request, parse_quotes),
     listing=Listing(listing_request, parse_listing),
+    stream=STREAM,
 )

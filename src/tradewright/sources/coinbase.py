@@ -16,6 +16,7 @@ import polars as pl
 from tradewright.clock import format_us
 from tradewright.market.instruments import Instrument, Interval, Kind
 from tradewright.sources import answers, symbols
+from tradewright.sources.coinbase_stream import STREAM
 from tradewright.sources.rows import arrays_of, bars_frame, moments, on_grid, quotes_frame, whole_numbers
 from tradewright.sources.source import Bars, BarsPage, BarsQuery, Listed, Listing, ListingPage, Paging, Quotes, Source
 from tradewright.transport.messages import Request, Response
@@ -126,5 +127,6 @@ SOURCE = Source(
     bars=Bars(tuple(Interval), PAGE_ROWS, Paging.WINDOWS, bars_request, parse_bars),
     quotes=Quotes(1, quotes_request, parse_quotes),
     listing=Listing(listing_request, parse_listing),
+    stream=STREAM,
     notes=("an interval without a trade has no bar",),
 )

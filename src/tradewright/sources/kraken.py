@@ -9,7 +9,6 @@ Source: Kraken spot REST documentation, market data.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,39 +18,21 @@ from tradewright.clock import format_us
 from tradewright.errors import SourceFailed
 from tradewright.market.instruments import Instrument, Interval, Kind
 from tradewright.sources import answers, symbols
+from tradewright.sources.kraken_names import EXAMPLE, TITLE, instrument_of, ours, plain, symbol_of
+from tradewright.sources.kraken_stream import STREAM
 from tradewright.sources.rows import arrays_of, bars_frame, on_grid, quotes_frame, whole_numbers
 from tradewright.sources.source import Bars, BarsPage, BarsQuery, Listed, Listing, ListingPage, Paging, Quotes, Source
 from tradewright.transport.messages import Request, Response
 from tradewright.transport.pace import Limit
 
-NAME, TITLE, EXAMPLE = "kraken", "Kraken", "crypto:BTC-USD"
+NAME = "kraken"
 BASE_URL = "https://api.kraken.com"
 PAGE_ROWS = 720
-QUOTE_CURRENCIES = (
-    "PYUSD", "RLUSD", "USDT", "USDC", "USDG", "USDD", "XBT", "BTC", "ETH", "DAI", "DOT", "SOL", "EUR", "GBP", "CAD",
-    "CHF", "AUD", "JPY", "USD",
-)  # fmt: skip
 
 _SECOND = 1_000_000
-_OURS = {"XBT": "BTC", "XDG": "DOGE"}
-_THEIRS = {ours: theirs for theirs, ours in _OURS.items()}
-_LONG = re.compile(r"X([A-Z]{3})[XZ]([A-Z]{3})")  # XXBTZUSD: how answers call the oldest pairs
 _UNKNOWN = ("EQuery:Unknown asset pair", "EGeneral:Unknown asset pair")
 _LIMITED = ("EGeneral:Too many requests", "EAPI:Rate limit exceeded", "EGeneral:Temporary lockout")
 _BUSY = ("EService:Unavailable", "EService:Busy", "EService:Timeout", "EGeneral:Internal error")
-
-
-def instrument_of(text: str) -> Instrument:
-    """Return the instrument of `XBTUSD`, `XBT/USD`, `BTC-USD` or `crypto:BTC-USD`. Raises UnknownName."""
-    read = symbols.coins(text, TITLE, EXAMPLE, QUOTE_CURRENCIES)
-    base, quote = read.symbol.split("-")
-    return symbols.pair(_OURS.get(base, base), _OURS.get(quote, quote))
-
-
-def symbol_of(instrument: Instrument) -> str:
-    """Return what Kraken calls an instrument: `crypto:BTC-USD` is `XBTUSD`."""
-    base, quote = instrument.symbol.split("-")
-    return f"{_THEIRS.get(base, base)}{_THEIRS.get(quote, quote)}"
 
 
 def bars_request(query: BarsQuery) -> Request:
@@ -92,7 +73,7 @@ def parse_quotes(response: Response, wanted: Mapping[str, Instrument]) -> pl.Dat
     result = _read(response, ", ".join(wanted))
     try:
         columns = {
-            "symbol": [name if name in wanted else _LONG.sub(r"\1\2", name) for name in result],
+            "symbol": [name if name in wanted else plain(name) for name in result],
             "price": [each["c"][0] for each in result.values()],
             "bid": [each["b"][0] for each in result.values()],
             "ask": [each["a"][0] for each in result.values()],
@@ -114,8 +95,8 @@ def parse_listing(response: Response) -> ListingPage:
         try:
             base, quote = entry["wsname"].split("/")
             instrument = symbols.pair(
-                _OURS.get(base, base),
-                _OURS.get(quote, quote),
+                ours(base),
+                ours(quote),
                 tick=entry.get("tick_size") or f"1e-{int(entry['pair_decimals'])}",
                 lot=f"1e-{int(entry['lot_decimals'])}",
                 minimum_notional=entry.get("costmin"),
@@ -160,6 +141,7 @@ SOURCE = Source(
     bars=Bars(tuple(Interval), PAGE_ROWS, Paging.WHOLE, bars_request, parse_bars, reach_rows=PAGE_ROWS),
     quotes=Quotes(20, quotes_request, parse_quotes),
     listing=Listing(listing_request, parse_listing),
+    stream=STREAM,
     notes=(
         "only the latest 720 candles of an interval: half a day of minutes, almost two years of days",
         "an interval without a trade is a flat bar of volume 0",

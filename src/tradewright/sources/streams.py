@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
+from tradewright.clock import to_us
 from tradewright.errors import SourceFailed
 
 
 @dataclass(frozen=True, slots=True)
 class Trade:
     """One trade. time_us: by the source. sequence: of the source, ascending by one for each symbol where
-    `gapless`, None where it has none. id: of the trade at the source, "" for none."""
+    `gapless`, None where it has none. id: of the trade at the source, "" for none. past: it happened before the
+    subscription began, so it may have come already: it is counted only by whoever knows its sequence to be new."""
 
     symbol: str
     time_us: int
@@ -23,6 +26,7 @@ class Trade:
     size: float
     id: str = ""
     sequence: int | None = None
+    past: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +114,15 @@ def objects_of(text: str, title: str) -> list[Mapping[str, Any]]:
     if not all(isinstance(each, dict) for each in listed):
         raise SourceFailed(f"{title} sent a message that is no object: {text[:120]!r}; its API may have changed")
     return listed
+
+
+def time_of(text: str) -> int:
+    """Return the moment of an RFC 3339 text in microseconds; finer digits are cut. Raises ValueError, without a zone
+    too."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"the time {text!r} has no zone")
+    return to_us(moment)
 
 
 @contextmanager

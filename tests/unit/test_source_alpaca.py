@@ -46,13 +46,13 @@ def test_a_symbol_without_data_is_no_rows(shared: Path) -> None:
 
 
 def test_recorded_refusals_say_what_to_do(shared: Path) -> None:
-    with pytest.raises(SourceRefused, match="does not accept the key.*credentials of the source 'alpaca'"):
+    with pytest.raises(SourceRefused, match=r"does not accept the key.*credentials of the source 'alpaca'"):
         alpaca.parse_bars(recorded(shared, "alpaca", "error_bad_key__403-not-authorized"), AAPL)
-    with pytest.raises(SourceRefused, match="present plan.*older or shorter"):
+    with pytest.raises(SourceRefused, match=r"present plan.*older or shorter"):
         alpaca.parse_bars(recorded(shared, "alpaca", "error_plan__403-recent-sip"), AAPL)
-    with pytest.raises(UnknownName, match="equity:AAPL"):
+    with pytest.raises(UnknownName, match=r"equity:AAPL"):
         alpaca.parse_bars(json_answer({"message": "invalid symbol: NOPE"}, 400), AAPL)
-    with pytest.raises(SourceFailed, match="page for people"):
+    with pytest.raises(SourceFailed, match=r"page for people"):
         alpaca.parse_bars(Response(200, b"<html>maintenance</html>", (), LATE), AAPL)
 
 
@@ -99,3 +99,16 @@ def test_the_request_asks_for_raw_prices_by_starts_and_holds_no_secret() -> None
     }  # fmt: skip
     signed = alpaca.sign(request, {"key_id": "K", "secret_key": "S"})
     assert dict(signed.headers) == {"APCA-API-KEY-ID": "K", "APCA-API-SECRET-KEY": "S"}
+
+
+@pytest.mark.parametrize(
+    "entry", [None, "text", {}, {"symbol": "AAPL"}, {"symbol": "AAPL", "ex_date": "x", "new_rate": 1, "old_rate": 0}]
+)
+def test_a_damaged_action_is_a_failure(entry: object) -> None:
+    for listed in (entry, [entry]):
+        body = {"corporate_actions": {"forward_splits": listed}}
+        if entry == {}:
+            assert alpaca.parse_actions(json_answer(body), span_query(alpaca.SOURCE, "AAPL")).actions.height == 0
+            continue
+        with pytest.raises(SourceFailed, match=r"Alpaca|alpaca"):
+            alpaca.parse_actions(json_answer(body), span_query(alpaca.SOURCE, "AAPL"))

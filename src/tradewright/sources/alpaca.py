@@ -14,10 +14,9 @@ from typing import Any
 import polars as pl
 
 from tradewright.clock import DAY_US, format_us
-from tradewright.market.calendars import close_of
 from tradewright.market.instruments import Instrument, Interval, Kind
-from tradewright.sources import answers, symbols
-from tradewright.sources.rows import ACTIONS, QUOTES, bars_frame, days, moments, numbers, rows_of
+from tradewright.sources import alpaca_stream, answers, symbols
+from tradewright.sources.rows import QUOTES, bars_frame, moments, no_actions, numbers, rows_of
 from tradewright.sources.source import (
     Actions,
     ActionsPage,
@@ -34,6 +33,7 @@ from tradewright.sources.source import (
     Source,
     SpanQuery,
 )
+from tradewright.sources.tables import actions_frame
 from tradewright.transport.messages import Request, Response
 from tradewright.transport.pace import Limit
 
@@ -108,23 +108,26 @@ def actions_request(query: SpanQuery) -> Request:
 
 
 def parse_actions(response: Response, query: SpanQuery) -> ActionsPage:
-    """Return the actions of a page. Alpaca does not say when one was announced: known from the close before the ex day
-    at the latest, which is what is written."""
+    """Return the actions of a page. Alpaca does not say when one was announced, so it counts as known a day before."""
     body = _read(response, query.symbol)
     found = body.get("corporate_actions")
     if not isinstance(found, dict):
         raise answers.changed(response, TITLE, "object of corporate actions")
-    rows = []
+    parts = [no_actions()]
     for kind, entries in found.items():
-        for entry in entries:
-            if entry.get("symbol") != query.symbol:
-                continue
-            closes = close_of(query.instrument.calendar, days([entry["ex_date"]], TITLE))
-            time_us = int(closes[0])
-            split = float(entry["new_rate"]) / float(entry["old_rate"]) if kind.endswith("splits") else 1.0
-            dividend = float(entry["rate"]) if kind == "cash_dividends" else 0.0
-            rows.append((query.instrument.id, time_us, time_us - DAY_US, split, dividend))
-    return ActionsPage(pl.DataFrame(rows, schema=ACTIONS, orient="row"), _token(body))
+        listed = entries if isinstance(entries, list) else [entries]
+        own = [each for each in listed if not isinstance(each, dict) or each.get("symbol") == query.symbol]
+        if kind.endswith("_splits"):
+            columns = rows_of(own, ("ex_date", "new_rate", "old_rate"), TITLE)
+            ratios = numbers(columns["new_rate"], TITLE) / numbers(columns["old_rate"], TITLE)
+            changes = (ratios.to_list(), [0.0] * len(own))
+        elif kind == "cash_dividends":
+            columns = rows_of(own, ("ex_date", "rate"), TITLE)
+            changes = ([1.0] * len(own), columns["rate"])
+        else:
+            continue
+        parts.append(actions_frame(query.instrument, columns["ex_date"], *changes, TITLE))
+    return ActionsPage(pl.concat(parts), _token(body))
 
 
 def quotes_request(wanted: Sequence[str]) -> Request:
@@ -213,5 +216,6 @@ SOURCE = Source(
     actions=Actions(actions_request, parse_actions),
     quotes=Quotes(100, quotes_request, parse_quotes),
     listing=Listing(listing_request, parse_listing),
+    stream=alpaca_stream.STREAM,
     notes=("the free plan has the whole market's bars only when they are older than 15 minutes",),
 )

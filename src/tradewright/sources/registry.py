@@ -13,6 +13,7 @@ from tradewright.sources import (
     coinbase,
     coingecko,
     deribit,
+    finnhub,
     fred,
     gemini,
     kraken,
@@ -20,6 +21,7 @@ from tradewright.sources import (
     okx,
     polygon,
     tiingo,
+    twelve_data,
 )
 from tradewright.sources.source import Source
 
@@ -35,6 +37,7 @@ SOURCES: dict[str, Source] = {
         coinbase.SOURCE,
         coingecko.SOURCE,
         deribit.SOURCE,
+        finnhub.SOURCE,
         fred.SOURCE,
         gemini.SOURCE,
         kraken.SOURCE,
@@ -42,6 +45,7 @@ SOURCES: dict[str, Source] = {
         okx.SOURCE,
         polygon.SOURCE,
         tiingo.SOURCE,
+        twelve_data.SOURCE,
     )
 }
 

@@ -18,7 +18,7 @@ from tradewright.errors import InvalidInput, SourceFailed
 from tradewright.market.calendars import ALWAYS, close_of, sessions
 from tradewright.market.instruments import Instrument, Interval
 from tradewright.sources import answers
-from tradewright.sources.rows import ACTIONS, QUOTES, days, end_of_day_us, numbers
+from tradewright.sources.rows import QUOTES, days, end_of_day_us, no_actions, numbers
 from tradewright.transport.messages import Response
 
 _UNPACKED_MOST = 256_000_000
@@ -74,15 +74,20 @@ def asked_days(start_us: int, end_us: int) -> tuple[str, str]:
 
 
 def in_sessions(frame: pl.DataFrame, calendar: str, interval: Interval) -> pl.DataFrame:
-    """Return the bars that share time with a session of `calendar`; daily bars and open-ended markets keep all."""
+    """Return the bars that share time with a session of `calendar`; one that would outlast its session ends with it.
+
+    Daily bars and those of markets that do not close for the night stay as they are.
+    """
     if interval is Interval.DAY or calendar in (ALWAYS, "24/5") or not frame.height:
         return frame
     known = sessions(calendar)
     ends = frame["time"].to_numpy()
     at = np.searchsorted(known.closes_us, ends - interval.us, side="right")  # the first session that closes later
-    within = at < len(known.closes_us)
-    within[within] = ends[within] > known.opens_us[at[within]]
-    return frame.filter(pl.Series(within))
+    at = np.minimum(at, len(known.closes_us) - 1)
+    within = (ends > known.opens_us[at]) & (ends - interval.us < known.closes_us[at])
+    beyond = np.maximum(ends - known.closes_us[at], 0)
+    moved = frame.with_columns(pl.col("time") - pl.Series(beyond), pl.col("known_at") - pl.Series(beyond))
+    return moved.filter(pl.Series(within))
 
 
 def quotes_frame(
@@ -143,4 +148,4 @@ def actions_frame(
             "dividend": paid,
         }
     )
-    return frame.filter((pl.col("split") != 1.0) | (pl.col("dividend") != 0.0)).select(list(ACTIONS))
+    return frame.filter((pl.col("split") != 1.0) | (pl.col("dividend") != 0.0)).select(no_actions().columns)

@@ -19,8 +19,18 @@ from tradewright.events.types import TYPES
 from tradewright.ids import SYSTEM
 from tradewright.storage import ledgers, outbox, signals, trading
 from tradewright.storage import series as series_store
-from tradewright.storage.tables import audit_log, balances, broker_accounts, outbox_heads, postings, scoreboard
+from tradewright.storage.database import Tx
+from tradewright.storage.tables import (
+    audit_log,
+    balances,
+    broker_accounts,
+    outbox_heads,
+    portfolios,
+    postings,
+    scoreboard,
+)
 from tradewright.trading import ledger
+from tradewright.trading.opening import MAX_BROKER_ACCOUNTS, MAX_PORTFOLIOS
 
 START = 1_600_041_600_000_000
 BARS = "/v1/bars?instruments=crypto:AAA-USD,crypto:BBB-USD"
@@ -312,6 +322,39 @@ def test_credentials_are_sealed_and_in_no_answer(served: Any) -> None:
 
 
 # --- sums kept beside their rows --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("table", "most", "target"),
+    [(portfolios, MAX_PORTFOLIOS, "/v1/portfolios"), (broker_accounts, MAX_BROKER_ACCOUNTS, "/v1/broker-accounts")],
+    ids=["portfolios", "broker_accounts"],
+)
+def test_an_organization_has_so_many_portfolios_and_accounts_and_no_more(
+    served: Any, table: sa.Table, most: int, target: str
+) -> None:
+    body: dict[str, Any] = {"broker": "paper", "name": "n"}
+    if table is portfolios:
+        body = {"name": "n", "broker_account": "bra_1", "currency": "USD", "initial_cash": "1000"}
+
+    def fill(tx: Tx) -> None:
+        mine = table.c.organization == "org_a"
+        there = tx.execute(sa.select(sa.func.count()).select_from(table).where(mine)).scalar_one()
+        row = dict(tx.execute(sa.select(table).where(mine).limit(1)).mappings().one())
+        more = ({**row, "id": f"more_{n}", "environment": "sandbox"} for n in range(most - there - 2))
+        tx.execute(table.insert(), list(more))
+
+    served.database.write(fill)
+
+    async def work(client: Client) -> None:
+        answers = await asyncio.gather(*(client.post(target, body) for _ in range(6)))
+        assert sorted(answer.status for answer in answers) == [201] * 2 + [409] * 4
+        full = next(answer for answer in answers if answer.status == 409)
+        assert full.json["code"] == "conflict"
+        assert f"has {most} " in full.json["detail"]
+        told = (await client.get("/v1/limits")).json["bounds"]
+        assert told[f"{table.name}_per_organization"] == most
+
+    served.run(work)
 
 
 def posted(portfolio: str, n: int, amount: str = "0.1") -> list[dict[str, Any]]:

@@ -12,6 +12,10 @@ from tradewright.storage.database import Tx
 from tradewright.trading import ledger
 from tradewright.trading.rows import RunIdentity, ledger_rows
 
+MAX_PORTFOLIOS = 500
+MAX_BROKER_ACCOUNTS = 100
+"""How many an organization may have, over all its environments."""
+
 
 @dataclass(frozen=True, slots=True)
 class Opening:

@@ -12,8 +12,10 @@ from tradewright.api.operations import Call, Effect, Operation
 from tradewright.api.pagination import Page, PageQuery, decode_cursor, page
 from tradewright.api.problems import Refused
 from tradewright.api.wire import Name, Rfc3339, found, moment
-from tradewright.storage import audit, broker_accounts
+from tradewright.errors import Conflict
+from tradewright.storage import audit, bounds, broker_accounts
 from tradewright.storage.database import Tx
+from tradewright.trading.opening import MAX_BROKER_ACCOUNTS
 
 Credential = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
 CredentialName = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,63}\Z", examples=["api_key"])]
@@ -62,6 +64,11 @@ async def _create(call: Call) -> Effect:
     }
 
     def effect(tx: Tx) -> BrokerAccount:
+        if bounds.held(tx, "broker_accounts", organization) >= MAX_BROKER_ACCOUNTS:
+            raise Conflict(
+                f"the organization has {MAX_BROKER_ACCOUNTS} broker accounts, and may have no more; remove one on "
+                "which no portfolio stands"
+            )
         broker_accounts.add(tx, row)
         detail = {"broker": request.broker, "credentials": sealed is not None}
         audit.record(tx, *call.tenant, call.who, "broker_account.create", key, detail, now_us)
@@ -128,6 +135,7 @@ OPERATIONS = [
     Operation(
         "POST", "/v1/broker-accounts", "create_broker_account", "Add a broker account", "broker accounts",
         "portfolios:write", _create, BrokerAccount, body=BrokerAccountRequest, status=201, idempotent=True,
+        errors=("conflict",),
         description="The paper broker simulates fills from the feed of this environment. Credentials are sealed at "
         "rest and are in no answer.",
     ),

@@ -11,6 +11,7 @@ from tradewright.accounts.limits import Bucket, Taken
 from tradewright.accounts.throttling import of_address
 from tradewright.api import layers
 from tradewright.api.operations import KNOWN, Call, Operation
+from tradewright.trading.opening import MAX_BROKER_ACCOUNTS, MAX_PORTFOLIOS
 
 
 class RateLimit(msgspec.Struct, frozen=True):
@@ -33,6 +34,8 @@ class Bounds(msgspec.Struct, frozen=True):
     bars_rows: int
     keys_per_organization: int
     networks_per_key: int
+    portfolios_per_organization: int
+    broker_accounts_per_organization: int
 
 
 class Cost(msgspec.Struct, frozen=True):
@@ -86,4 +89,6 @@ _BOUNDS = Bounds(
     bars_rows=10_000,
     keys_per_organization=MAX_KEYS,
     networks_per_key=MAX_NETWORKS,
+    portfolios_per_organization=MAX_PORTFOLIOS,
+    broker_accounts_per_organization=MAX_BROKER_ACCOUNTS,
 )

@@ -27,11 +27,12 @@ from tradewright.api.wire import (
     session_of,
     sources_of_feed,
 )
+from tradewright.errors import Conflict
 from tradewright.market.orders import to_price
-from tradewright.storage import audit, broker_accounts, ledgers, trading
+from tradewright.storage import audit, bounds, broker_accounts, ledgers, trading
 from tradewright.storage.database import Tx, one_statement
 from tradewright.trading import ledger
-from tradewright.trading.opening import Opening, open_portfolio
+from tradewright.trading.opening import MAX_PORTFOLIOS, Opening, open_portfolio
 
 Currency = Annotated[str, msgspec.Meta(pattern=r"^[A-Z0-9]{3,10}\Z", examples=["USD"])]
 
@@ -136,6 +137,8 @@ async def _create(call: Call) -> Effect:
     )
 
     def effect(tx: Tx) -> Portfolio:
+        if bounds.held(tx, "portfolios", call.principal.organization) >= MAX_PORTFOLIOS:
+            raise Conflict(f"the organization has {MAX_PORTFOLIOS} portfolios, and may have no more; use one of them")
         if broker_accounts.get(tx, *call.tenant, request.broker_account, lock=True) is None:
             text = f"there is no broker account {request.broker_account!r} here; GET /v1/broker-accounts lists them"
             raise Refused("invalid_input", f"/broker_account: {text}", [FieldError("/broker_account", text)])
@@ -336,8 +339,9 @@ OPERATIONS = [
     ),
     Operation(
         "POST", "/v1/portfolios", "create_portfolio", "Open a portfolio", "portfolios", "portfolios:write",
-        _create, Portfolio, body=PortfolioRequest, status=201, idempotent=True,
-        description="On a broker account of this environment. The initial cash is the first transaction of its ledger.",
+        _create, Portfolio, body=PortfolioRequest, status=201, idempotent=True, errors=("conflict",),
+        description="On a broker account of this environment. The initial cash is the first transaction of its ledger. "
+        "GET /v1/limits says how many an organization may have.",
     ),
     Operation(
         "GET", "/v1/portfolios/{id}", "get_portfolio", "One portfolio and its worth", "portfolios", "portfolios:read",

@@ -18,6 +18,7 @@ from tradewright.sources import (
     gemini,
     kraken,
     kucoin,
+    long_tail,
     okx,
     polygon,
     tiingo,
@@ -51,7 +52,10 @@ SOURCES: dict[str, Source] = {
 
 
 def source(name: str) -> Source:
-    """Return the source of that name. Raises UnknownName with the closest names."""
+    """Return the source of that name, `ccxt_<venue>` included. Raises UnknownName with the closest names, and
+    LibraryMissing for the latter without the library."""
+    if name.startswith(long_tail.PREFIX):
+        return long_tail.source_of(name)
     if name not in SOURCES:
         raise UnknownName.of("source", name, SOURCES)
     return SOURCES[name]

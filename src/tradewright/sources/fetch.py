@@ -27,6 +27,7 @@ from tradewright.sources.source import (
 )
 from tradewright.transport.http import Transport
 from tradewright.transport.messages import Policy, Request, Response
+from tradewright.transport.recording import Recorder
 
 Progress = Callable[[float, str], None]
 USUAL = Policy()
@@ -36,7 +37,8 @@ Paged = TypeVar("Paged", FactsPage, ActionsPage)
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """The way to one source. base_url: another server for it, None for its own. credentials: by field of its `auth`."""
+    """The way to one source. base_url: another server for it, None for its own. credentials: by field of its `auth`.
+    wait: how to wait before an answer that came damaged is asked for again. recorder: writes down what is exchanged."""
 
     source: Source
     transport: Transport
@@ -44,6 +46,7 @@ class Line:
     base_url: str | None = None
     policy: Policy = USUAL
     wait: Callable[[float], Awaitable[None]] = asyncio.sleep
+    recorder: Recorder | None = None
 
     async def send(self, request: Request) -> Response:
         """Return the answer. Raises SourceRefused without the credentials it needs, and what the transport raises."""
@@ -56,7 +59,10 @@ class Line:
                 source=self.source.name,
             )
         signed = request if missing else auth.sign(request, self.credentials)
-        return await self.transport.fetch(signed.at(self.base_url), self.policy)
+        response = await self.transport.fetch(signed.at(self.base_url), self.policy)
+        if self.recorder is not None:
+            self.recorder.keep(request, response)
+        return response
 
     async def ask(self, request: Request, parse: Callable[[Response], Parsed]) -> tuple[Response, Parsed]:
         """Return the answer and what `parse` makes of it. An answer that says to slow down, or that came damaged (a
@@ -154,7 +160,7 @@ async def _advancing(line: Line, bars: Bars, query: BarsQuery) -> Pages:
     wanted_us = query.start_us
     while wanted_us <= query.end_us:
         page, received_us = await _ask(line, bars, query.at(wanted_us, query.end_us))
-        ahead = page.bars.filter(pl.col("time") >= wanted_us)
+        ahead = page.bars.filter(pl.col("time").is_between(wanted_us, query.end_us))
         if ahead.height == 0:
             break
         last_us = int(ahead["time"].max())  # type: ignore[arg-type] # of integers
@@ -188,8 +194,9 @@ async def _tokens(line: Line, bars: Bars, query: BarsQuery) -> Pages:
         if page.token in seen:
             raise SourceFailed(f"{line.source.title} names the same next page again; ask for a shorter span")
         seen.add(page.token)
-        if page.bars.height:
-            reached_us = max(reached_us, int(page.bars["time"].max()))  # type: ignore[arg-type] # of integers
+        within = page.bars.filter(pl.col("time") <= query.end_us)
+        if within.height:
+            reached_us = max(reached_us, int(within["time"].max()))  # type: ignore[arg-type] # of integers
         yield page, reached_us
         query = query.at(query.start_us, query.end_us, page.token)
 
@@ -197,8 +204,9 @@ async def _tokens(line: Line, bars: Bars, query: BarsQuery) -> Pages:
 async def _by_itself(line: Line, pages: Callable[[BarsQuery, Ask], AsyncIterator[BarsPage]], query: BarsQuery) -> Pages:
     reached_us = query.start_us - 1
     async for page in pages(query, line.send):
-        if page.bars.height:
-            reached_us = max(reached_us, int(page.bars["time"].max()))  # type: ignore[arg-type] # of integers
+        within = page.bars.filter(pl.col("time") <= query.end_us)
+        if within.height:
+            reached_us = max(reached_us, int(within["time"].max()))  # type: ignore[arg-type] # of integers
         yield page, min(reached_us, query.end_us)
     yield BarsPage(canonical(empty())), query.end_us
 

@@ -17,9 +17,10 @@ from typing import Any
 import polars as pl
 
 from tradewright.clock import DAY_US, from_us
+from tradewright.market.dated import FACTS
 from tradewright.market.instruments import Instrument, Kind
 from tradewright.sources import answers, symbols
-from tradewright.sources.rows import FACTS, days, end_of_day_us, numbers, rows_of
+from tradewright.sources.rows import days, end_of_day_us, numbers, rows_of
 from tradewright.sources.source import Auth, Credentials, Facts, FactsPage, Source, SpanQuery
 from tradewright.transport.messages import Request, Response
 from tradewright.transport.pace import Limit

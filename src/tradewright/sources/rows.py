@@ -16,25 +16,10 @@ import polars as pl
 from tradewright.clock import DAY_US, format_us
 from tradewright.errors import InvalidInput, SourceFailed
 from tradewright.market.calendars import close_of
+from tradewright.market.dated import ACTIONS
 from tradewright.market.frames import canonical
 from tradewright.market.instruments import Instrument, Interval
 
-ACTIONS: dict[str, pl.DataType] = {
-    "instrument": pl.String(),
-    "time": pl.Int64(),  # the close of the last session before the ex date counts as before it; this is the ex day's
-    "known_at": pl.Int64(),
-    "split": pl.Float64(),  # new units per old one, 1.0 for none
-    "dividend": pl.Float64(),  # cash per unit held before, 0.0 for none
-}
-FACTS: dict[str, pl.DataType] = {
-    "instrument": pl.String(),
-    "name": pl.String(),  # "" where the instrument is the series itself, else the concept: us-gaap:Revenues
-    "unit": pl.String(),
-    "period_start": pl.Int64(),  # null for a value at a moment
-    "period_end": pl.Int64(),
-    "known_at": pl.Int64(),
-    "value": pl.Float64(),
-}
 QUOTES: dict[str, pl.DataType] = {
     "instrument": pl.String(),
     "time": pl.Int64(),

@@ -82,7 +82,8 @@ class Bars:
     """The history of bars. page_rows: most of one answer. adjusted: prices are adjusted by the source. close_only: it
     has one price a bar. revised: history is rewritten without vintages. lag_us: from the end of a bar until anyone can
     have it. reach_us: how far back from now it goes, reach_rows: how many bars; None for all there is. pages: for a
-    source that needs more than one request for a page; it is used instead of request and parse."""
+    source that needs more than one request for a page; it is used instead of request and parse. sparse: an interval
+    without a trade has no bar, so that what is absent need not be missing."""
 
     intervals: tuple[Interval, ...]
     page_rows: int
@@ -95,6 +96,7 @@ class Bars:
     lag_us: int = 0
     reach_us: int | None = None
     reach_rows: int | None = None
+    sparse: bool = False
     pages: Callable[[BarsQuery, Ask], AsyncIterator[BarsPage]] | None = None
 
 

@@ -148,4 +148,11 @@ def actions_frame(
             "dividend": paid,
         }
     )
-    return frame.filter((pl.col("split") != 1.0) | (pl.col("dividend") != 0.0)).select(no_actions().columns)
+    changing = frame.filter((pl.col("split") != 1.0) | (pl.col("dividend") != 0.0))
+    return merged(changing.select(no_actions().columns))
+
+
+def merged(actions: pl.DataFrame) -> pl.DataFrame:
+    """Return the actions with one row for each instrument and ex day: dividends added up, splits multiplied."""
+    alike = actions.group_by("instrument", "time", maintain_order=True)
+    return alike.agg(pl.col("known_at").max(), pl.col("split").product(), pl.col("dividend").sum())

@@ -88,7 +88,7 @@ class HttpTransport:
     async def _once(self, request: Request, policy: Policy, deadline: float) -> Response:
         if self._session is None:
             raise AssertionError("the transport is used outside its `async with`")
-        left = max(deadline - time.monotonic(), 0.001)
+        left = max(min(deadline - time.monotonic(), policy.attempt_s), 0.001)
         timeout = aiohttp.ClientTimeout(total=left, sock_connect=min(policy.connect_s, left))
         async with self._session.request(
             request.method,

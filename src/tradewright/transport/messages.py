@@ -69,14 +69,17 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How hard to try. deadline_s: for all attempts together. attempts: at most so many. cap_bytes: largest body.
+    """How hard to try. deadline_s: for all attempts together, attempt_s: for each. attempts: at most so many.
+    cap_bytes: largest body.
 
     backoff_s: longest wait before the second attempt; it doubles each time, the wait is drawn between half and all of
     it. A server's Retry-After is honoured where it is longer, as far as the deadline lets it.
     """
 
     deadline_s: float = 60.0
+    attempt_s: float = 30.0
     attempts: int = 5
     cap_bytes: int = 64_000_000
     backoff_s: float = 0.5
     connect_s: float = 10.0
+    patience_s: float = 0.0

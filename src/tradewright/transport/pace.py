@@ -9,6 +9,9 @@ from collections import deque
 from dataclasses import dataclass
 
 
+LEAST_WAIT_S = 1e-6  # the edge of a window, where rounding could say that nothing is to be waited for
+
+
 @dataclass(frozen=True, slots=True)
 class Limit:
     """At most `units` of weight within any `window_s` seconds."""
@@ -45,7 +48,7 @@ class Pace:
                 if used + weight <= limit.units or used == 0:
                     break
                 used -= before
-                wait_s = max(wait_s, moment + limit.window_s - now_s)
+                wait_s = max(wait_s, moment + limit.window_s - now_s, LEAST_WAIT_S)
         if wait_s > 0.0:
             return wait_s
         for at in range(len(self._limits)):

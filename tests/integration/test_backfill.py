@@ -1,0 +1,144 @@
+"""A back-fill through everything that can go wrong at a third party ends complete, and every bar is there once."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from hostile import FAULTS, MINUTE_MS, REFUSED, Hostile, listening
+from tradewright.clock import WallClock, parse_us
+from tradewright.errors import Cancelled, SourceFailed
+from tradewright.ids import SYSTEM
+from tradewright.market.catalog import Catalog
+from tradewright.market.dated import actions_of
+from tradewright.market.instruments import Interval
+from tradewright.sources import binance
+from tradewright.sources.backfill import Filled, Plan, Stores, backfill
+from tradewright.sources.fetch import Line
+from tradewright.storage.database import Database
+from tradewright.storage.migrations import upgrade
+from tradewright.transport.http import HttpTransport
+from tradewright.transport.lane import Lane
+from tradewright.transport.messages import Policy
+
+START = parse_us("2024-01-01")
+MINUTES = 6_000
+QUICK = Policy(deadline_s=10.0, attempt_s=0.5, attempts=6, cap_bytes=1_000_000, backoff_s=0.01)
+BITCOIN = binance.instrument_of("BTCUSDT")
+CLOCK = WallClock()
+
+
+def truth(minutes: int = MINUTES) -> list[list[object]]:
+    draw, price, rows = random.Random(3), 42_000.0, []
+    for at in range(minutes):
+        begin = START // 1_000 + at * MINUTE_MS
+        last = price * (1 + draw.gauss(0, 1e-4))
+        high, low = max(price, last) * 1.0001, min(price, last) * 0.9999
+        values = (f"{value:.2f}" for value in (price, high, low, last))
+        rows.append([begin, *values, f"{draw.random():.5f}", begin + MINUTE_MS - 1, "0", 1, "0", "0", "0"])
+        price = last
+    return rows
+
+
+@pytest.fixture
+def stores(tmp_path: Path) -> Iterator[Stores]:
+    with Database(f"sqlite:///{tmp_path / 'db'}") as database:
+        upgrade(database)
+        yield Stores(Catalog(tmp_path, database), actions_of(tmp_path))
+
+
+def plan(minutes: int = MINUTES) -> Plan:
+    end = START + minutes * Interval.MINUTE.us
+    return Plan(SYSTEM, (BITCOIN,), Interval.MINUTE, START, end, "ing_test")
+
+
+def filled(hostile: Hostile, stores: Stores, policy: Policy = QUICK, **more) -> Filled:  # type: ignore[no-untyped-def]
+    async def run() -> Filled:
+        async with listening(hostile) as address, HttpTransport() as transport:
+            lane = Lane(transport, "Binance", binance.SOURCE.limits)
+            source = replace(binance.SOURCE, bars=replace(binance.SOURCE.bars, page_rows=more.pop("page_rows", 1_000)))
+            line = Line(source, lane, base_url=address, policy=policy, wait=lambda s: asyncio.sleep(s / 50))
+            return await backfill(line, more.pop("plan", plan()), stores, CLOCK.now_us, **more)
+
+    return asyncio.run(run())
+
+
+def assert_whole(stores: Stores, rows: list[list[object]]) -> None:
+    there = stores.catalog.read(SYSTEM, "binance", [BITCOIN.id], Interval.MINUTE)
+    assert there["time"].to_list() == [(int(str(row[0])) + MINUTE_MS) * 1_000 for row in rows]
+    assert there["close"].to_list() == [float(str(row[4])) for row in rows]
+    assert there["volume"].to_list() == [float(str(row[5])) for row in rows]
+    raw = pl.concat(
+        [stores.catalog.revisions(SYSTEM, "binance", BITCOIN.id, Interval.MINUTE, t) for t in there["time"][::97]]
+    )
+    assert raw.height == len(there["time"][::97]), "a bar was stored twice"
+
+
+def test_a_backfill_through_every_fault_ends_complete_and_exactly_once(stores: Stores) -> None:
+    rows = truth()
+    lasting = [fault for fault in FAULTS if fault not in REFUSED]
+    hostile = Hostile(rows, faults=lasting * 2)
+    done = filled(hostile, stores, page_rows=100)
+    assert_whole(stores, rows)
+    assert set(hostile.injected) == set(lasting)
+    assert done.mended > 0
+    assert done.report.series[0].rows == MINUTES
+    assert [f.code for f in done.report.verdict.findings if f.code == "missing_rows"] == []
+    assert done.report.rows_read == done.report.accepted + done.report.rejected + done.report.duplicates
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_each_fault_alone_is_survived_or_told_and_the_next_run_completes_it(stores: Stores, fault: str) -> None:
+    rows, marks = truth(2_500), {}
+    hostile = Hostile(rows, faults=[fault] * (1 if fault in REFUSED else 3))
+    keep = marks.__setitem__
+    if fault in REFUSED:
+        with pytest.raises(SourceFailed) as told:
+            filled(hostile, stores, plan=plan(2_500), keep=keep)
+        assert told.value.message
+        before = stores.catalog.read(SYSTEM, "binance", [BITCOIN.id], Interval.MINUTE)
+        assert before.height in (0, 1_000, 2_000), "a page was half-written"
+    filled(hostile, stores, plan=plan(2_500), keep=keep, reached=dict(marks))
+    assert_whole(stores, rows)
+    assert hostile.injected[fault] >= 1
+
+
+def test_a_backfill_that_is_stopped_goes_on_where_it_was(stores: Stores) -> None:
+    rows, marks = truth(), {}
+    hostile = Hostile(rows, faults=[])
+    calls = iter(range(100))
+
+    def stop_after_two(fraction: float, message: str) -> None:
+        if next(calls) == 2:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        filled(hostile, stores, keep=marks.__setitem__, progress=stop_after_two)
+    asked = hostile.asked
+    assert asked == 3
+    filled(hostile, stores, keep=marks.__setitem__, reached=dict(marks))
+    assert_whole(stores, rows)
+    assert hostile.asked - asked == MINUTES // 1_000 - 3  # the page that was stored last was asked for no more
+
+
+def test_a_second_backfill_of_the_same_span_stores_nothing(stores: Stores) -> None:
+    rows = truth(1_500)
+    first = filled(Hostile(rows, faults=[]), stores, plan=plan(1_500))
+    again = filled(Hostile(rows, faults=[]), stores, plan=plan(1_500))
+    assert (first.report.stored, again.report.stored) == (1_500, 0)
+    assert_whole(stores, rows)
+
+
+def test_what_the_source_has_not_is_a_finding_and_not_asked_for_for_ever(stores: Stores) -> None:
+    rows = [row for at, row in enumerate(truth(1_200)) if not 300 <= at < 320]
+    hostile = Hostile(rows, faults=[])
+    done = filled(hostile, stores, plan=plan(1_200))
+    (missing,) = [f for f in done.report.verdict.findings if f.code == "missing_rows"]
+    assert missing.count == 20
+    assert hostile.asked < 8

@@ -1,0 +1,65 @@
+"""Facts and actions come back as they were known at a moment, once each, to those who may see them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tradewright.clock import parse_us
+from tradewright.errors import InvalidInput
+from tradewright.ids import SYSTEM, Owner
+from tradewright.market.dated import FACTS, actions_of, facts_of
+
+DAY = 86_400_000_000
+Q1, Q2 = parse_us("2024-04-01"), parse_us("2024-07-01")
+OURS, THEIRS = Owner("org_ours"), Owner("org_theirs")
+
+
+def facts(*rows: tuple[int, int, float]) -> pl.DataFrame:
+    made = [("macro:GDP", "", "", end - 91 * DAY, end, known, value) for end, known, value in rows]
+    return pl.DataFrame(made, schema=FACTS, orient="row")
+
+
+def test_a_revision_is_seen_from_the_moment_it_was_known(tmp_path: Path) -> None:
+    store = facts_of(tmp_path)
+    vintages = facts((Q1, Q1 + 30 * DAY, 1.0), (Q1, Q1 + 60 * DAY, 1.5), (Q2, Q2 + 30 * DAY, 2.0))
+    assert store.append(SYSTEM, "fred", vintages, Q2 + 40 * DAY, "one") == 3
+    assert store.read(SYSTEM)["value"].to_list() == [1.5, 2.0]
+    assert store.read(SYSTEM, as_of_us=Q1 + 59 * DAY)["value"].to_list() == [1.0]
+    assert store.read(SYSTEM, as_of_us=Q1 + 29 * DAY).height == 0
+    assert store.read(SYSTEM, recorded_before_us=Q2 + 40 * DAY).height == 0
+    assert store.read(SYSTEM, start_us=Q2)["value"].to_list() == [2.0]
+
+
+def test_what_is_there_already_is_not_stored_again_and_what_changed_is(tmp_path: Path) -> None:
+    store = facts_of(tmp_path)
+    first = facts((Q1, Q1 + 30 * DAY, 1.0))
+    assert store.append(SYSTEM, "fred", first, Q2, "one") == 1
+    assert store.append(SYSTEM, "fred", first, Q2 + 1, "two") == 0
+    assert store.append(SYSTEM, "fred", facts((Q1, Q1 + 30 * DAY, 1.1)), Q2 + 2, "three") == 1
+    assert store.read(SYSTEM)["value"].to_list() == [1.1]
+
+
+def test_what_one_organization_fetched_another_does_not_see(tmp_path: Path) -> None:
+    store = facts_of(tmp_path)
+    store.append(OURS, "sec_edgar", facts((Q1, Q1, 7.0)), Q2, "one")
+    store.append(SYSTEM, "fred", facts((Q2, Q2, 8.0)), Q2, "two")
+    assert store.read(OURS)["value"].to_list() == [8.0, 7.0]
+    assert store.read(THEIRS)["value"].to_list() == [8.0]
+    assert store.append(THEIRS, "sec_edgar", facts((Q1, Q1, 7.0)), Q2, "one") == 1
+    store.forget(OURS)
+    assert store.read(OURS)["value"].to_list() == [8.0]
+    assert store.read(THEIRS)["value"].to_list() == [8.0, 7.0]
+
+
+def test_a_row_without_a_time_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="period_end and known_at"):
+        facts_of(tmp_path).append(SYSTEM, "fred", facts((Q1, Q1, 1.0)).with_columns(known_at=None), Q2, "one")
+
+
+def test_an_empty_store_has_the_columns_of_a_full_one(tmp_path: Path) -> None:
+    assert actions_of(tmp_path).read(SYSTEM).columns == [
+        "source", "instrument", "time", "known_at", "split", "dividend", "observed_at",
+    ]  # fmt: skip

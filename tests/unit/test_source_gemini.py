@@ -8,6 +8,7 @@ import pytest
 
 from recorded import LATE, bars_query, json_answer, recorded
 from source_cases import ends, refuses_what_is_no_answer, values
+from tradewright.clock import parse_us
 from tradewright.errors import SourceFailed, SourceLimited, UnknownName
 from tradewright.market.instruments import Interval
 from tradewright.sources import gemini
@@ -22,6 +23,12 @@ def test_recorded_bars_come_newest_first_with_flat_ones(shared: Path) -> None:
         (0.02509, 0.02509, 0.02509, 0.02509, 0.0),
         (0.02503, 0.02509, 0.02503, 0.02509, 44.6405),
     ]
+
+
+def test_a_span_that_gemini_no_longer_has_is_a_failure_not_nothing(shared: Path) -> None:
+    answer = recorded(shared, "gemini", "bars_intraday__ccxt-ethbtc-5m")
+    with pytest.raises(SourceFailed, match="only has its latest bars of this interval, from 2020-06-07T07:20:00Z on"):
+        gemini.parse_bars(answer, FIVES.at(0, parse_us("2020-06-07T07:00:00Z")))
 
 
 def test_refusals_become_typed_errors() -> None:

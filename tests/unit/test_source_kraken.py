@@ -41,7 +41,7 @@ def test_720_recorded_minutes_without_the_running_one_and_with_the_flat_ones(sha
 
 def test_a_span_that_kraken_no_longer_has_is_a_failure_not_nothing(shared: Path) -> None:
     answer = recorded(shared, "kraken", "bars_intraday__nt-XBTUSDT-1m", RECEIVED)
-    with pytest.raises(SourceFailed, match="only has the latest 720 candles, here from 2025-11-10T12:17:00Z"):
+    with pytest.raises(SourceFailed, match="only has its latest bars of this interval, from 2025-11-10T12:17:00Z on"):
         kraken.parse_bars(answer, TETHER.at(0, parse_us("2025-11-10T12:00:00Z")))
 
 

@@ -93,6 +93,9 @@ def test_recorded_bars_of_gemini_which_takes_no_span(shared: Path) -> None:
     frame = collect(asked, "ccxt_gemini", ask)
     assert [format_us(time)[11:16] for time in frame["time"]] == ["07:25", "07:30", "07:35"]
     assert len([each for each in ask.asked if "candles" in each.url]) == 1
+    early = query("ccxt_gemini", "ETH-BTC", Interval.MINUTES_5, "2020-06-01T00:00:00Z", "2020-06-02T00:00:00Z")
+    with pytest.raises(SourceFailed, match="only has its latest bars"):
+        collect(early, "ccxt_gemini", ask)
     running = recorded(shared, "gemini", "bars_intraday__ccxt-ethbtc-5m", parse_us("2020-06-07T07:34:59Z"))
     assert collect(asked, "ccxt_gemini", Answers(running)).height == 2
 

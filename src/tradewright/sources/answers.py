@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from tradewright.clock import format_us
 from tradewright.errors import InvalidInput, SourceFailed, SourceLimited, SourceRefused, UnknownName
 from tradewright.transport.messages import Response
 
@@ -149,6 +150,14 @@ def accepted(response: Response, title: str, name: str, symbol: str, example: st
         return body
     said = next((body[key] for key in _SAID if body.get(key)), "") if isinstance(body, dict) else ""
     raise refusal(response, title, name, symbol, str(said) or response.start_of_body, example)
+
+
+def only_latest(title: str, oldest_us: int) -> Exception:
+    """Return the failure of a span that lies before everything that a source still has. oldest_us: start of that."""
+    return SourceFailed(
+        f"{title} only has its latest bars of this interval, from {format_us(oldest_us)} on; ask for a later span, a "
+        "longer interval, or another source"
+    )
 
 
 def failed(response: Response, title: str, said: str = "") -> Exception:

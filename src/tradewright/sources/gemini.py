@@ -46,12 +46,14 @@ def bars_request(query: BarsQuery) -> Request:
 
 
 def parse_bars(response: Response, query: BarsQuery) -> BarsPage:
-    """Return the complete bars of an answer, newest first."""
+    """Return the complete bars of an answer, newest first. Raises SourceFailed when the span lies before them."""
     body = _read(response, query.symbol)
     if not isinstance(body, list):
         raise answers.changed(response, TITLE, "list of candles")
     start, *rest = arrays_of(body, 6, TITLE)
     starts_us = on_grid(whole_numbers(start, TITLE, 1_000), query.interval, TITLE)
+    if starts_us and query.end_us < min(starts_us):
+        raise answers.only_latest(TITLE, min(starts_us))
     values = dict(zip(("open", "high", "low", "close", "volume"), rest, strict=True))
     return BarsPage(bars_frame(NAME, query, response.received_at_us, values, starts_us=starts_us))
 

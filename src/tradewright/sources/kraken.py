@@ -14,8 +14,6 @@ from typing import Any
 
 import polars as pl
 
-from tradewright.clock import format_us
-from tradewright.errors import SourceFailed
 from tradewright.market.instruments import Instrument, Interval, Kind
 from tradewright.sources import answers, symbols
 from tradewright.sources.kraken_names import EXAMPLE, TITLE, instrument_of, ours, plain, symbol_of
@@ -55,10 +53,7 @@ def parse_bars(response: Response, query: BarsQuery) -> BarsPage:
     start, opened, high, low, close, _, volume = arrays_of(found[0], 7, TITLE)
     starts_us = on_grid(whole_numbers(start, TITLE, _SECOND), query.interval, TITLE)
     if starts_us and query.end_us < starts_us[0]:
-        raise SourceFailed(
-            f"{TITLE} only has the latest {PAGE_ROWS} candles, here from {format_us(starts_us[0])}; ask for a later "
-            "span, a longer interval, or another source"
-        )
+        raise answers.only_latest(TITLE, starts_us[0])
     values = {"open": opened, "high": high, "low": low, "close": close, "volume": volume}
     return BarsPage(bars_frame(NAME, query, response.received_at_us, values, starts_us=starts_us))
 

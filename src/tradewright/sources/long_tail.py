@@ -135,6 +135,8 @@ async def _pages(venue: _Venue, query: BarsQuery) -> AsyncIterator[BarsPage]:
             found = await exchange.fetch_ohlcv(query.symbol, query.interval.value, since_ms, rows)
             start, *rest = arrays_of(found, 6, venue.title)
             starts_us = on_grid(whole_numbers(start, venue.title, _MILLISECOND), query.interval, venue.title)
+            if rows is None and starts_us and query.end_us < min(starts_us):
+                raise answers.only_latest(venue.title, min(starts_us))
             values = dict(zip(("open", "high", "low", "close", "volume"), rest, strict=True))
             yield BarsPage(bars_frame(venue.name, query, venue.received_at_us, values, starts_us=starts_us))
         ahead_ms = max(starts_us, default=-1) // _MILLISECOND + step_ms

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -130,6 +131,16 @@ class Gateway:
         return f"https://localhost:{self.https_port}"
 
 
+def has_ipv6() -> bool:
+    """Whether this machine can listen on its own IPv6 address."""
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
 @contextmanager
 def gateway(
     folder: Path, api_ports: list[int], flood_rate: str = "200r/s", flood_burst: str = "400"
@@ -143,10 +154,12 @@ def gateway(
     template = (ROOT / "deploy/nginx/tradewright.conf.template").read_text()
     for name, value in {
         "SERVER_NAME": "localhost", "TLS_CERTIFICATE": str(certificate), "TLS_KEY": str(key),
-        "HTTP_PORT": f"127.0.0.1:{ports[0]}", "HTTPS_PORT": f"127.0.0.1:{ports[1]}", "API_SERVERS": servers,
+        "HTTP_PORT": str(ports[0]), "HTTPS_PORT": str(ports[1]), "API_SERVERS": servers,
         "FLOOD_RATE": flood_rate, "FLOOD_BURST": flood_burst,
     }.items():  # fmt: skip
         template = template.replace("${" + name + "}", value)
+    if not has_ipv6():
+        template = re.sub(r" *listen \[::\].*\n", "", template)
     site = template.replace("/var/log/nginx/", f"{folder}/")
     (folder / "site.conf").write_text(site)
     (folder / "nginx.conf").write_text(_MAIN.substitute(folder=folder, module=_headers_more(), user=_USER))

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from servers import ROOT, Api, Gateway, api_processes, gateway, redis_server
+from servers import ROOT, Api, Gateway, api_processes, gateway, has_ipv6, redis_server
 from tradewright.accounts import keys
 from tradewright.accounts.scopes import SCOPES
 from tradewright.api.problems import CATALOGUE
@@ -93,6 +93,34 @@ def test_plain_http_is_refused_and_not_redirected(behind: Behind) -> None:
     assert "location" not in headers
 
 
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+def test_ipv6_is_served_like_ipv4(behind: Behind) -> None:
+    over = ["--resolve", f"localhost:{behind.gateway.https_port}:[::1]", "-w", "%{remote_ip}"]
+    status, _, body = behind.curl("/v1/status", *over)
+    assert (status, body[-3:]) == (200, b"::1")
+    command = ["curl", "-s", "-i", "-6", f"http://localhost:{behind.gateway.http_port}/v1/status"]
+    assert parsed(subprocess.run(command, capture_output=True, check=True).stdout)[0] == 403
+
+
+def test_hosts_that_are_not_ours_are_refused(behind: Behind) -> None:
+    http, https = behind.gateway.http_port, behind.gateway.https_port
+    nothing_came, no_handshake = 52, 35
+    for address, left in (
+        (f"http://elsewhere.example:{http}/v1/status", nothing_came),
+        (f"http://127.0.0.1:{http}/", nothing_came),
+        (f"https://elsewhere.example:{https}/v1/status", no_handshake),
+        (f"https://127.0.0.1:{https}/", no_handshake),
+    ):
+        to = ["--connect-to", f"::127.0.0.1:{http if address.startswith('http:') else https}"]
+        done = subprocess.run(["curl", "-s", "-k", *to, address], capture_output=True, check=False)
+        assert (done.returncode, done.stdout) == (left, b""), address
+    for version in ("--http1.1", "--http2"):
+        status, headers, body = behind.curl("/v1/status", version, "-H", "Host: elsewhere.example")
+        assert (status, json.loads(body)["code"]) == (421, "misdirected"), version
+        assert headers["content-type"] == "application/problem+json"
+        assert "server" not in headers
+
+
 def test_what_the_gateway_refuses_reads_like_what_the_application_refuses(behind: Behind, tmp_path: Path) -> None:
     large = tmp_path / "large.json"
     large.write_bytes(b'{"x": "' + b"y" * 1_100_000 + b'"}')
@@ -165,7 +193,7 @@ def test_websocket_handshakes_reach_the_application(behind: Behind, origin: str)
 def test_the_codes_of_the_gateway_are_in_the_catalogue() -> None:
     text = (ROOT / "deploy/nginx/tradewright.conf.template").read_text()
     told: list[Any] = [json.loads(found) for found in re.findall(r"return \d+ '(\{.*?\})';", text)]
-    assert len(told) == 6
+    assert len(told) == 7
     for problem in told:
         kind = CATALOGUE[problem["code"]]
         assert (problem["status"], problem["title"]) == (kind.status, kind.title)

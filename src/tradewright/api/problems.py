@@ -50,6 +50,7 @@ CATALOGUE: dict[str, Kind] = {
     "idempotency_mismatch": Kind(422, "The key was used for another request", "Use a new Idempotency-Key."),
     "precondition_failed": Kind(412, "It has changed meanwhile", "Read it again and send its new ETag in If-Match."),
     "too_large": Kind(413, "The body is too large", "Send less than the limit named in `detail`."),
+    "misdirected": Kind(421, "This host is not served here", "Send it to the host of the API."),
     "unsupported_media_type": Kind(415, "Wrong media type", "Send `Content-Type: application/json`."),
     "rate_limited": Kind(
         429, "Too many requests", "Wait the seconds in Retry-After; GET /v1/limits shows your limits."

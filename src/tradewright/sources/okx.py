@@ -16,6 +16,7 @@ import polars as pl
 
 from tradewright.market.instruments import Instrument, Interval, Kind
 from tradewright.sources import answers, symbols
+from tradewright.sources.okx_stream import STREAM
 from tradewright.sources.rows import arrays_of, bars_frame, on_grid, quotes_frame, rows_of, whole_numbers
 from tradewright.sources.source import Bars, BarsPage, BarsQuery, Listed, Listing, ListingPage, Paging, Quotes, Source
 from tradewright.transport.messages import Request, Response
@@ -131,5 +132,6 @@ SOURCE = Source(
     bars=Bars(tuple(Interval), PAGE_ROWS, Paging.WINDOWS, bars_request, parse_bars),
     quotes=Quotes(1_000, quotes_request, parse_quotes),
     listing=Listing(listing_request, parse_listing),
+    stream=STREAM,
     notes=("spot only: swaps and futures have volumes in contracts", "does not serve some countries"),
 )

@@ -73,6 +73,14 @@ VENUES = {
         newest_first=True,
     ),
     "coinbase": Venue(("start", "end"), 0, lambda s, n: [s, n, n + 3, n + 1, n + 2, 5], list, 300, newest_first=True),
+    "coinbase_advanced": Venue(
+        ("start", "end"),
+        1_000_000,
+        lambda s, n: dict(zip(("start", "open", "high", "low", "close", "volume"), _texts(s, n), strict=True)),
+        lambda rows: {"candles": rows},
+        350,
+        newest_first=True,
+    ),
     "deribit": Venue(("start_timestamp", "end_timestamp"), 1_000, _array, _columns, 1_000),
     "kucoin": Venue(
         ("startAt", "endAt"),

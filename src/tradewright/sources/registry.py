@@ -22,8 +22,10 @@ from tradewright.sources import (
     long_tail,
     okx,
     polygon,
+    stooq,
     tiingo,
     twelve_data,
+    yahoo,
 )
 from tradewright.sources.source import Source
 
@@ -47,8 +49,10 @@ SOURCES: dict[str, Source] = {
         kucoin.SOURCE,
         okx.SOURCE,
         polygon.SOURCE,
+        stooq.SOURCE,
         tiingo.SOURCE,
         twelve_data.SOURCE,
+        yahoo.SOURCE,
     )
 }
 

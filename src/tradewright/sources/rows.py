@@ -13,9 +13,9 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import polars as pl
 
-from tradewright.clock import DAY_US, format_us
+from tradewright.clock import DAY_US, format_us, from_us
 from tradewright.errors import InvalidInput, SourceFailed
-from tradewright.market.calendars import close_of
+from tradewright.market.calendars import begins_us, close_of
 from tradewright.market.dated import ACTIONS
 from tradewright.market.frames import canonical
 from tradewright.market.instruments import Instrument, Interval
@@ -118,7 +118,7 @@ def bars_frame(
     *,
     starts_us: Sequence[int] | None = None,
     on_days: Sequence[date] | None = None,
-    ends_us: Sequence[int] | None = None,
+    ends_us: Sequence[int | None] | None = None,
     lag_us: int = 0,
 ) -> pl.DataFrame:
     """Return complete bars as a canonical frame, in the order received; those that have not ended are left out.
@@ -126,7 +126,8 @@ def bars_frame(
     One of starts_us (start of each bar), on_days (trading days of daily bars: they end with their session) and ends_us.
     Daily bars given by their start are taken by its date in the calendar's zone: UTC for 24/7 and 24/5, else New York.
     values: open, high, low, close, volume, each as long as the times, texts or numbers. A bar is complete when its end
-    had passed when the answer came in. Raises SourceFailed for what is no number and for columns of unequal length.
+    had passed when the answer came in; a day before the calendar begins cannot be placed and is left out. Raises
+    SourceFailed for what is no number and for columns of unequal length.
     """
     instrument, interval = asked.instrument, asked.interval
     if ends_us is None:
@@ -135,12 +136,12 @@ def bars_frame(
         if on_days is None and starts_us is not None and interval is Interval.DAY:
             on_days = _days_of(starts_us, instrument.calendar)
         if on_days is not None:
-            ends_us = _closes(instrument.calendar, on_days, source)
+            ends_us = closes(instrument.calendar, on_days, source)
         elif starts_us is not None:
             ends_us = [start + interval.us for start in starts_us]
         else:
             raise AssertionError("one of starts_us, on_days and ends_us")
-    if any(abs(end) > _LATEST_US for end in ends_us):
+    if any(abs(end) > _LATEST_US for end in ends_us if end is not None):
         raise SourceFailed(f"{source} sent a time far from any market; the answer may have changed its form")
     columns = {name: numbers(column, f"{source}, {name}") for name, column in values.items()}
     if any(len(column) != len(ends_us) for column in columns.values()):
@@ -191,13 +192,16 @@ def quotes_frame(
     return priced.filter(pl.col("instrument").is_not_null(), pl.col("price").is_not_null()).select(list(QUOTES))
 
 
-def _closes(calendar: str, on_days: Sequence[date], source: str) -> list[int]:
-    if not on_days:
-        return []
+def closes(calendar: str, on_days: Sequence[date], source: str) -> list[int | None]:
+    """Return when each trading day ends, None for days before the calendar begins: those cannot be placed."""
+    begins = begins_us(calendar) if on_days else None
+    first = date.min if begins is None else from_us(begins).date()
+    placed = [day for day in on_days if day >= first]
     try:
-        return [int(each) for each in close_of(calendar, on_days)]
+        ends = dict(zip(placed, (int(each) for each in close_of(calendar, placed)), strict=True)) if placed else {}
     except InvalidInput as error:
         raise SourceFailed(f"{source} sent a day that cannot be placed: {error.message}") from error
+    return [ends.get(day) for day in on_days]
 
 
 def _days_of(starts_us: Sequence[int], calendar: str) -> list[date]:

@@ -14,11 +14,11 @@ import numpy as np
 import polars as pl
 
 from tradewright.clock import DAY_US, from_us
-from tradewright.errors import InvalidInput, SourceFailed
-from tradewright.market.calendars import ALWAYS, close_of, sessions
+from tradewright.errors import SourceFailed
+from tradewright.market.calendars import ALWAYS, sessions
 from tradewright.market.instruments import Instrument, Interval
 from tradewright.sources import answers
-from tradewright.sources.rows import QUOTES, days, end_of_day_us, no_actions, numbers
+from tradewright.sources.rows import QUOTES, closes, days, end_of_day_us, no_actions, numbers
 from tradewright.transport.messages import Response
 
 _UNPACKED_MOST = 256_000_000
@@ -124,16 +124,18 @@ def actions_frame(
     """Return a frame of `rows.ACTIONS`; rows that neither split nor pay are left out.
 
     ex_days, announced: dates or texts of dates. An action is known from the end of the day it was announced on, else
-    from a day before its ex day's close. Raises SourceFailed for what cannot be read and for ratios not above 0.
+    from a day before its ex day's close; those before the calendar begins are left out. Raises SourceFailed for
+    what cannot be read and for ratios not above 0.
     """
     dated = [each if isinstance(each, date) else days([each], title)[0] for each in ex_days]
-    try:
-        times = [int(each) for each in close_of(instrument.calendar, dated)] if dated else []
-    except InvalidInput as error:
-        raise SourceFailed(f"{title} sent a day that cannot be placed: {error.message}") from error
+    times = closes(instrument.calendar, dated, title)
     told = [None] * len(times) if announced is None else announced
     known = [
-        time - DAY_US if not day else min(end_of_day_us(days([day], title)[0], "America/New_York"), time)
+        None
+        if time is None
+        else time - DAY_US
+        if not day
+        else min(end_of_day_us(days([day], title)[0], "America/New_York"), time)
         for time, day in zip(times, told, strict=True)
     ]
     ratios, paid = numbers(splits, f"{title}, split"), numbers(dividends, f"{title}, dividend")
@@ -148,7 +150,7 @@ def actions_frame(
             "dividend": paid,
         }
     )
-    changing = frame.filter((pl.col("split") != 1.0) | (pl.col("dividend") != 0.0))
+    changing = frame.filter(pl.col("time").is_not_null(), (pl.col("split") != 1.0) | (pl.col("dividend") != 0.0))
     return merged(changing.select(no_actions().columns))
 
 

@@ -350,6 +350,25 @@ def users_reset(
     )
 
 
+@users_app.command("recover")
+def users_recover(
+    email: Annotated[str, typer.Argument(metavar="EMAIL")], folder: Folder = None, as_json: Json = False
+) -> None:
+    """Take the second factors away from somebody who lost them, and end their sessions."""
+    from tradewright.app.people_commands import remove_factors
+
+    done = remove_factors(_settings(folder), email)
+    _show(
+        done,
+        as_json,
+        lambda one: (
+            f"{one['email']} has no second factor now; removed: {'codes and ' if one['codes'] else ''}"
+            f"{one['passkeys']} passkey(s); ended: {one['sessions_ended']} session(s). The password alone suffices "
+            "until a new factor is added"
+        ),
+    )
+
+
 @app.command()
 def doctor(
     show_settings: Annotated[bool, typer.Option("--settings", help="Print the settings with their origin.")] = False,

@@ -7,12 +7,18 @@ from dataclasses import replace
 from typing import Any
 
 import pyotp
+import pytest
 
 from asgi import Client, Person
 from logging_in import actions, login, token_of
 from seeds_people import PASSWORD, session_of
 from software_key import PRESENT, SoftwareKey
-from tradewright.storage.tables import authenticators, recovery_codes
+from tradewright.accounts import people
+from tradewright.errors import NotFound
+from tradewright.storage import factors
+from tradewright.storage.audit import Actor
+from tradewright.storage.database import Tx
+from tradewright.storage.tables import audit_log, authenticators, passkeys, recovery_codes
 
 
 def asked_again(served: Any, user: str = "usr_trader") -> Person:
@@ -292,3 +298,55 @@ def test_a_passkey_steps_up_its_own_person_only(served: Any) -> None:
         assert (await client.send("DELETE", "/v1/auth/passkeys/psk_none", person=again)).status == 404
 
     served.run(work)
+
+
+# --- lost -------------------------------------------------------------------------------------------------------------
+
+
+def test_an_operator_takes_lost_factors_away_with_every_session_and_on_the_record(served: Any) -> None:
+    person = asked_again(served)
+    row = {"id": "psk_trader", "user": "usr_trader", "name": "p", "credential": b"c", "public_key": b"k"}
+    served.database.write(factors.add_passkey, {**row, "sign_count": 0, "created_at": served.clock.now_us()})
+
+    def remove(email: str = "Trader@Example.com") -> dict[str, Any]:
+        operator = Actor("system", "command line")
+        done: dict[str, Any] = served.database.write(people.remove_factors, email, operator, served.clock.now_us())
+        return done
+
+    async def work(client: Client) -> None:
+        await enrolled(served, client, person)
+        token = token_of(await login(client, code=(await enrolled_codes(client, person))[0]))
+        assert (await login(client)).json["code"] == "second_factor_required"
+        done = await asyncio.to_thread(remove)
+        assert (done["id"], done["codes"], done["passkeys"]) == ("usr_trader", True, 1)
+        assert done["sessions_ended"] >= 2
+        for ended in (person, Person(token)):
+            assert (await client.get("/v1/me", person=ended)).status == 401
+        assert (await login(client)).status == 200
+
+    async def enrolled_codes(client: Client, person: Person) -> list[str]:
+        answer = await client.post("/v1/auth/recovery-codes", None, person=person)
+        codes: list[str] = answer.json["recovery_codes"]
+        return codes
+
+    served.run(work)
+
+    def left(tx: Tx) -> dict[str, set[str]]:
+        tables = (authenticators, passkeys, recovery_codes)
+        return {
+            table.name: set(tx.execute(table.select().with_only_columns(table.c.user)).scalars()) for table in tables
+        }
+
+    there = served.database.read(left)
+    assert all("usr_trader" not in users for users in there.values())
+    assert "usr_owner" in there["passkeys"] & there["recovery_codes"]
+    query = audit_log.select().where(audit_log.c.action == "factors.remove")
+    (entry,) = served.database.read(lambda tx: tx.execute(query).mappings().all())
+    assert (entry["actor"], entry["object"], entry["detail"]) == (
+        "system",
+        "usr_trader",
+        {"codes": True, "passkeys": 1},
+    )
+    for email in ("trader@example.com", "nobody@example.com"):
+        with pytest.raises(NotFound):
+            remove(email)

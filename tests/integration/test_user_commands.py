@@ -10,7 +10,7 @@ from seeds_people import SYSTEM
 from tradewright.accounts import people
 from tradewright.accounts.people import Registration
 from tradewright.app import house
-from tradewright.app.people_commands import invite_user, list_users, reset_user
+from tradewright.app.people_commands import invite_user, list_users, remove_factors, reset_user
 from tradewright.errors import Conflict, InvalidInput, NotFound, UnknownName
 from tradewright.settings import Settings
 from tradewright.storage import people as rows
@@ -48,3 +48,5 @@ def test_what_cannot_be_is_named(tmp_path: Path) -> None:
     invite_user(settings, "ada@example.com", "viewer")
     with pytest.raises(NotFound, match="users list"):
         reset_user(settings, "nobody@example.com")
+    with pytest.raises(NotFound, match="users list"):
+        remove_factors(settings, "nobody@example.com")

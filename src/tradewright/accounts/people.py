@@ -11,7 +11,7 @@ from tradewright import ids
 from tradewright.accounts.proofs import as_person
 from tradewright.accounts.sessions import digest
 from tradewright.errors import Forbidden, NotFound
-from tradewright.storage import accounts, audit, people, sessions
+from tradewright.storage import accounts, audit, factors, people, sessions
 from tradewright.storage.audit import Actor
 from tradewright.storage.database import Tx
 
@@ -97,15 +97,38 @@ def accept(tx: Tx, token: str, user: str, email: str, who: Actor, now_us: int) -
     return str(row["organization"])
 
 
+def remove_factors(tx: Tx, email: str, who: Actor, now_us: int) -> dict[str, Any]:
+    """Remove every second factor of a person who lost them, and end the sessions; return what there was.
+
+    The password alone suffices then: be sure who asks. Raises NotFound, also when there is no factor.
+    """
+    row = _somebody(tx, email)
+    user = row["id"]
+    people.get_user(tx, user, lock=True)  # one who adds a factor at this moment comes before or after
+    there = {"codes": factors.remove_authenticator(tx, user), "passkeys": factors.remove_passkeys(tx, user)}
+    if not any(there.values()):
+        raise NotFound(f"{row['email']} has no second factor; nothing was changed")
+    factors.remove_recovery_codes(tx, user)
+    ended = sessions.end_all(tx, user, now_us)
+    sessions.drop_challenges(tx, user)
+    audit.record(tx, "", "", who, "factors.remove", user, there, now_us)
+    return {"id": user, "email": row["email"], **there, "sessions_ended": ended}
+
+
 def begin_reset(tx: Tx, email: str, who: Actor, now_us: int) -> tuple[str, str]:
     """Return the id of a person and a token that sets a new password once, within an hour. Raises NotFound."""
-    row = people.user_by_email(tx, spelled(email))
-    if row is None:
-        raise NotFound(f"there is nobody with the address {email!r}; `tradewright users list` shows who there is")
+    row = _somebody(tx, email)
     token = secrets.token_urlsafe(32)
     sessions.add_challenge(tx, digest(token), row["id"], "reset", b"", now_us, now_us + RESET_US)
     audit.record(tx, "", "", who, "password.reset_begin", row["id"], {}, now_us)
     return row["id"], token
+
+
+def _somebody(tx: Tx, email: str) -> dict[str, Any]:
+    row = people.user_by_email(tx, spelled(email))
+    if row is None:
+        raise NotFound(f"there is nobody with the address {email!r}; `tradewright users list` shows who there is")
+    return row
 
 
 def email_of_reset(tx: Tx, token: str, now_us: int) -> str:

@@ -58,6 +58,15 @@ def reset_user(settings: Settings, email: str) -> dict[str, Any]:
     return {"id": user, "token": token, "expires_at": format_us(now_us + people.RESET_US)}
 
 
+def remove_factors(settings: Settings, email: str) -> dict[str, Any]:
+    """Remove the second factors of somebody who lost them, end the sessions, and return what there was.
+
+    Raises NotFound.
+    """
+    with _present(settings) as database:
+        return database.write(people.remove_factors, email.strip(), _OPERATOR, WallClock().now_us())
+
+
 def _present(settings: Settings) -> Database:
     embedded: Path = settings.data_folder / "tradewright.db"
     if not settings.database_url and not embedded.exists():

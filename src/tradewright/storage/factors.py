@@ -107,6 +107,11 @@ def count_passkeys(tx: Tx, user: str) -> int:
     return int(tx.execute(sa.select(sa.func.count()).where(passkeys.c.user == user)).scalar_one())
 
 
+def remove_passkeys(tx: Tx, user: str) -> int:
+    """Remove every passkey of a person; return how many."""
+    return tx.execute(passkeys.delete().where(passkeys.c.user == user)).rowcount
+
+
 def remove_passkey(tx: Tx, user: str, passkey: str) -> bool:
     """Remove one of a person's passkeys; return False when there is no such."""
     return tx.execute(passkeys.delete().where(passkeys.c.user == user, passkeys.c.id == passkey)).rowcount == 1

@@ -138,7 +138,9 @@ async def _mend(
     bars = line.source.bars
     if bars is None or bars.sparse:
         return
-    for first_us, last_us in list(_gaps(stores.catalog, plan, line.source.name, instrument))[:MENDED_GAPS]:
+    oldest_us = bars.oldest_us(plan.interval, now_us())
+    gaps = ((max(first, oldest_us), last) for first, last in _gaps(stores.catalog, plan, line.source.name, instrument))
+    for first_us, last_us in [gap for gap in gaps if gap[0] <= gap[1]][:MENDED_GAPS]:
         async for page in bar_pages(line, instrument, plan.interval, first_us, last_us):
             counts.mended += _store(ingestion, stores, plan, line, page, now_us(), counts)
 

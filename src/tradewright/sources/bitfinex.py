@@ -126,7 +126,7 @@ SOURCE = Source(
     instrument_of=instrument_of,
     symbol_of=symbol_of,
     example=EXAMPLE,
-    bars=Bars(tuple(Interval), PAGE_ROWS, Paging.ADVANCE, bars_request, parse_bars),
+    bars=Bars(tuple(Interval), PAGE_ROWS, Paging.ADVANCE, bars_request, parse_bars, sparse=True),
     quotes=Quotes(50, quotes_request, parse_quotes),
     listing=Listing(listing_request, parse_listing),
     notes=("an interval without a trade has no bar", "refusals come with status 500 and are tried again first"),

@@ -142,7 +142,7 @@ SOURCE = Source(
     instrument_of=instrument_of,
     symbol_of=symbol_of,
     example=EXAMPLE,
-    bars=Bars(tuple(Interval), PAGE_ROWS, Paging.WINDOWS, bars_request, parse_bars),
+    bars=Bars(tuple(Interval), PAGE_ROWS, Paging.WINDOWS, bars_request, parse_bars, sparse=True),
     quotes=Quotes(1, quotes_request, parse_quotes),
     listing=Listing(listing_request, parse_listing),
     notes=("an interval without a trade may have no bar", "does not serve some countries"),

@@ -77,6 +77,7 @@ def source_of(name: str) -> Source:
             _parse,
             pages=pages,
             reach_rows=None if rows else USUAL_ROWS,
+            sparse=True,  # many are, and which ones ccxt does not say
         ),
         notes=("spot pairs only, candles only", "how far back it goes depends on the venue"),
     )

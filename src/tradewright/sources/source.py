@@ -99,6 +99,12 @@ class Bars:
     sparse: bool = False
     pages: Callable[[BarsQuery, Ask], AsyncIterator[BarsPage]] | None = None
 
+    def oldest_us(self, interval: Interval, now_us: int) -> int:
+        """Return from when on its bars can surely still be had, 0 for all there is: its reach less a twentieth, since
+        time passes until it is asked."""
+        reaches = (self.reach_us, None if self.reach_rows is None else self.reach_rows * interval.us)
+        return max((now_us - (reach_us - reach_us // 20) for reach_us in reaches if reach_us is not None), default=0)
+
 
 @dataclass(frozen=True, slots=True)
 class SpanQuery:

@@ -120,6 +120,34 @@ def test_who_goes_takes_the_keys_they_made_along(served: Any) -> None:
     assert [(row["organization"], row["environment"], row["subject"]) for row in events] == [("org_a", "paper", key)]
 
 
+def test_a_key_that_had_expired_before_its_maker_left_is_told_as_expired(served: Any) -> None:
+    now_us = served.clock.now_us()
+
+    def give(tx: Any) -> list[str]:
+        from tradewright.storage.tables import api_keys
+
+        made = [keys.create(tx, "org_a", "paper", "k", ["market:read"], now_us, ends)[0] for ends in (now_us - 1, None)]
+        tx.execute(api_keys.update().where(api_keys.c.id.in_(made)).values(created_by="usr_leaver"))
+        return made
+
+    expired, valid = served.database.write(give)
+
+    async def work(client: Client) -> None:
+        (owner,) = sessions_of(served, "usr_owner")
+        assert (await client.send("DELETE", f"{HOME}/members/usr_leaver", person=owner)).status == 204
+        shown = {row["id"]: row for row in (await client.get("/v1/api-keys")).json["data"]}
+        assert (shown[expired]["status"], shown[expired]["revoked_at"]) == ("expired", None)
+        assert (shown[valid]["status"], shown[valid]["revoked_reason"]) == (
+            "revoked",
+            "its maker is no member any more",
+        )
+        assert (await client.get(f"/v1/api-keys/{expired}")).json == shown[expired]
+
+    served.run(work)
+    told = outbox.select().where(outbox.c.type == "api_key.revoked")
+    assert [row["subject"] for row in served.database.read(lambda tx: tx.execute(told).mappings().all())] == [valid]
+
+
 @pytest.mark.parametrize("how", ["demoted", "removed", "erased"])
 def test_who_may_invite_no_more_invited_nobody(served: Any, how: str) -> None:
     async def work(client: Client) -> None:

@@ -121,6 +121,8 @@ def test_networks_are_stored_in_one_spelling() -> None:
         ({"expires_at": 11, "replaced_by": "key_2"}, "rolled"),
         ({"expires_at": 5, "replaced_by": "key_2"}, "rolled"),
         ({"expires_at": 5, "replaced_by": "key_2", "revoked_at": 4}, "revoked"),
+        ({"expires_at": 5, "revoked_at": 6}, "expired"),
+        ({"expires_at": 5, "replaced_by": "key_2", "revoked_at": 6}, "rolled"),
     ],
 )
 def test_the_state_of_a_key_follows_from_its_row(row: dict[str, Any], status: str) -> None:

@@ -99,9 +99,10 @@ def networks(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def status_of(row: Mapping[str, Any], now_us: int) -> str:
-    """Return active, revoked, rolled (there is a new one; valid until it expires) or expired."""
-    if row["revoked_at"] is not None:
+    """Return active, revoked, rolled (there is a new one; valid until it expires) or expired, whichever came first."""
+    revoked_at, expires_at = row["revoked_at"], row["expires_at"]
+    if revoked_at is not None and (expires_at is None or revoked_at < expires_at):
         return "revoked"
     if row["replaced_by"] is not None:
         return "rolled"
-    return "expired" if row["expires_at"] is not None and row["expires_at"] <= now_us else "active"
+    return "expired" if expires_at is not None and expires_at <= now_us else "active"

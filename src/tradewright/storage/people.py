@@ -142,9 +142,12 @@ def organizations_of(tx: Tx, user: str) -> list[tuple[str, str]]:
 
 
 def revoke_keys_of(tx: Tx, organization: str, user: str, now_us: int) -> list[tuple[str, str]]:
-    """Revoke every API key that a person made in an organization and that is not revoked; return (id, environment)."""
+    """Revoke every API key that a person made in an organization and that is still valid; return (id, environment)."""
     query = api_keys.update().where(
-        api_keys.c.organization == organization, api_keys.c.created_by == user, api_keys.c.revoked_at.is_(None)
+        api_keys.c.organization == organization,
+        api_keys.c.created_by == user,
+        api_keys.c.revoked_at.is_(None),
+        sa.or_(api_keys.c.expires_at.is_(None), api_keys.c.expires_at > now_us),
     )
     values = {"revoked_at": now_us, "revoked_reason": "its maker is no member any more"}
     done = tx.execute(query.values(values).returning(api_keys.c.id, api_keys.c.environment))

@@ -1,27 +1,24 @@
 """FRED, Federal Reserve Bank of St. Louis: US macro series with every vintage; with a free key.
 
-`GET /fred/series/observations` with a real-time span from 1776-07-04 to 9999-12-31 answers every vintage of every
-observation: `{date, realtime_start, realtime_end, value}`, values as text, "." for none, at most 100,000 a page by
-`offset`. `date` is the first day of the period; its end follows from the frequency, which is told by the distances of
-the dates. A vintage is dated by the day in US Central time; what hour it came is not said, so it counts as known at the
-end of that day. Errors are 400 with `error_message`, for unknown series too.
+`GET /fred/series` tells the frequency of a series. `GET /fred/series/observations` with a real-time span from
+1776-07-04 to 9999-12-31 answers every vintage of every observation: `{date, realtime_start, realtime_end, value}`,
+values as text, "." for none, at most 100,000 a page by `offset`. `date` is the first day of a month, quarter or year,
+and the last one of a week. A vintage is dated by the day in US Central time; what hour it came is not said, so it
+counts as known at the end of that day. Errors are 400 with `error_message`, for unknown series too.
 Source: FRED API documentation, series/observations.
 """
 
 from __future__ import annotations
 
 from datetime import date, timedelta
-from itertools import pairwise
 from typing import Any
 
-import polars as pl
-
 from tradewright.clock import DAY_US, from_us
-from tradewright.market.dated import FACTS
 from tradewright.market.instruments import Instrument, Kind
 from tradewright.sources import answers, symbols
-from tradewright.sources.rows import days, end_of_day_us, numbers, rows_of
+from tradewright.sources.rows import days, end_of_day_us, numbers, rows_of, whole_numbers
 from tradewright.sources.source import Auth, Credentials, Facts, FactsPage, Source, SpanQuery
+from tradewright.sources.tables import facts_frame, midnight_us
 from tradewright.transport.messages import Request, Response
 from tradewright.transport.pace import Limit
 
@@ -29,7 +26,8 @@ NAME, TITLE, EXAMPLE = "fred", "FRED", "macro:CPIAUCSL"
 BASE_URL = "https://api.stlouisfed.org"
 PAGE_ROWS = 100_000
 ZONE = "America/Chicago"
-_MONTHS = ((27, 32, 1), (58, 63, 2), (88, 93, 3), (180, 185, 6), (363, 368, 12))  # days apart, from and to; months
+_MONTHS = {"M": 1, "Q": 3, "SA": 6, "A": 12, "5Y": 60}
+_WEEKS = {"W": 7, "BW": 14}  # in days
 
 
 def instrument_of(text: str) -> Instrument:
@@ -48,62 +46,61 @@ def sign(request: Request, credentials: Credentials) -> Request:
 
 
 def facts_request(query: SpanQuery) -> Request:
-    """Return the request for a page of vintages. A period of up to a year may begin before the span that it ends in."""
-    first = from_us(query.start_us - 367 * DAY_US).date()
+    """Return the request for the frequency of the series, then for a page of vintages; token: `frequency|offset`.
+
+    A period of up to five years may begin before the span that it ends in.
+    """
+    if not query.token:
+        return Request(f"{BASE_URL}/fred/series", query=(("series_id", query.symbol), ("file_type", "json")))
+    frequency, _, offset = query.token.partition("|")
+    before = 5 * 366 if frequency == "5Y" else 367
     asked = {
         "series_id": query.symbol,
         "file_type": "json",
         "realtime_start": "1776-07-04",
         "realtime_end": "9999-12-31",
-        "observation_start": max(first, date(1776, 7, 4)).isoformat(),
+        "observation_start": max(from_us(query.start_us - before * DAY_US).date(), date(1776, 7, 4)).isoformat(),
         "observation_end": from_us(query.end_us).date().isoformat(),
         "limit": str(PAGE_ROWS),
-        "offset": query.token or "0",
+        "offset": offset,
     }
     return Request(f"{BASE_URL}/fred/series/observations", query=tuple(asked.items()))
 
 
 def parse_facts(response: Response, query: SpanQuery) -> FactsPage:
-    """Return every vintage of a page; an observation without a value is left out."""
+    """Return every vintage of a page; an observation without a value is left out. Of the series itself: no rows."""
     body = _read(response, query.symbol)
+    if not query.token:
+        series = body.get("seriess")
+        columns = rows_of(series if isinstance(series, list) else [series], ("frequency_short",), TITLE)
+        if len(columns["frequency_short"]) != 1:
+            raise answers.changed(response, TITLE, "series")
+        return FactsPage(facts_frame(query.instrument, []), f"{columns['frequency_short'][0]}|0")
     if not isinstance(body.get("observations"), list):
         raise answers.changed(response, TITLE, "list of observations")
+    frequency, _, offset = query.token.partition("|")
     kept = [row for row in body["observations"] if not isinstance(row, dict) or row.get("value") != "."]
     columns = rows_of(kept, ("date", "realtime_start", "value"), TITLE)
-    begins, published = days(columns["date"], TITLE), days(columns["realtime_start"], TITLE)
-    months = _months_apart(sorted(set(begins)))
-    ends = {begin: _end_us(begin, months) for begin in set(begins)}
+    dated, published = days(columns["date"], TITLE), days(columns["realtime_start"], TITLE)
+    spans = {day: _span_us(day, frequency) for day in set(dated)}
     known = {day: end_of_day_us(day, ZONE) for day in set(published)}
-    frame = pl.DataFrame(
-        {
-            "period_start": pl.Series([_midnight_us(begin) for begin in begins], dtype=pl.Int64),
-            "period_end": pl.Series([ends[begin] for begin in begins], dtype=pl.Int64),
-            "known_at": pl.Series(
-                [max(known[day], ends[begin]) for day, begin in zip(published, begins, strict=True)], dtype=pl.Int64
-            ),
-            "value": numbers(columns["value"], f"{TITLE}, value"),
-        }
-    ).with_columns(pl.lit(query.instrument.id).alias("instrument"), pl.lit("").alias("name"), pl.lit("").alias("unit"))
-    reached = int(body.get("offset", 0)) + len(body["observations"])
-    more = body["observations"] and reached < int(body.get("count", 0))
-    return FactsPage(frame.select(list(FACTS)), str(reached) if more else "")
+    records = [
+        ("", "", *spans[day], max(known[told], spans[day][1]), value)
+        for day, told, value in zip(dated, published, numbers(columns["value"], f"{TITLE}, value"), strict=True)
+    ]
+    (count,) = whole_numbers([body.get("count", 0)], TITLE)
+    reached = int(offset) + len(body["observations"])
+    more = body["observations"] and reached < count
+    return FactsPage(facts_frame(query.instrument, records), f"{frequency}|{reached}" if more else "")
 
 
-def _months_apart(begins: list[date]) -> int:
-    gaps = sorted((b - a).days for a, b in pairwise(begins))
-    usual = gaps[len(gaps) // 2] if gaps else 1
-    return next((months for low, high, months in _MONTHS if low <= usual <= high), -usual if 1 < usual < 15 else 0)
-
-
-def _end_us(begin: date, months: int) -> int:
-    if months <= 0:  # a day, or a span of so many days dated by its last one
-        return _midnight_us(begin + timedelta(days=1))
-    at = begin.month - 1 + months
-    return _midnight_us(begin.replace(year=begin.year + at // 12, month=at % 12 + 1, day=1))
-
-
-def _midnight_us(day: date) -> int:
-    return (day - date(1970, 1, 1)).days * DAY_US
+def _span_us(day: date, frequency: str) -> tuple[int, int]:
+    if frequency in _WEEKS:  # dated by the last day
+        return midnight_us(day - timedelta(days=_WEEKS[frequency] - 1)), midnight_us(day + timedelta(days=1))
+    if frequency not in _MONTHS:
+        return midnight_us(day), midnight_us(day + timedelta(days=1))
+    at = day.month - 1 + _MONTHS[frequency]
+    return midnight_us(day), midnight_us(day.replace(year=day.year + at // 12, month=at % 12 + 1, day=1))
 
 
 def _read(response: Response, symbol: str) -> dict[str, Any]:

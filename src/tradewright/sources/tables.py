@@ -16,6 +16,7 @@ import polars as pl
 from tradewright.clock import DAY_US, from_us
 from tradewright.errors import SourceFailed
 from tradewright.market.calendars import ALWAYS, sessions
+from tradewright.market.dated import FACTS
 from tradewright.market.instruments import Instrument, Interval
 from tradewright.sources import answers
 from tradewright.sources.rows import QUOTES, closes, days, end_of_day_us, no_actions, numbers
@@ -158,3 +159,18 @@ def merged(actions: pl.DataFrame) -> pl.DataFrame:
     """Return the actions with one row for each instrument and ex day: dividends added up, splits multiplied."""
     alike = actions.group_by("instrument", "time", maintain_order=True)
     return alike.agg(pl.col("known_at").max(), pl.col("split").product(), pl.col("dividend").sum())
+
+
+def facts_frame(instrument: Instrument, records: Sequence[tuple[Any, ...]]) -> pl.DataFrame:
+    """Return a frame of `dated.FACTS` of rows (name, unit, period_start, period_end, known_at, value), each once.
+
+    Rows without a value are left out.
+    """
+    columns = {name: kind for name, kind in FACTS.items() if name != "instrument"}
+    frame = pl.DataFrame(records, schema=columns, orient="row").filter(pl.col("value").is_not_null())
+    return frame.unique(maintain_order=True).select(pl.lit(instrument.id).alias("instrument"), *columns)
+
+
+def midnight_us(day: date) -> int:
+    """Return the first moment of a day in UTC."""
+    return (day - date(1970, 1, 1)).days * DAY_US

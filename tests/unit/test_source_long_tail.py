@@ -151,7 +151,44 @@ def test_every_venue_of_ccxt_with_public_candles_is_a_source() -> None:
         assert all(limit.units > 0 and limit.window_s > 0 for limit in source.limits)
 
 
-@pytest.mark.parametrize("name", ["ccxt_bitstmp", "ccxt_nothing", "ccxt_zaif", "ccxt_"])
+def test_whatever_a_venue_answers_it_becomes_a_typed_error() -> None:
+    bodies = (b"{}", b"[]", b"[1]", b'{"data": []}', b'{"result": 1}', b"null", b'"text"', b"<html>", b"\xff")
+    for name in long_tail.names():
+        bars = registry.source(name).bars
+        assert bars is not None
+        pages = bars.pages
+        assert pages is not None
+        asked = query(name, "BTC-USDT", bars.intervals[0], "2024-01-01", "2024-01-02")
+        for body in bodies:
+
+            async def run(body: bytes = body, asked: BarsQuery = asked, pages=pages) -> None:  # type: ignore[no-untyped-def]
+                async def ask(request: Request) -> Response:
+                    assert "?" not in request.url
+                    return Response(200, body, (), LATE)
+
+                async for page in pages(asked, ask):
+                    assert page.bars.height == 0
+
+            with pytest.raises((SourceFailed, UnknownName)):
+                asyncio.run(run())
+
+
+def test_no_pairs_at_all_are_a_failure_and_not_an_unknown_pair() -> None:
+    asked = query(*BITCOIN)
+    pages = registry.source("ccxt_bitstamp").bars.pages  # type: ignore[union-attr]
+
+    async def ask(request: Request) -> Response:
+        return Response(200, b"[]", (), LATE)
+
+    async def run() -> None:
+        async for _ in pages(asked, ask):  # type: ignore[misc]
+            pass
+
+    with pytest.raises(SourceFailed, match="sent no pairs that ccxt can read"):
+        asyncio.run(run())
+
+
+@pytest.mark.parametrize("name", ["ccxt_alpaca", "ccxt_bitstmp", "ccxt_nothing", "ccxt_zaif", "ccxt_"])
 def test_a_venue_without_candles_or_that_is_unknown_is_refused(name: str) -> None:
     with pytest.raises(UnknownName, match=name):
         registry.source(name)

@@ -30,6 +30,7 @@ PREFIX = "ccxt_"
 EXAMPLE = "crypto:BTC-USDT"
 USUAL_ROWS = 500  # where ccxt does not say how many candles an answer holds
 _MILLISECOND = 1_000
+_KEYED = ("alpaca",)  # venues whose candles need a key
 _LEFT_OUT = ("user-agent", "accept-encoding")  # headers that are for the transport to say
 
 
@@ -37,7 +38,7 @@ def names() -> tuple[str, ...]:
     """Return the name of each source that ccxt gives, () where it is not installed."""
     if importlib.util.find_spec("ccxt") is None:
         return ()
-    return tuple(f"{PREFIX}{venue}" for venue in _ccxt().exchanges if _candles(_exchange(venue)))
+    return tuple(f"{PREFIX}{venue}" for venue in _ccxt().exchanges if _offered(venue))
 
 
 @lru_cache(256)
@@ -49,9 +50,9 @@ def source_of(name: str) -> Source:
     venue = name.removeprefix(PREFIX)
     if importlib.util.find_spec("ccxt") is None:
         raise LibraryMissing(f"{name} needs the library ccxt; install it: pip install 'tradewright[ccxt]'")
-    exchange = _exchange(venue) if venue in _ccxt().exchanges else None
-    if exchange is None or not _candles(exchange):
+    if not _offered(venue):
         raise UnknownName.of("source", name, names())
+    exchange = _exchange(venue)
     title = f"{exchange.name} through ccxt"
     rows = _page_rows(exchange)
 
@@ -79,7 +80,10 @@ def source_of(name: str) -> Source:
             reach_rows=None if rows else USUAL_ROWS,
             sparse=True,  # many are, and which ones ccxt does not say
         ),
-        notes=("spot pairs only, candles only", "how far back it goes depends on the venue"),
+        notes=(
+            "spot pairs only, candles only",
+            "how far back it goes depends on the venue; one that only has its latest candles has none of an older span",
+        ),
     )
 
 
@@ -126,6 +130,10 @@ async def _pages(venue: _Venue, query: BarsQuery) -> AsyncIterator[BarsPage]:
     exchange.parse_ohlcvs = lambda found, market, *_, **__: [exchange.parse_ohlcv(row, market) for row in found]
     with _translated(venue, query.symbol):
         exchange.set_markets(await exchange.fetch_markets())
+    if not exchange.markets:
+        raise SourceFailed(
+            f"{venue.title} sent no pairs that ccxt can read; its API may have changed: install a newer ccxt"
+        )
     market = exchange.markets.get(query.symbol)
     if market is None or not market.get("spot"):
         raise answers.unknown(venue.title, query.symbol, "no spot pair of this name", EXAMPLE)
@@ -187,9 +195,12 @@ def _exchange(venue: str) -> Any:
     return made
 
 
-def _candles(exchange: Any) -> bool:
-    offered = any(each.value in (exchange.timeframes or {}) for each in Interval)
-    return exchange.has.get("fetchOHLCV") is True and exchange.has.get("spot") is True and offered
+def _offered(venue: str) -> bool:
+    if venue in _KEYED or venue not in _ccxt().exchanges:
+        return False
+    exchange = _exchange(venue)
+    told = exchange.has.get("fetchOHLCV") is True and exchange.has.get("spot") is True
+    return told and any(each.value in (exchange.timeframes or {}) for each in Interval)
 
 
 def _page_rows(exchange: Any) -> int | None:

@@ -212,7 +212,7 @@ SOURCE = Source(
     symbol_of=symbol_of,
     example=EXAMPLE,
     auth=Auth(("key_id", "secret_key"), sign, "make an API key in the dashboard of a free paper account"),
-    bars=Bars(tuple(Interval), PAGE_ROWS, Paging.TOKEN, bars_request, parse_bars),
+    bars=Bars(tuple(Interval), PAGE_ROWS, Paging.TOKEN, bars_request, parse_bars, sparse=True),
     actions=Actions(actions_request, parse_actions),
     quotes=Quotes(100, quotes_request, parse_quotes),
     listing=Listing(listing_request, parse_listing),

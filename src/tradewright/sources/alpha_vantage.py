@@ -257,7 +257,7 @@ SOURCE = Source(
     symbol_of=symbol_of,
     example=EXAMPLE,
     auth=Auth(("api_key",), sign, "claim a free key at https://www.alphavantage.co/support/#api-key"),
-    bars=Bars(tuple(Interval), PAGE_ROWS, Paging.TOKEN, bars_request, parse_bars),
+    bars=Bars(tuple(Interval), PAGE_ROWS, Paging.TOKEN, bars_request, parse_bars, sparse=True),
     actions=Actions(actions_request, parse_actions),
     quotes=Quotes(1, quotes_request, parse_quotes),
     listing=Listing(listing_request, parse_listing),

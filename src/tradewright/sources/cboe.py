@@ -73,6 +73,6 @@ SOURCE = Source(
     instrument_of=instrument_of,
     symbol_of=symbol_of,
     example=EXAMPLE,
-    bars=Bars((Interval.DAY,), PAGE_ROWS, Paging.WHOLE, bars_request, parse_bars),
+    bars=Bars((Interval.DAY,), PAGE_ROWS, Paging.WHOLE, bars_request, parse_bars, sparse=True),
     notes=("VIX, VIX9D, VIX3M, VIX6M, VVIX, SKEW, VXN, RVX, OVX, GVZ and others; no volume",),
 )

@@ -88,7 +88,7 @@ SOURCE = Source(
     instrument_of=instrument_of,
     symbol_of=symbol_of,
     example=EXAMPLE,
-    bars=Bars((Interval.DAY,), PAGE_ROWS, Paging.WHOLE, bars_request, parse_bars, close_only=True),
+    bars=Bars((Interval.DAY,), PAGE_ROWS, Paging.WHOLE, bars_request, parse_bars, close_only=True, sparse=True),
     listing=Listing(listing_request, parse_listing),
     notes=("one rate a day, for information: nobody trades at it", "days without TARGET settlement have none"),
 )

@@ -12,7 +12,8 @@ import polars as pl
 from tradewright.clock import format_us
 from tradewright.errors import InvalidInput, SourceFailed, SourceLimited, SourceRefused
 from tradewright.market.frames import canonical, empty
-from tradewright.market.instruments import Instrument, Interval
+from tradewright.market.instruments import Instrument, Interval, Kind
+from tradewright.sources.rows import no_actions
 from tradewright.sources.source import (
     ActionsPage,
     Ask,
@@ -25,6 +26,7 @@ from tradewright.sources.source import (
     Source,
     SpanQuery,
 )
+from tradewright.sources.tables import merged
 from tradewright.transport.http import Transport
 from tradewright.transport.messages import Policy, Request, Response
 from tradewright.transport.recording import Recorder
@@ -227,16 +229,18 @@ async def fetch_facts(
 
 
 async def fetch_actions(line: Line, instrument: Instrument, start_us: int, end_us: int) -> pl.DataFrame:
-    """Return the splits and dividends whose ex day lies in start_us..end_us, as a frame of `rows.ACTIONS`.
+    """Return the splits and dividends whose ex day lies in start_us..end_us, one row a day; only shares have any.
 
     Raises InvalidInput for a source without actions, and what the source and the transport raise.
     """
     offer = line.source.actions
     if offer is None:
         raise InvalidInput(f"{line.source.title} has no actions; it has {', '.join(line.source.offers)}")
+    if instrument.kind is not Kind.EQUITY:
+        return no_actions()
     query = SpanQuery(instrument, line.source.symbol_of(instrument), start_us, end_us)
     parts = [page.actions async for page in _span_pages(line, offer.request, offer.parse, query)]
-    return pl.concat(parts).filter(pl.col("time").is_between(start_us, end_us))
+    return merged(pl.concat(parts).filter(pl.col("time").is_between(start_us, end_us)))
 
 
 async def _span_pages(

@@ -75,7 +75,9 @@ def parse_facts(response: Response, query: SpanQuery) -> FactsPage:
         columns = rows_of(series if isinstance(series, list) else [series], ("frequency_short",), TITLE)
         if len(columns["frequency_short"]) != 1:
             raise answers.changed(response, TITLE, "series")
-        return FactsPage(facts_frame(query.instrument, []), f"{columns['frequency_short'][0]}|0")
+        return FactsPage(
+            facts_frame(query.instrument, [], response.received_at_us), f"{columns['frequency_short'][0]}|0"
+        )
     if not isinstance(body.get("observations"), list):
         raise answers.changed(response, TITLE, "list of observations")
     frequency, _, offset = query.token.partition("|")
@@ -91,7 +93,9 @@ def parse_facts(response: Response, query: SpanQuery) -> FactsPage:
     (count,) = whole_numbers([body.get("count", 0)], TITLE)
     reached = int(offset) + len(body["observations"])
     more = body["observations"] and reached < count
-    return FactsPage(facts_frame(query.instrument, records), f"{frequency}|{reached}" if more else "")
+    return FactsPage(
+        facts_frame(query.instrument, records, response.received_at_us), f"{frequency}|{reached}" if more else ""
+    )
 
 
 def _span_us(day: date, frequency: str) -> tuple[int, int]:

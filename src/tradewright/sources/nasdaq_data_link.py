@@ -67,7 +67,7 @@ def parse_facts(response: Response, query: SpanQuery) -> FactsPage:
             continue
         values = numbers(columns[at + 1] if rows else [], f"{TITLE}, {name}")
         records += [(called, "", None, end, end, value) for end, value in zip(ends, values, strict=True)]
-    return FactsPage(facts_frame(query.instrument, records))
+    return FactsPage(facts_frame(query.instrument, records, response.received_at_us))
 
 
 def _read(response: Response, symbol: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 import polars as pl
 
 from tradewright.clock import DAY_US
-from tradewright.errors import SourceFailed, UnknownName
+from tradewright.errors import SourceFailed
 from tradewright.market.instruments import Instrument, Interval, Kind
 from tradewright.sources import answers, polygon_stream, symbols
 from tradewright.sources.rows import bars_frame, rows_of, whole_numbers
@@ -112,8 +112,6 @@ def parse_bars(response: Response, query: BarsQuery) -> BarsPage:
 
 def actions_request(query: SpanQuery) -> Request:
     """Return the request for a page of splits, then of dividends, by ex day."""
-    if query.instrument.kind is not Kind.EQUITY:
-        raise UnknownName(f"{TITLE} has splits and dividends of shares only, like {EXAMPLE}", name=query.symbol)
     if query.token and query.token != _DIVIDENDS:
         return _following(query.token)
     path, day = (_DIVIDENDS, "ex_dividend_date") if query.token else (_SPLITS, "execution_date")
@@ -135,14 +133,13 @@ def parse_actions(response: Response, query: SpanQuery) -> ActionsPage:
         dividends = (columns["ex_dividend_date"], ones, columns["cash_amount"])
         return ActionsPage(actions_frame(query.instrument, *dividends, TITLE, told), following)
     columns = rows_of(own, ("execution_date", "split_from", "split_to"), TITLE)
-    before, after = (whole_ratio(columns[name]) for name in ("split_from", "split_to"))
+    before, after = (_sides(columns[name]) for name in ("split_from", "split_to"))
     ratios = [new / old for new, old in zip(after, before, strict=True)]
     frame = actions_frame(query.instrument, columns["execution_date"], ratios, [0.0] * len(own), TITLE)
     return ActionsPage(frame, following or _DIVIDENDS)
 
 
-def whole_ratio(values: Sequence[Any]) -> list[float]:
-    """Return the sides of split ratios. Raises SourceFailed for what is not a number above 0."""
+def _sides(values: Sequence[Any]) -> list[float]:
     if any(isinstance(each, bool) or not isinstance(each, int | float) or each <= 0 for each in values):
         raise SourceFailed(f"{TITLE} sent the split ratios {str(list(values))[:80]}; its API may have changed")
     return [float(each) for each in values]
@@ -159,16 +156,17 @@ def parse_quotes(response: Response, wanted: Mapping[str, Instrument]) -> pl.Dat
     if not isinstance(body.get("tickers"), list):
         raise answers.changed(response, TITLE, "list of tickers")
     columns = rows_of(body["tickers"], ("ticker", "lastTrade", "lastQuote", "updated"), TITLE)
-    trades, quotes = rows_of(columns["lastTrade"], ("p",), TITLE), rows_of(columns["lastQuote"], ("p", "P"), TITLE)
-    frame = quotes_frame(
-        [wanted.get(symbol) or symbols.share(str(symbol), TITLE, EXAMPLE) for symbol in columns["ticker"]],
-        [at // 1_000 for at in whole_numbers(columns["updated"], TITLE)],
+    rows = [at for at, symbol in enumerate(columns["ticker"]) if symbol in wanted]
+    trades = rows_of([columns["lastTrade"][at] for at in rows], ("p",), TITLE)
+    quotes = rows_of([columns["lastQuote"][at] for at in rows], ("p", "P"), TITLE)
+    return quotes_frame(
+        [wanted[columns["ticker"][at]] for at in rows],
+        [at // 1_000 for at in whole_numbers([columns["updated"][at] for at in rows], TITLE)],
         trades["p"],
         TITLE,
         quotes["p"],
         quotes["P"],
     )
-    return frame.filter(pl.col("instrument").is_in([each.id for each in wanted.values()]))
 
 
 def listing_request(token: str) -> Request:
@@ -239,7 +237,7 @@ SOURCE = Source(
     symbol_of=symbol_of,
     example=EXAMPLE,
     auth=Auth(("api_key",), sign, "make a key in the dashboard at https://massive.com"),
-    bars=Bars(tuple(Interval), PAGE_ROWS, Paging.TOKEN, bars_request, parse_bars),
+    bars=Bars(tuple(Interval), PAGE_ROWS, Paging.TOKEN, bars_request, parse_bars, sparse=True),
     actions=Actions(actions_request, parse_actions),
     quotes=Quotes(100, quotes_request, parse_quotes),
     listing=Listing(listing_request, parse_listing),

@@ -69,13 +69,13 @@ def parse_facts(response: Response, query: SpanQuery) -> FactsPage:
         number = next((cik for ticker, cik, _ in _companies(body, response) if ticker == query.symbol), None)
         if number is None:
             raise answers.unknown(TITLE, query.symbol, "no such ticker among the companies", EXAMPLE)
-        return FactsPage(facts_frame(query.instrument, []), f"{number:010}")
+        return FactsPage(facts_frame(query.instrument, [], response.received_at_us), f"{number:010}")
     records: list[tuple[Any, ...]] = []
     for name, unit, entries in _series(body, response):
         if query.names and name not in query.names:
             continue
         records += _vintages(name, unit, entries)
-    return FactsPage(facts_frame(query.instrument, records))
+    return FactsPage(facts_frame(query.instrument, records, response.received_at_us))
 
 
 def listing_request(token: str) -> Request:

@@ -161,13 +161,14 @@ def merged(actions: pl.DataFrame) -> pl.DataFrame:
     return alike.agg(pl.col("known_at").max(), pl.col("split").product(), pl.col("dividend").sum())
 
 
-def facts_frame(instrument: Instrument, records: Sequence[tuple[Any, ...]]) -> pl.DataFrame:
+def facts_frame(instrument: Instrument, records: Sequence[tuple[Any, ...]], received_at_us: int) -> pl.DataFrame:
     """Return a frame of `dated.FACTS` of rows (name, unit, period_start, period_end, known_at, value), each once.
 
-    Rows without a value are left out.
+    Rows without a value are left out, and those that count as known only after the answer came: they come next time.
     """
     columns = {name: kind for name, kind in FACTS.items() if name != "instrument"}
-    frame = pl.DataFrame(records, schema=columns, orient="row").filter(pl.col("value").is_not_null())
+    frame = pl.DataFrame(records, schema=columns, orient="row")
+    frame = frame.filter(pl.col("value").is_not_null(), pl.col("known_at") <= received_at_us)
     return frame.unique(maintain_order=True).select(pl.lit(instrument.id).alias("instrument"), *columns)
 
 

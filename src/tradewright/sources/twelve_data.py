@@ -201,7 +201,7 @@ SOURCE = Source(
     symbol_of=symbol_of,
     example=EXAMPLE,
     auth=Auth(("api_key",), sign, "make a free key at https://twelvedata.com/apikey"),
-    bars=Bars(tuple(Interval), PAGE_ROWS, Paging.WINDOWS, bars_request, parse_bars, adjusted=True, revised=True),
+    bars=Bars(tuple(Interval), PAGE_ROWS, Paging.WINDOWS, bars_request, parse_bars, adjusted=True, revised=True, sparse=True),
     actions=Actions(actions_request, parse_actions),
     quotes=Quotes(8, quotes_request, parse_quotes),
     listing=Listing(listing_request, parse_listing),

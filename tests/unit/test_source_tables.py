@@ -1,0 +1,91 @@
+"""What several sources share reads archives, tables, sessions and actions without losing or inventing a row."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from datetime import date
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recorded import LATE
+from source_checks import actions, times
+from tradewright.clock import parse_us
+from tradewright.errors import SourceFailed
+from tradewright.market.calendars import expected_times
+from tradewright.market.instruments import Instrument, Interval
+from tradewright.sources.tables import actions_frame, asked_days, facts_frame, in_sessions, merged, table_of, unpacked
+from tradewright.transport.messages import Response
+
+AAPL = Instrument("equity:AAPL", calendar="XNYS")
+
+
+def ends(*at_us: int) -> pl.DataFrame:
+    return pl.DataFrame({"time": at_us, "known_at": at_us}, schema={"time": pl.Int64, "known_at": pl.Int64})
+
+
+def test_half_days_end_early() -> None:
+    at = [parse_us(f"2024-11-29T{clock}:00Z") for clock in ("14:30", "14:31", "18:00", "18:01")]  # closes at 13:00
+    kept = in_sessions(ends(*at), "XNYS", Interval.MINUTE)
+    assert times(kept) == ["2024-11-29T14:31:00Z", "2024-11-29T18:00:00Z"]
+    hour = in_sessions(ends(parse_us("2024-11-29T18:30:00Z")), "XNYS", Interval.HOUR)
+    assert times(hour) == times(hour, "known_at") == ["2024-11-29T18:00:00Z"]
+
+
+def test_days_and_markets_that_do_not_close_keep_every_bar() -> None:
+    bars = ends(parse_us("2024-11-30T03:00:00Z"))
+    for calendar, interval in (("XNYS", Interval.DAY), ("24/7", Interval.MINUTE), ("24/5", Interval.HOUR)):
+        assert in_sessions(bars, calendar, interval).height == 1
+    assert in_sessions(bars, "XNYS", Interval.MINUTE).height == 0
+
+
+@given(st.integers(0, 10 * 1440), st.sampled_from([Interval.MINUTE, Interval.MINUTES_5, Interval.MINUTES_15]))
+def test_bars_within_sessions_are_those_that_the_calendar_expects(minute: int, interval: Interval) -> None:
+    begin = parse_us("2024-11-25")
+    end = begin + minute * 60_000_000 // interval.us * interval.us
+    kept = in_sessions(ends(end), "XNYS", interval)
+    assert kept.height == len(expected_times("XNYS", interval, end, end))
+
+
+def test_an_archive_holds_one_file_of_a_bearable_size() -> None:
+    plain = Response(200, b"Date,USD\n", (), LATE)
+    assert unpacked(plain, "Bank") is plain
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.csv", b"0" * 256_000_001)
+    with pytest.raises(SourceFailed, match=r"cannot be read \(256,000,001 bytes\)"):
+        unpacked(Response(200, packed.getvalue(), (), LATE), "Bank")
+
+
+def test_a_table_is_read_by_its_heads() -> None:
+    table = table_of(Response(200, b'\xef\xbb\xbfA, B,\r\n1,"2,5",\r\n\r\n', (), LATE), "Bank", ("A", "B"))
+    assert table == {"A": ["1"], "B": ["2,5"], "": [""]}
+
+
+def test_actions_of_one_day_become_one_and_those_before_the_calendar_none() -> None:
+    frame = actions_frame(
+        AAPL,
+        [date(2024, 2, 9), "2024-02-09", "1962-02-07"],
+        [4.0, 1.0, 1.0],
+        [0, 0.24, 1.0],
+        "Bank",
+        ["", "2024-02-01", ""],
+    )
+    assert actions(frame) == [("2024-02-09T21:00:00Z", "2024-02-08T21:00:00Z", 4.0, 0.24)]
+    assert merged(frame).equals(frame)
+    for split, paid in ((0.0, 0.0), (-1.0, 0.0), (1.0, -0.1), (None, 0.0), (float("inf"), 0.0)):
+        with pytest.raises(SourceFailed, match=r"cannot be"):
+            actions_frame(AAPL, ["2024-02-09"], [split], [paid], "Bank")
+
+
+def test_facts_that_count_as_known_only_later_wait() -> None:
+    rows = [("", "", None, 5, 5, 1.0), ("", "", None, 5, 5, 1.0), ("", "", None, 5, 9, 2.0), ("", "", None, 5, 5, None)]
+    assert facts_frame(AAPL, rows, 8)["value"].to_list() == [1.0]
+    assert facts_frame(AAPL, rows, 9)["value"].to_list() == [1.0, 2.0]
+
+
+def test_days_are_asked_for_from_the_one_before() -> None:
+    assert asked_days(parse_us("2024-03-08T21:00:00Z"), parse_us("2024-03-09")) == ("2024-03-07", "2024-03-09")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,15 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
+from tradewright.accounts.keys import parse, shown_prefix
 from tradewright.api.documents import document_bytes
 from tradewright.api.operations import PUBLIC
 from tradewright.api.outcomes import codes_of
 from tradewright.api.problems import CATALOGUE
 from tradewright.api.routes import all_operations
+from tradewright.api.sample_values import PASSKEY
 from tradewright.app.rights_page import page
+from tradewright.clock import parse_us
 
 DOCUMENT: dict[str, Any] = json.loads(document_bytes("0"))
 OPERATIONS = {operation.id: operation for operation in all_operations()}
@@ -53,6 +57,44 @@ def test_every_example_fits_its_schema(name: str) -> None:
     for parameter in map(resolved, DESCRIBED[name]["parameters"]):
         if "example" in parameter:
             check(parameter["schema"], parameter["example"])
+
+
+def texts(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """Every text in a value, with the name of the property that it stands under."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from texts(inner, key)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from texts(inner, name)
+    elif isinstance(value, str):
+        yield name, value
+
+
+SPELLED_LIKE_THEIR_NAME = {"credentials", "description", "instance", "kinds", "licence", "notes", "offers", "opt_in"}
+"""Texts of sources and of prose, for which the name says as much as an example would."""
+OTHER_IDS = {"equity:AAPL", PASSKEY["id"]}
+
+
+def test_examples_of_answers_look_like_what_is_answered() -> None:
+    seen: dict[str, set[str]] = {}
+    for described in DESCRIBED.values():
+        for content in contents(described):
+            for name, value in texts(content.get("example")):
+                seen.setdefault(name, set()).add(value)
+    assert {name for name, values in seen.items() if name in values} <= SPELLED_LIKE_THEIR_NAME | {
+        "base_url",
+        "summary",
+    }
+    for name, values in seen.items():
+        if name == "time" or name.endswith(("_at", "_time", "_until")):
+            assert all(parse_us(value) for value in values), name
+    (key,) = seen["key"]
+    assert parse(key) is not None, "its checksum is right"
+    assert all(value.startswith(f"{shown_prefix('paper', 'EXAMPLE0')}") for value in (*seen["public_id"], key))
+    (secret,) = seen["signing_secret"]
+    assert (len(secret), len(*seen["token"]), len(*seen["csrf_token"])) == (47, 43, 64)
+    assert all(re.fullmatch(r"[a-z]{3}_[0-9a-z]{26}(-\d)?", value) for value in seen["id"] - OTHER_IDS)
 
 
 def test_an_example_that_does_not_fit_would_be_found() -> None:

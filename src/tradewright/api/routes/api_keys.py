@@ -378,7 +378,7 @@ OPERATIONS = [
     Operation(
         "PATCH", "/v1/api-keys/{id}", "update_api_key", "Change name, addresses or expiry", "api keys", _SCOPE,
         _change, ApiKey, body=ApiKeyChange, errors=(*_GONE, *_BODY, "conflict", "precondition_failed",
-        "step_up_required"), step_up=_STEP_UP + ", unless only the name changes",
+        "step_up_required"), example={"name": "dashboard"}, step_up=_STEP_UP + ", unless only the name changes",
     ),
     Operation(
         "DELETE", "/v1/api-keys/{id}", "revoke_api_key", "Revoke an API key, at once", "api keys", _SCOPE,
@@ -388,6 +388,7 @@ OPERATIONS = [
     Operation(
         "POST", "/v1/api-keys/{id}/roll", "roll_api_key", "Replace a key; the old one works on for a while",
         "api keys", _SCOPE, _roll, NewApiKey, body=RollRequest, status=201, idempotent=True, errors=(*_GONE, *_MADE),
+        example={"overlap_s": 3600},
         step_up=_STEP_UP,
         description="The new key has the scopes, networks and way of signing of the old one.",
     ),

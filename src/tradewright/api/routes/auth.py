@@ -10,6 +10,7 @@ from tradewright.accounts import passkeys, people, throttling
 from tradewright.accounts.people import Registration, spelled
 from tradewright.accounts.proofs import as_person, open_proved
 from tradewright.accounts.sessions import open_session
+from tradewright.api import sample_values
 from tradewright.api.credentials import (
     Code,
     Credential,
@@ -185,6 +186,7 @@ OPERATIONS = [
     Operation(
         "POST", "/v1/auth/passkeys/login", "login_with_passkey", "Log in with a passkey", "accounts", PUBLIC,
         _passkey_login, LoggedIn, body=PasskeyLoginRequest, errors=("unauthenticated", *_BODY),
+        example={"credential": sample_values.PASSKEY},
         description="A passkey is two factors in one: the device, and whatever unlocks it.",
     ),
 ]  # fmt: skip

@@ -146,7 +146,7 @@ OPERATIONS = [
     ),
     Operation(
         "PATCH", "/v1/broker-accounts/{id}", "update_broker_account", "Rename a broker account", "broker accounts",
-        "portfolios:write", _change, BrokerAccount, body=BrokerAccountChange,
+        "portfolios:write", _change, BrokerAccount, body=BrokerAccountChange, example={"name": "growth"},
         errors=("not_found", "precondition_failed"),
         description="A merge patch: what is left out stays as it is.",
     ),

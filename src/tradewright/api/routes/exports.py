@@ -151,7 +151,7 @@ _BODY = ("malformed_json", "malformed_header", "unsupported_media_type", "too_la
 OPERATIONS = [
     Operation(
         "POST", "/v1/exports", "create_export", "Ask for a copy of all that is known", "accounts", PERSON,
-        _create, Export, body=ExportRequest, status=202, idempotent=True, cost=20,
+        _create, Export, body=ExportRequest, example={"kind": "person"}, status=202, idempotent=True, cost=20,
         step_up="for an organization, by an owner or admin",
         errors=("step_up_required", "conflict", "idempotency_mismatch", "idempotency_running", *_BODY),
         description="An archive with a file of JSON lines for each table and a manifest, without secrets and hashes. "

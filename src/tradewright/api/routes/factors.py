@@ -9,6 +9,7 @@ import msgspec
 
 from tradewright import ids
 from tradewright.accounts import passkeys, second_factors, throttling
+from tradewright.api import sample_values
 from tradewright.api.credentials import Code, Credential, PasskeyOptions, site_of
 from tradewright.api.operations import PERSON, Call, Effect, Once, Operation
 from tradewright.api.problems import FieldError, Refused
@@ -229,6 +230,7 @@ OPERATIONS = [
     Operation(
         "POST", "/v1/auth/passkeys", "add_passkey", "Register a passkey", "accounts", PERSON,
         _register, NewPasskey, body=PasskeyRequest, status=201, idempotent=True, step_up=True,
+        example={"credential": sample_values.NEW_PASSKEY},
         errors=("step_up_required", "conflict", *_BODY),
         description="From now on a password alone does not suffice to log in.",
     ),

@@ -112,7 +112,7 @@ OPERATIONS = [
     Operation("GET", "/v1/me", "get_me", "Who you are", "accounts", PERSON, _get, Me, cacheable=True),
     Operation(
         "PATCH", "/v1/me", "change_me", "Change your name", "accounts", PERSON,
-        _change, Me, body=MeChange, errors=("precondition_failed", *_BODY),
+        _change, Me, body=MeChange, example={"name": "Ada"}, errors=("precondition_failed", *_BODY),
     ),
     Operation(
         "DELETE", "/v1/me", "erase_me", "Erase yourself", "accounts", PERSON,

@@ -281,6 +281,7 @@ OPERATIONS = [
     Operation(
         "PATCH", "/v1/organizations/{id}", "change_organization", "Change its name", "organizations", _ADMIN,
         _change, Organization, body=OrganizationChange, errors=("not_found", "precondition_failed", *_BODY),
+        example={"name": "Acme"},
     ),
     Operation(
         "DELETE", "/v1/organizations/{id}", "delete_organization", "Delete it with all it has", "organizations",

@@ -352,6 +352,7 @@ OPERATIONS = [
     Operation(
         "PATCH", "/v1/portfolios/{id}", "update_portfolio", "Rename a portfolio", "portfolios", "portfolios:write",
         _change, Portfolio, body=PortfolioChange, errors=("not_found", "precondition_failed"),
+        example={"name": "growth"},
         description="A merge patch: what is left out stays as it is.",
     ),
     Operation(

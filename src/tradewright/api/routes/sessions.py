@@ -9,6 +9,7 @@ import msgspec
 from tradewright.accounts import passkeys
 from tradewright.accounts.proofs import Proved, settle
 from tradewright.accounts.sessions import IDLE_US, renew
+from tradewright.api import sample_values
 from tradewright.api.credentials import (
     Code,
     Credential,
@@ -202,12 +203,14 @@ OPERATIONS = [
     Operation(
         "POST", "/v1/auth/step-up", "step_up", "Prove again who you are", "accounts", PERSON,
         _step_up, SteppedUp, body=StepUpRequest, errors=(*_BODY, "second_factor_required", "rate_limited"),
+        example={"password": sample_values.PASSWORD},
         description="For ten minutes you may then do what needs it. The session gets a new token. It takes no "
         "Idempotency-Key: of a body that holds a password nothing is kept, no digest either.",
     ),
     Operation(
         "POST", "/v1/auth/password", "change_password", "Change your password", "accounts", PERSON,
         _change_password, Renewed, body=PasswordRequest, errors=(*_BODY, "rate_limited"),
+        example={"current_password": sample_values.PASSWORD, "new_password": sample_values.NEW_PASSWORD},
         description="Your other sessions end, and this one gets a new token. It takes no Idempotency-Key: of a body "
         "that holds a password nothing is kept, no digest either.",
     ),

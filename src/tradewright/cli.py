@@ -25,6 +25,8 @@ keys_app = typer.Typer(help="API keys.")
 app.add_typer(keys_app, name="keys")
 users_app = typer.Typer(help="People.")
 app.add_typer(users_app, name="users")
+sources_app = typer.Typer(help="Third parties that data comes from.")
+app.add_typer(sources_app, name="sources")
 db_app = typer.Typer(help="The database.")
 app.add_typer(db_app, name="db")
 vault_app = typer.Typer(help="Sealed secrets.")
@@ -149,6 +151,55 @@ def ingest(
 
     report = run(_settings(folder), source, instruments or [], interval.value, start, end, _progress(as_json))
     _show(report, as_json, _ingest_text)
+
+
+@sources_app.callback(invoke_without_command=True)
+def sources(context: typer.Context, folder: Folder = None, as_json: Json = False) -> None:
+    """Third parties that data can come from: what they offer, what they need, and whether they answer."""
+    if context.invoked_subcommand is None:
+        from tradewright.app.source_commands import listed
+        from tradewright.app.texts import sources_text
+
+        _show(listed(_settings(folder)), as_json, sources_text)
+
+
+@sources_app.command("check")
+def check_sources(
+    names: Annotated[list[str] | None, typer.Argument(help="Sources; all without names.")] = None,
+    folder: Folder = None,
+    as_json: Json = False,
+) -> None:
+    """Ask sources for something small and show what came. Exit status 1 when one that was asked did not answer."""
+    from tradewright.app.source_commands import check
+    from tradewright.app.texts import checks_text
+
+    rows = check(_settings(folder), names or [], _progress(as_json))
+    _show(rows, as_json, checks_text)
+    if any(row["status"] in ("failed", "limited", "refused") for row in rows):
+        raise typer.Exit(1)
+
+
+@sources_app.command("credentials")
+def source_credentials(
+    source: Annotated[str, typer.Argument(help="Whose credentials.")],
+    forget: Annotated[bool, typer.Option("--forget", help="Forget those that are kept.")] = False,
+    folder: Folder = None,
+    as_json: Json = False,
+) -> None:
+    """Keep the credentials of a source, sealed. They are asked for, or read as lines of name=value from a pipe."""
+    from tradewright.app.source_commands import forget_credentials, keep_credentials
+    from tradewright.sources.registry import source as find
+
+    if forget:
+        _show(forget_credentials(_settings(folder), source), as_json, lambda done: f"forgot those of {done['source']}")
+        return
+    fields = find(source).auth.fields
+    if sys.stdin.isatty():
+        given = {name: typer.prompt(name, hide_input=True) for name in fields}
+    else:
+        parts = (line.partition("=") for line in sys.stdin.read().splitlines() if line.strip())
+        given = {name.strip(): value.strip() for name, _, value in parts}
+    _show(keep_credentials(_settings(folder), source, given), as_json, lambda done: f"kept those of {done['source']}")
 
 
 @app.command()

@@ -18,7 +18,7 @@ from logging_in import login, token_of
 from seeds_people import PASSWORD, session_of
 from tradewright import ids
 from tradewright.accounts import keys
-from tradewright.app.work import build_worker
+from tradewright.app.work import build_hands
 from tradewright.errors import InvalidInput
 from tradewright.ids import SYSTEM, Owner
 from tradewright.market.catalog import Catalog
@@ -52,8 +52,7 @@ def asked_again(served: Any, user: str) -> Person:
 
 def finished(served: Any) -> None:
     """Let a worker run until the exports have ended."""
-    worker = build_worker(served.database, served.clock, Settings(data_folder=Path("unused")))
-    hands = threading.Thread(target=worker.run)
+    hands = build_hands(served.database, served.clock, Settings(data_folder=Path("unused")))
     hands.start()
     try:
         for _ in range(200):
@@ -62,7 +61,7 @@ def finished(served: Any) -> None:
             threading.Event().wait(0.05)
         raise AssertionError("the export did not end")
     finally:
-        worker.stop()
+        hands.stop()
         hands.join()
 
 

@@ -182,7 +182,7 @@ def test_a_job_that_ends_its_worker_each_time_is_given_up(database: Database) ->
     def finished(_: Any, ended: dict[str, Any], status: str, __: int) -> None:
         told.append((ended["id"], status))
 
-    worker = Worker(database, clock, {}, finished)
+    worker = Worker(database, clock, {"x": lambda job, report: pytest.fail("it was tried again")}, finished)
     thread = threading.Thread(target=worker.run)
     thread.start()
     error = _wait(database, job, "failed")["error"]

@@ -15,9 +15,9 @@ from tradewright.app import house, main_key
 from tradewright.app.operator import reseal_all, rotate_main_key
 from tradewright.errors import Conflict, StorageFailed
 from tradewright.settings import Settings
-from tradewright.storage import sealed
+from tradewright.storage import sealed, third_parties
 from tradewright.storage.database import Database, Tx
-from tradewright.storage.tables import api_keys, authenticators, broker_accounts
+from tradewright.storage.tables import api_keys, authenticators, broker_accounts, source_credentials
 from tradewright.storage.vault import Vault, new_main_key
 
 COUNT = 12
@@ -31,6 +31,8 @@ def fill(tx: Tx, vault: Vault) -> None:
         credentials = vault.seal(f"broker {n}".encode(), f"broker_accounts/{account}") if n else None
         row = {"id": account, "organization": "org_a", "environment": "live", "broker": "paper", "name": account}
         tx.execute(broker_accounts.insert().values({**row, "credentials": credentials, "created_at": 1}))
+        secret = vault.seal(f"source {n}".encode(), f"source_credentials/scr_{n:02}")
+        third_parties.keep_credentials(tx, "org_a", f"source{n}", f"scr_{n:02}", secret, 1)
         signing = Signing("hmac-sha256", True) if n % 2 else None
         keys.issue(tx, vault, "org_a", "paper", Terms(f"key {n}", ("market:read",), signing=signing), n)
 
@@ -59,7 +61,12 @@ def test_every_sealed_column_is_found_and_sealed_under_the_new_key(settings: Set
         done = rotate_main_key(settings, drop_old=False)
         assert done == {
             "new_key": True,
-            "resealed": {"authenticators": COUNT, "api_keys": COUNT // 2, "broker_accounts": COUNT - 1},
+            "resealed": {
+                "authenticators": COUNT,
+                "api_keys": COUNT // 2,
+                "broker_accounts": COUNT - 1,
+                "source_credentials": COUNT,
+            },
         }
         assert rotate_main_key(settings, drop_old=True) == {"dropped": 1}
         assert len(main_key.read(path)) == 1
@@ -87,7 +94,7 @@ def test_a_rotation_that_was_cut_off_goes_on_under_the_same_key(settings: Settin
         done = rotate_main_key(settings, drop_old=False)
         assert done["new_key"] is False
         assert done["resealed"]["authenticators"] == 0
-        assert sum(done["resealed"].values()) == COUNT // 2 + COUNT - 1
+        assert sum(done["resealed"].values()) == COUNT // 2 + COUNT - 1 + COUNT
         assert len(main_key.read(path)) == 2
         rotate_main_key(settings, drop_old=True)
         assert database.read(opened, house.open_vault(settings)) == before
@@ -98,7 +105,7 @@ def test_a_process_that_runs_meanwhile_opens_and_seals_with_the_new_key(settings
     held = running.seal(b"held", "api_keys/x")
     rotate_main_key(settings, drop_old=False)
     with house.open_database(settings) as database:
-        assert len(database.read(opened, running)) == COUNT + COUNT // 2 + COUNT - 1
+        assert len(database.read(opened, running)) == COUNT + COUNT // 2 + COUNT - 1 + COUNT
         assert database.read(sealed.count_old, running) == 0
     rotate_main_key(settings, drop_old=True)
     fresh = running.seal(b"fresh", "api_keys/x")
@@ -110,8 +117,8 @@ def test_keys_of_the_settings_are_not_written_to_a_file(database: Database, tmp_
     old, new = new_main_key(), new_main_key()
     database.write(fill, Vault([old]))
     vault = Vault([new, old])
-    assert sum(reseal_all(database, vault).values()) == COUNT + COUNT // 2 + COUNT - 1
-    assert len(database.read(opened, Vault([new]))) == COUNT + COUNT // 2 + COUNT - 1
+    assert sum(reseal_all(database, vault).values()) == COUNT + COUNT // 2 + COUNT - 1 + COUNT
+    assert len(database.read(opened, Vault([new]))) == COUNT + COUNT // 2 + COUNT - 1 + COUNT
 
 
 def test_a_secret_that_was_moved_to_another_row_does_not_open(settings: Settings) -> None:
@@ -134,6 +141,7 @@ def test_every_column_that_is_said_to_be_sealed_is_in_the_table() -> None:
         (authenticators.name, "secret"),
         (api_keys.name, "signing_secret"),
         (broker_accounts.name, "credentials"),
+        (source_credentials.name, "secret"),
     }
     text = (Path(sealed.__file__).parent / "tables.py").read_text()
     assert text.count("# sealed") == len(named)

@@ -16,6 +16,7 @@ import typer
 
 from tradewright import errors
 from tradewright.api.problems import CATALOGUE
+from tradewright.app import sources_page
 from tradewright.app.errors_page import page
 from tradewright.cli import app
 from tradewright.settings import PREFIX, Settings
@@ -58,8 +59,8 @@ def test_every_variable_that_the_code_reads_is_described() -> None:
     sources = "".join(path.read_text() for path in (ROOT / "src").rglob("*.py"))
     described = text("docs/settings.md")
     read = set(re.findall(rf'"({PREFIX}[A-Z_]+[A-Z])"', sources))
-    assert read
     assert all(f"`{name}`" in described for name in read)
+    assert f"`{PREFIX}<SOURCE>_URL`" in described
 
 
 def commands(group: Any, path: str) -> list[str]:
@@ -67,7 +68,8 @@ def commands(group: Any, path: str) -> list[str]:
     found = getattr(group, "commands", None)
     if found is None:
         return [path]
-    return [name for key, inner in found.items() for name in commands(inner, f"{path} {key}")]
+    own = [path] if getattr(group, "invoke_without_command", False) else []
+    return own + [name for key, inner in found.items() for name in commands(inner, f"{path} {key}")]
 
 
 def test_every_command_is_described_and_every_described_one_exists() -> None:
@@ -94,6 +96,12 @@ def test_every_error_class_has_a_code_of_the_catalogue() -> None:
 def test_the_page_of_error_codes_is_fresh() -> None:
     assert text("docs/errors.md") == page(), "write it anew: python -m tradewright.app.errors_page > docs/errors.md"
     assert all(f"| `{code}` |" in page() for code in CATALOGUE)
+
+
+def test_the_page_of_sources_is_fresh() -> None:
+    assert text("docs/sources.md") == sources_page.page(), (
+        "write it anew: python -m tradewright.app.sources_page > docs/sources.md"
+    )
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import subprocess
 import sys
@@ -39,12 +38,13 @@ def ingest(
 ) -> dict[str, Any]:
     """Bring bars of a data set, a CSV file or a source into the catalog; return the report."""
     from tradewright.market.datasets import DATA_SETS
-    from tradewright.sources.registry import SOURCES
+    from tradewright.sources.registry import SOURCES, knows
 
-    if Path(source).is_dir() and source not in DATA_SETS and source not in SOURCES:
+    named = source in DATA_SETS or knows(source)
+    if Path(source).is_dir() and not named:
         raise InvalidInput(f"{source} is a folder; name one CSV file in it")
-    is_file = source.endswith(".csv") or Path(source).is_file()
-    if not is_file and source not in DATA_SETS and source not in SOURCES:
+    is_file = not named and (source.endswith(".csv") or Path(source).is_file())
+    if not is_file and not named:
         raise UnknownName.of("data set, source or file", source, [*DATA_SETS, *SOURCES])
     if source in DATA_SETS and instruments:
         raise InvalidInput(f"the data set {source} comes whole; leave {' '.join(instruments)} out", usage=True)
@@ -113,72 +113,46 @@ def _ingest_source(
     end: str | None,
     progress: Progress,
 ) -> dict[str, Any]:
-    from tradewright.market.ingest import ingest_frame
-    from tradewright.sources.fetch import Line, fetch_bars
+    from tradewright.app import ingestion_task, source_commands
     from tradewright.sources.registry import source as find
-    from tradewright.transport.http import HttpTransport
 
-    clock = WallClock()
     chosen = find(name)
-    known = [chosen.instrument_of(instrument) for instrument in instruments]
-    end_us = clock.now_us() if end is None else parse_us(end)
+    known = [chosen.instrument_of(instrument).id for instrument in instruments]
+    now_us = WallClock().now_us()
+    asked = {"instruments": known, "interval": interval, "start": start, "end": end}
+    end_us = now_us if end is None else parse_us(end)
     start_us = end_us - 500 * 86_400_000_000 if start is None else parse_us(start)
-    base_url = os.environ.get(chosen.base_url_variable)
-
-    async def fetch() -> list[Any]:
-        async with HttpTransport() as transport:
-            line = Line(chosen, transport, base_url=base_url)
-            return [await fetch_bars(line, one, interval, start_us, end_us, progress) for one in known]
-
-    import polars as pl
-
-    frame = pl.concat(asyncio.run(fetch()))
-    if frame.height == 0:
-        raise NotFound(
-            f"{chosen.title} has no bars of {', '.join(instruments)} at {interval} from {format_us(start_us)} to "
-            f"{format_us(end_us)}; nothing was stored; name another time with --start and --end"
-        )
-    now_us = clock.now_us()
-    return _report(
-        ingest_frame(
-            house.open_catalog(settings, database),
+    source_commands.check_request(chosen, interval, start_us, end_us)
+    organization = _organization(database)
+    vault = house.open_vault(settings)
+    with_credentials = bool(ingestion_task.credentials_of(database, vault, organization, chosen))
+    if chosen.auth.needed and not with_credentials:
+        raise source_commands.without_credentials(chosen)
+    request = {**asked, "start_us": start_us, "end_us": end_us}
+    owner = organization if with_credentials else SYSTEM
+    with source_commands.begun(database, organization, ENVIRONMENT, owner, name, request) as ingestion:
+        report = ingestion_task.ingest(
+            settings,
             database,
-            SYSTEM,
-            frame,
-            known,
-            interval=interval,
-            source=name,
-            now_us=now_us,
-            ingestion_id=derive("ing", name, *instruments, interval, start_us, end_us, now_us),
-            close_only=False,
-            pre_adjusted=chosen.bars is not None and chosen.bars.adjusted,
-            lag_us=0 if chosen.bars is None else chosen.bars.lag_us,
-            revised=chosen.bars is not None and chosen.bars.revised,
-            progress=progress,
+            organization,
+            ENVIRONMENT,
+            ingestion,
+            source_commands.leased(database, ingestion, progress),
         )
-    )
+    if report["rows_read"] == 0 and report.get("pages", 1):
+        names = ", ".join(known)
+        what = f"facts of {names}" if chosen.bars is None else f"bars of {names} at {interval}"
+        raise NotFound(
+            f"{chosen.title} has no {what} from {format_us(start_us)} to {format_us(end_us)}; nothing was stored; name "
+            "another time with --start and --end"
+        )
+    return report
 
 
 def _report(report: Any) -> dict[str, Any]:
-    findings = [
-        {
-            "severity": finding.severity.label,
-            "instrument": finding.instrument,
-            "code": finding.code,
-            "detail": finding.detail,
-            "count": finding.count,
-        }
-        for finding in report.verdict.findings
-    ]
-    return {
-        "rows_read": report.rows_read,
-        "accepted": report.accepted,
-        "rejected": report.rejected,
-        "duplicates": report.duplicates,
-        "stored": report.stored,
-        "verdict": report.verdict.verdict.label,
-        "findings": findings,
-    }
+    from tradewright.app.ingestion_task import report_of
+
+    return report_of(report)
 
 
 def catalog(settings: Settings) -> list[dict[str, Any]]:

@@ -56,9 +56,12 @@ def _settings(settings: Settings) -> str:
     return f"{len(changed)} differ from the defaults; `tradewright doctor --settings` shows them"
 
 
+_LONG_TAIL = PREFIX + "CCXT_"
+
+
 def unknown_variables(environ: Mapping[str, str]) -> set[str]:
     """Return the TRADEWRIGHT_ variables that nothing reads."""
-    return {name for name in environ if name.startswith(PREFIX)} - _variables()
+    return {name for name in environ if name.startswith(PREFIX) and not name.startswith(_LONG_TAIL)} - _variables()
 
 
 def _variables() -> set[str]:
@@ -68,7 +71,12 @@ def _variables() -> set[str]:
     tests = {
         PREFIX + name for name in ("TEST_POSTGRES", "SHARED", "SOAK_REQUESTS", "SOAK_MINUTES")
     }  # of a source checkout
-    return own | {PREFIX + "SETTINGS"} | {source.base_url_variable for source in SOURCES.values()} | tests
+    of_sources = {
+        f"{PREFIX}{source.name.upper()}_{what.upper()}"
+        for source in SOURCES.values()
+        for what in ("url", "stream_url", "limits", *source.auth.fields)
+    }
+    return own | {PREFIX + name for name in ("SETTINGS", "RECORD", "SOURCES_OPT_IN")} | of_sources | tests
 
 
 def _meant(name: str) -> str:

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from tradewright.app.backtest_task import run_backtest
+from tradewright.app.ingestion_task import run_ingestion
 from tradewright.app.preparation import prepare
 
 TASKS: dict[str, Callable[[dict[str, Any], Callable[[float, str], None]], Any]] = {
     "prepare": prepare,
     "backtest": run_backtest,
+    "ingestion": run_ingestion,
 }

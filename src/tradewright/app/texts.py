@@ -48,3 +48,30 @@ def _findings(findings: Iterable[Any]) -> list[str]:
         more = f" (and {len(group) - 1} more like it)" if len(group) > 1 else ""
         lines.append(f"  finding {code}{': ' + about if about else ''}: {group[0].detail}{more}")
     return lines
+
+
+def sources_text(rows: list[dict[str, Any]]) -> str:
+    """Return the sources as a table, with what they still need below."""
+    lines = [f"{'source':18} {'has':34} {'credentials':12} {'series':>6} {'state':10} what it is"]
+    for row in rows:
+        needs = "none" if not row["needs"] else "kept" if row["credentials"] else "needed"
+        state = "off" if row["opt_in"] else row["status"]
+        lines.append(
+            f"{row['source']:18} {' '.join(row['offers']):34} {needs:12} {row['series']:>6} {state:10} {row['title']}"
+        )
+    bad = [row for row in rows if row["status"] == "degraded"]
+    lines += [f"{row['source']} is degraded since {row['since']}: {row['said']}" for row in bad]
+    if any(row["needs"] and not row["credentials"] for row in rows):
+        lines.append("`tradewright sources credentials NAME` hands in what is needed")
+    return "\n".join(lines)
+
+
+def checks_text(rows: list[dict[str, Any]]) -> str:
+    """Return what came of asking the sources, those that answered first."""
+    order = ("answers", "limited", "refused", "failed", "not asked")
+    lines = []
+    for row in sorted(rows, key=lambda row: order.index(row["status"])):
+        took = "" if row["ms"] is None else f"{row['ms']} ms"
+        lines.append(f"{row['source']:18} {row['status']:10} {took:>8}  {row['said']}")
+    counts = [(status, sum(row["status"] == status for row in rows)) for status in order]
+    return "\n".join([*lines, ", ".join(f"{count} {status}" for status, count in counts if count)])

@@ -22,11 +22,10 @@ from tradewright.app import house, paper, preparation
 from tradewright.app.child import COMMAND
 from tradewright.app.console import Console
 from tradewright.app.upkeep import Upkeep
-from tradewright.app.work import build_worker
+from tradewright.app.work import Hands, build_hands
 from tradewright.clock import WallClock
 from tradewright.errors import Cancelled, SettingsInvalid, StorageFailed, TradewrightError
 from tradewright.jobs.compute import run_child
-from tradewright.jobs.worker import Worker
 from tradewright.settings import Settings
 from tradewright.storage import accounts, outbox
 from tradewright.storage.cache import Cache
@@ -78,24 +77,24 @@ def up(settings: Settings, restart_feed: bool, console: Console) -> None:
         this = _House(
             settings, database, organization, progress, console, threading.Event(), restart_feed, threading.Event()
         )
-        worker = build_worker(database, clock, settings)
-        services = build_services(database, clock, settings, progress, worker)
+        hands = build_hands(database, clock, settings)
+        services = build_services(database, clock, settings, progress, hands)
         listener = _listener(settings)
         server = _server(services, settings, this.started)
         engine = threading.Thread(target=_engine, args=(this,), name="engine")
-        hands = threading.Thread(target=worker.run, name="worker")
         numberer = threading.Thread(target=_number_events, args=(this,), name="numberer")
 
         def leave(*_: object) -> None:
             this.stop.set()
-            worker.stop()
+            hands.stop()
             server.should_exit = True
 
         signal.signal(signal.SIGINT, leave)
         signal.signal(signal.SIGTERM, leave)
         upkeep = Upkeep(database, clock, services.authenticator)
         upkeep.start()
-        for thread in (hands, engine, numberer):
+        hands.start()
+        for thread in (engine, numberer):
             thread.start()
         greeter = threading.Thread(target=_greet, args=(this, listener.getsockname()[1], fresh), name="greeter")
         greeter.start()
@@ -103,8 +102,9 @@ def up(settings: Settings, restart_feed: bool, console: Console) -> None:
             server.run(sockets=[listener])
         finally:
             leave()
-            for thread in (greeter, engine, hands, numberer):
+            for thread in (greeter, engine, numberer):
                 thread.join()
+            hands.join()
             upkeep.stop()
         console.say("stopped")
         if progress.now().phase == "failed":
@@ -112,7 +112,7 @@ def up(settings: Settings, restart_feed: bool, console: Console) -> None:
 
 
 def build_services(
-    database: Database, clock: WallClock, settings: Settings, progress: Any, worker: Worker | None
+    database: Database, clock: WallClock, settings: Settings, progress: Any, hands: Hands | None
 ) -> Services:
     """Return what the routes are handed."""
     return Services(
@@ -121,7 +121,7 @@ def build_services(
         authenticator=Authenticator(database, clock),
         market_data=MarketData(house.open_catalog(settings, database), database),
         progress=progress,
-        wake_worker=worker.wake if worker is not None else (lambda: None),
+        wake_worker=hands.wake if hands is not None else (lambda: None),
         version=house.VERSION,
         documents=documents(house.VERSION),
         sessions=Sessions(database, clock),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from tradewright.app.child import COMMAND
@@ -11,37 +12,70 @@ from tradewright.app.preparation import settings_to
 from tradewright.clock import Clock
 from tradewright.ids import Owner
 from tradewright.jobs.compute import Report, run_child
-from tradewright.jobs.worker import Worker
+from tradewright.jobs.worker import Handler, Worker
+from tradewright.market.dated import actions_of, facts_of
 from tradewright.settings import Settings
-from tradewright.storage import outbox
+from tradewright.storage import ingestions, outbox
 from tradewright.storage.database import Database, Tx
 
 
-def build_worker(database: Database, clock: Clock, settings: Settings) -> Worker:
-    """Return a worker that knows every kind of job."""
+class Hands:
+    """The workers of a process: one for what computes, one for what waits for third parties."""
 
-    def backtest(job: dict[str, Any], report: Report) -> Any:
-        payload = {
-            **job["payload"],
-            "settings": settings_to(settings),
-            "organization": job["organization"],
-            "environment": job["environment"],
-        }
-        return run_child(COMMAND, "backtest", payload, report)
+    def __init__(self, workers: tuple[Worker, ...]) -> None:
+        self._workers = workers
+        self._threads = [threading.Thread(target=worker.run, name="worker") for worker in workers]
+
+    def start(self) -> None:
+        """Begin to work."""
+        for thread in self._threads:
+            thread.start()
+
+    def wake(self) -> None:
+        """Look for work now."""
+        for worker in self._workers:
+            worker.wake()
+
+    def stop(self) -> None:
+        """End after giving running jobs back to the queue."""
+        for worker in self._workers:
+            worker.stop()
+
+    def join(self) -> None:
+        """Return when all have ended."""
+        for thread in self._threads:
+            thread.join()
+
+
+def build_hands(database: Database, clock: Clock, settings: Settings) -> Hands:
+    """Return workers for every kind of job."""
+
+    def child(task: str) -> Handler:
+        def run(job: dict[str, Any], report: Report) -> Any:
+            whose = {"organization": job["organization"], "environment": job["environment"]}
+            return run_child(COMMAND, task, {**job["payload"], "settings": settings_to(settings), **whose}, report)
+
+        return run
 
     def export(job: dict[str, Any], report: Report) -> Any:
         return write_export(database, clock, job, report)
 
     def forget_bars(job: dict[str, Any], _: Report) -> Any:
-        return {"files": open_catalog(settings, database).forget(Owner(job["payload"]["owner"]))}
+        owner = Owner(job["payload"]["owner"])
+        dated = (actions_of(settings.data_folder), facts_of(settings.data_folder))
+        return {"files": open_catalog(settings, database).forget(owner) + sum(each.forget(owner) for each in dated)}
 
-    handlers = {"backtest": backtest, "export": export, "forget_bars": forget_bars}
-    return Worker(database, clock, handlers, _finished)
+    computing = {"backtest": child("backtest"), "export": export, "forget_bars": forget_bars}
+    waiting = {"ingestion": child("ingestion")}
+    return Hands(tuple(Worker(database, clock, handlers, _finished) for handlers in (computing, waiting)))
 
 
 def _finished(tx: Tx, job: dict[str, Any], status: str, now_us: int) -> None:
-    if job["kind"] != "backtest":
+    if job["kind"] == "backtest":
+        subject = job["payload"]["backtest"]
+        event = ("backtest.finished", subject, None, {"id": subject, "status": status})
+    elif job["kind"] == "ingestion":
+        event = ingestions.finished(tx, job, status)
+    else:
         return
-    subject = job["payload"]["backtest"]
-    event = ("backtest.finished", subject, None, {"id": subject, "status": status})
     outbox.append(tx, job["organization"], job["environment"], [event], now_us)

@@ -24,7 +24,8 @@ Finished = Callable[[Tx, dict[str, Any], str, int], None]
 
 
 class Worker:
-    """Runs jobs until it is stopped. handlers: by kind of job; each gets the job's row and says how far it is.
+    """Runs jobs of the kinds it has handlers of, until it is stopped. handlers: by kind of job; each gets the job's row
+    and says how far it is.
 
     finished: called inside the transaction that ends a job, to tell others.
     """
@@ -36,6 +37,7 @@ class Worker:
         self._clock = clock
         self._handlers = handlers
         self._finished = finished
+        self._kinds = tuple(handlers)
         self._name = ids.new("wrk")
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -53,7 +55,7 @@ class Worker:
         """Work until `stop`; returns then."""
         while not self._stop.is_set():
             try:
-                job = self._database.write(jobs.claim, self._name, self._clock.now_us(), _LEASE_US)
+                job = self._database.write(jobs.claim, self._name, self._clock.now_us(), _LEASE_US, self._kinds)
                 if job is not None:
                     self._work(job)
                     continue

@@ -121,7 +121,7 @@ async def bar_pages(
     A source may repeat a row in the next page; whoever stores them keeps one. Raises SourceFailed when a source names
     the same next page again and again.
     """
-    bars, step = _checked(line.source, interval, start_us, end_us)
+    bars, step = checked(line.source, interval, start_us, end_us)
     query = BarsQuery(instrument, line.source.symbol_of(instrument), step, start_us, end_us, bars.page_rows)
     ways = {Paging.WHOLE: _whole, Paging.ADVANCE: _advancing, Paging.WINDOWS: _windows, Paging.TOKEN: _tokens}
     pages = _by_itself(line, bars.pages, query) if bars.pages else ways[bars.paging](line, bars, query)
@@ -134,7 +134,8 @@ async def bar_pages(
         yield Fetched(within, acts, after_us, min((after_us - start_us) / span, 1.0))
 
 
-def _checked(source: Source, interval: Interval | str, start_us: int, end_us: int) -> tuple[Bars, Interval]:
+def checked(source: Source, interval: Interval | str, start_us: int, end_us: int) -> tuple[Bars, Interval]:
+    """Return the part and the interval that are asked for. Raises InvalidInput when the source has no such bars."""
     step = Interval.parse(interval)
     if source.bars is None:
         raise InvalidInput(f"{source.title} has no bars; it has {', '.join(source.offers)}")

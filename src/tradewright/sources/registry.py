@@ -71,6 +71,11 @@ SOURCES: dict[str, Source] = {
 }
 
 
+def knows(name: str) -> bool:
+    """Return whether a name is that of a source, or has the form of one that ccxt gives."""
+    return name in SOURCES or name.startswith(long_tail.PREFIX)
+
+
 def source(name: str) -> Source:
     """Return the source of that name, `ccxt_<venue>` included. Raises UnknownName with the closest names, and
     LibraryMissing for the latter without the library."""

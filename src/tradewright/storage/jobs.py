@@ -34,19 +34,20 @@ def enqueue(tx: Tx, organization: str, environment: str, kind: str, payload: dic
     return job
 
 
-def claim(tx: Tx, worker: str, now_us: int, lease_us: int) -> dict[str, Any] | None:
-    """Take a job and return it, None when there is nothing to do.
+def claim(tx: Tx, worker: str, now_us: int, lease_us: int, kinds: Sequence[str] | None = None) -> dict[str, Any] | None:
+    """Take a job and return it, None when there is nothing to do. kinds: only of these, None for any.
 
     First a running one whose lease ran out. Then the oldest queued one of the organization with the fewest running;
     of several, of the one served longest ago. `attempts` counts this time too.
     """
-    lost = sa.select(jobs).where(jobs.c.status == "running", jobs.c.lease_until < now_us)
+    wanted = [] if kinds is None else [jobs.c.kind.in_(kinds)]
+    lost = sa.select(jobs).where(jobs.c.status == "running", jobs.c.lease_until < now_us, *wanted)
     row = _first(tx, lost.order_by(jobs.c.lease_until, jobs.c.id))
     turns: Sequence[str] = () if row is not None else tx.execute(_TURNS).scalars().all()
     for organization in turns:
-        queued = sa.select(jobs).where(jobs.c.status == "queued", jobs.c.organization == organization)
+        queued = sa.select(jobs).where(jobs.c.status == "queued", jobs.c.organization == organization, *wanted)
         row = _first(tx, queued.order_by(jobs.c.created_at, jobs.c.id))
-        if row is not None:  # else other workers hold all of them
+        if row is not None:  # else other workers hold all of them, or they are of other kinds
             break
     if row is None:
         return None
@@ -54,6 +55,19 @@ def claim(tx: Tx, worker: str, now_us: int, lease_us: int) -> dict[str, Any] | N
     taken["attempts"] = row["attempts"] + 1
     tx.execute(jobs.update().where(jobs.c.id == row["id"]).values(taken))
     return {**row, **taken}
+
+
+def claim_one(tx: Tx, job: str, worker: str, now_us: int, lease_us: int) -> bool:
+    """Take this job for a worker of its own; return False when somebody else has it or it has succeeded.
+
+    One that failed or was cancelled is begun again.
+    """
+    lost = sa.and_(jobs.c.status == "running", jobs.c.lease_until < now_us)
+    free = sa.or_(jobs.c.status.in_(("queued", "failed", "cancelled")), lost)
+    values = {"status": "running", "worker": worker, "lease_until": now_us + lease_us, "started_at": now_us}
+    again = {"error": None, "finished_at": None, "cancel_requested": False, "attempts": jobs.c.attempts + 1}
+    done = tx.execute(jobs.update().where(jobs.c.id == job, free).values(**values, **again))
+    return done.rowcount == 1
 
 
 def _first(tx: Tx, query: sa.Select[Any]) -> sa.RowMapping | None:

@@ -16,6 +16,7 @@ from tradewright.storage.tables import (
     challenges,
     exports,
     idempotency,
+    ingestions,
     invitations,
     jobs,
     nonces,
@@ -46,7 +47,7 @@ class Rule:
 
 
 def _nobody_refers() -> sa.ColumnElement[bool]:
-    named = (sa.exists().where(table.c.job == jobs.c.id) for table in (backtests, exports))
+    named = (sa.exists().where(table.c.job == jobs.c.id) for table in (backtests, exports, ingestions))
     return sa.not_(sa.or_(*named))
 
 
@@ -88,8 +89,8 @@ RULES = (
         "readers that were away catch up", lambda: outbox.c.sequence.is_not(None),
     ),
     Rule(
-        jobs.c.finished_at, 90 * DAY_US, "jobs that ended and that no backtest or export refers to", "90 days",
-        "what went wrong can be looked into", _nobody_refers,
+        jobs.c.finished_at, 90 * DAY_US, "jobs that ended and that no backtest, export or ingestion refers to",
+        "90 days", "what went wrong can be looked into", _nobody_refers,
     ),
 )  # fmt: skip
 """Everything that goes by itself."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from tradewright.storage.database import Tx
-from tradewright.storage.tables import api_keys, authenticators, broker_accounts
+from tradewright.storage.tables import api_keys, authenticators, broker_accounts, source_credentials
 from tradewright.storage.vault import Vault
 
 
@@ -34,6 +34,7 @@ SEALED = (
     Sealed(authenticators.c.user, authenticators.c.secret),
     Sealed(api_keys.c.id, api_keys.c.signing_secret),
     Sealed(broker_accounts.c.id, broker_accounts.c.credentials),
+    Sealed(source_credentials.c.id, source_credentials.c.secret),
 )
 
 

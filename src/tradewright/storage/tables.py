@@ -298,6 +298,45 @@ quarantine = Table(
     Index(None, "owner", "id"),
 )
 
+ingestions = Table(  # marks: how far each instrument has come; report: what became of the rows
+    "ingestions",
+    metadata,
+    _text("id", primary_key=True),
+    *_tenant(),
+    _text("owner"),
+    _text("source"),
+    _text("job"),
+    Column("request", Json, nullable=False),
+    Column("marks", Json, nullable=False),
+    Column("report", Json),
+    _time("created_at"),
+    Index(None, "organization", "environment", "id"),
+    Index(None, "job"),
+)
+
+source_credentials = Table(
+    "source_credentials",
+    metadata,
+    _text("id", primary_key=True),
+    _text("organization"),
+    _text("source"),
+    Column("secret", LargeBinary, nullable=False),  # sealed
+    _time("created_at"),
+    Index(None, "organization", "source", unique=True),
+)
+
+source_health = Table(  # of a source, as asked with the credentials of an owner, or without
+    "source_health",
+    metadata,
+    _text("owner", primary_key=True),
+    _text("source", primary_key=True),
+    _text("status"),
+    _text("said"),
+    _time("since"),
+    _time("asked_at"),
+    _time("answered_at", nullable=True),
+)
+
 # --- jobs -------------------------------------------------------------------------------------------------------------
 
 jobs = Table(

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-
 LEAST_WAIT_S = 1e-6  # the edge of a window, where rounding could say that nothing is to be waited for
 
 

@@ -1,0 +1,179 @@
+"""An ingestion as a job: from a stored request to bars in the catalog. It can stop anywhere and be begun again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tradewright.app import house
+from tradewright.app.preparation import settings_from
+from tradewright.clock import WallClock
+from tradewright.errors import Cancelled, InvalidInput, SourceFailed, SourceRefused
+from tradewright.ids import SYSTEM, Owner
+from tradewright.settings import PREFIX, Settings
+from tradewright.storage import ingestions, third_parties
+from tradewright.storage.database import Database
+from tradewright.storage.vault import Vault
+
+Report = Callable[[float, str], None]
+WAIT_S = 15.0  # at most between two words about how far it is
+PATIENCE_S = 3_700.0  # within the limits of a source; a job is cancelled between two requests
+
+
+def run_ingestion(payload: dict[str, Any], report: Report) -> dict[str, Any]:
+    """Run the ingestion that `payload` names: settings, organization, environment, ingestion."""
+    settings = settings_from(payload["settings"])
+    with house.open_database(settings) as database:
+        return ingest(settings, database, payload["organization"], payload["environment"], payload["ingestion"], report)
+
+
+def ingest(
+    settings: Settings, database: Database, organization: str, environment: str, ingestion: str, report: Report
+) -> dict[str, Any]:
+    """Fetch what an ingestion asks for, from where it had come to; store and return its report.
+
+    Raises what the source and the catalog raise; what came before is stored, and so is how far it came.
+    """
+    from tradewright.market.dated import actions_of, facts_of
+    from tradewright.market.instruments import Interval
+    from tradewright.sources.backfill import Filled, Plan, Stores, backfill, backfill_facts
+    from tradewright.sources.registry import source as find
+    from tradewright.transport.http import HttpTransport
+    from tradewright.transport.lane import Lane
+
+    row = database.read(ingestions.get, organization, environment, ingestion)
+    assert row is not None, "a job names an ingestion that is not there"
+    source, request, clock = find(row["source"]), row["request"], WallClock()
+    owner = Owner(row["owner"])
+    plan = Plan(
+        owner,
+        tuple(source.instrument_of(name) for name in request["instruments"]),
+        Interval.parse(request["interval"]),
+        request["start_us"],
+        request["end_us"],
+        ingestion,
+    )
+    credentials = {} if owner == SYSTEM else credentials_of(database, house.open_vault(settings), organization, source)
+    stores = Stores(house.open_catalog(settings, database), actions_of(settings.data_folder))
+
+    told = {"fraction": 0.0}
+
+    def progress(fraction: float, message: str) -> None:
+        told["fraction"] = fraction
+        report(fraction, message)
+
+    async def wait(seconds: float) -> None:  # the lease of the job is renewed, and a wish to stop is heard
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            report(told["fraction"], f"waiting {left:.0f} s for {source.title}")
+            await asyncio.sleep(min(left, WAIT_S))
+
+    def keep(instrument: str, reached_us: int) -> None:
+        database.write(ingestions.mark, ingestion, instrument, reached_us)
+
+    async def run() -> Any:
+        async with HttpTransport(sleep=wait) as transport:
+            lane = Lane(transport, source.title, limits_of(source), sleep=wait)
+            line = replace(line_to(source, lane, credentials, PATIENCE_S), wait=wait)
+            if source.bars is None:
+                facts = facts_of(settings.data_folder)
+                return await backfill_facts(line, plan, database, facts, clock.now_us, row["marks"], keep, progress)
+            return await backfill(line, plan, stores, clock.now_us, row["marks"], keep, progress)
+
+    try:
+        filled = asyncio.run(run())
+    except (SourceRefused, Cancelled):
+        raise
+    except SourceFailed as error:
+        database.write(third_parties.note, owner, source.name, error.message, clock.now_us(), environment)
+        raise
+    database.write(third_parties.note, owner, source.name, None, clock.now_us(), environment)
+    if isinstance(filled, Filled):
+        done = {"pages": filled.pages, "mended": filled.mended, "actions": filled.actions}
+        result = {**report_of(filled.report), **done}
+    else:
+        result = {**asdict(filled), "verdict": "usable" if filled.rejected else "clean", "findings": []}
+    database.write(ingestions.save_report, ingestion, result)
+    return result
+
+
+def line_to(source: Any, lane: Any, credentials: Mapping[str, str], patience_s: float = 0.0) -> Any:
+    """Return the line to a source as the environment says: another address, a folder to record into."""
+    from tradewright.sources.fetch import Line
+    from tradewright.transport.messages import Policy
+    from tradewright.transport.recording import Recorder
+
+    record = os.environ.get("TRADEWRIGHT_RECORD", "")
+    return Line(
+        source,
+        lane,
+        credentials,
+        os.environ.get(source.base_url_variable),
+        Policy(patience_s=patience_s),
+        recorder=Recorder(Path(record), source.name) if record else None,
+    )
+
+
+def limits_of(source: Any) -> Any:
+    """Return the limits of a source: those of TRADEWRIGHT_<SOURCE>_LIMITS, such as `300/60,1000/86400`, or its own.
+
+    Raises InvalidInput for what cannot be read.
+    """
+    from tradewright.transport.pace import Limit
+
+    variable = f"{PREFIX}{source.name.upper()}_LIMITS"
+    text = os.environ.get(variable, "")
+    if not text:
+        return source.limits
+    try:
+        made = tuple(
+            Limit(int(units), float(window)) for units, window in (each.split("/") for each in text.split(","))
+        )
+        if any(limit.units <= 0 or limit.window_s <= 0 for limit in made):
+            raise ValueError
+    except ValueError:
+        raise InvalidInput(f"{variable} must be units/seconds between commas, such as 300/60; got {text!r}") from None
+    return made
+
+
+def credentials_of(database: Database, vault: Vault | None, organization: str, source: Any) -> dict[str, str]:
+    """Return the credentials for a source: from the environment, else those that the organization keeps, else none."""
+    given = {name: os.environ.get(f"{PREFIX}{source.name.upper()}_{name.upper()}", "") for name in source.auth.fields}
+    if given and all(given.values()):
+        return given
+    kept = database.read(third_parties.credentials, organization, source.name)
+    if kept is None or vault is None:
+        return {}
+    key, sealed = kept
+    opened: dict[str, str] = msgspec.json.decode(vault.open(sealed, f"source_credentials/{key}"))
+    return opened
+
+
+def report_of(report: Any) -> dict[str, Any]:
+    """Return a report of the market floor as it is stored and shown."""
+    findings = [
+        {
+            "severity": finding.severity.label,
+            "instrument": finding.instrument,
+            "code": finding.code,
+            "detail": finding.detail,
+            "count": finding.count,
+        }
+        for finding in report.verdict.findings
+    ]
+    return {
+        "rows_read": report.rows_read,
+        "accepted": report.accepted,
+        "rejected": report.rejected,
+        "duplicates": report.duplicates,
+        "stored": report.stored,
+        "verdict": report.verdict.verdict.label,
+        "findings": findings,
+    }

@@ -1,0 +1,59 @@
+"""Writes docs/sources.md: `python -m tradewright.app.sources_page > docs/sources.md`."""
+
+from __future__ import annotations
+
+from tradewright.sources.registry import SOURCES
+from tradewright.sources.source import Source
+
+_HEAD = """# Sources of data
+
+Third parties that data can come from. What needs no credentials works at once; the rest wants what the column
+*credentials* names, kept by `tradewright sources credentials NAME` or `PUT /v1/sources/{name}/credentials`, or given to
+one command as `TRADEWRIGHT_<SOURCE>_<FIELD>`. What an organization's credentials fetched is never shown to another.
+`tradewright sources` shows the same list with what has come in, `tradewright sources check` asks each of them.
+
+`TRADEWRIGHT_<SOURCE>_URL` sends the requests of a source to another server, for example `TRADEWRIGHT_BINANCE_URL` to
+`https://api.binance.us`; `TRADEWRIGHT_<SOURCE>_STREAM_URL` does the same for its socket. Limits are the documented ones
+of the free plan. This page is generated.
+"""
+
+
+def page() -> str:
+    """Return the page."""
+    rows = "\n".join(_row(source) for source in SOURCES.values())
+    notes = "\n".join(f"- `{source.name}`: {note}" for source in SOURCES.values() for note in _notes(source))
+    return (
+        f"{_HEAD}\n| source | what it has | bars of | prices | credentials | limits | example |\n"
+        f"|---|---|---|---|---|---|---|\n{rows}\n\n## What else one must know\n\n{notes}\n\n## Licences\n\n"
+        + "\n".join(f"- `{source.name}`: {source.licence}" for source in SOURCES.values())
+        + "\n"
+    )
+
+
+def _row(source: Source) -> str:
+    bars = source.bars
+    prices = "" if bars is None else "adjusted" if bars.adjusted else "closes" if bars.close_only else "raw"
+    credentials = ", ".join(f"`{name}`" for name in source.auth.fields) or "none"
+    columns = (
+        f"`{source.name}` {source.title}",
+        ", ".join(source.offers),
+        "" if bars is None else " ".join(interval.value for interval in bars.intervals),
+        prices,
+        credentials + (" (optional)" if source.auth.fields and source.auth.optional else ""),
+        "; ".join(str(limit) for limit in source.limits),
+        f"`{source.example}`",
+    )
+    return f"| {' | '.join(columns)} |"
+
+
+def _notes(source: Source) -> list[str]:
+    found = list(source.notes)
+    if source.opt_in:
+        found.append(f"off unless `TRADEWRIGHT_SOURCES_OPT_IN` names it: {source.opt_in}")
+    if source.auth.where:
+        found.append(f"credentials: {source.auth.where}")
+    return found
+
+
+if __name__ == "__main__":
+    print(page(), end="")

@@ -1,0 +1,194 @@
+"""The commands about sources, as a new user would try them: with and without credentials, with and without network."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from tradewright.clock import parse_us
+
+MINUTE_MS = 60_000
+START_MS = parse_us("2024-01-01") // 1_000
+SPAN = ("--interval", "1m", "--start", "2024-01-01T00:01:00Z", "--end", "2024-01-01T16:40:00Z")
+
+
+@dataclass
+class World:
+    """What the servers of third parties do. pause_s: before each answer."""
+
+    pause_s: float = 0.0
+    asked: list[str] = field(default_factory=list)
+    key: str = "right"
+
+    def candles(self, query: dict[str, str]) -> tuple[int, Any]:
+        first, last = int(query["startTime"]), int(query["endTime"])
+        begins = [START_MS + n * MINUTE_MS for n in range(1_000)]
+        wanted = [at for at in begins if first <= at <= last][:100]
+        rows = [
+            [at, "10", "12", "9", str(10 + at % 7 / 10), "5", at + MINUTE_MS - 1, "0", 1, "0", "0", "0"]
+            for at in wanted
+        ]
+        return 200, rows
+
+    def observations(self, query: dict[str, str]) -> tuple[int, Any]:
+        if query.get("api_key") != self.key:
+            said = "Bad Request. The value for variable api_key is not registered."
+            return 400, {"error_code": 400, "error_message": said}
+        row = {"realtime_start": "2024-04-25", "realtime_end": "9999-12-31", "date": "2024-01-01", "value": "28269.2"}
+        whole = {"count": 1, "offset": 0, "limit": 100_000, "observations": [row]}
+        return 200, whole | {"seriess": [{"id": "GDP", "frequency_short": "Q"}]}
+
+    def answer(self, path: str) -> tuple[int, Any]:
+        parts = urlsplit(path)
+        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        self.asked.append(parts.path)
+        time.sleep(self.pause_s)
+        return self.candles(query) if parts.path.endswith("klines") else self.observations(query)
+
+
+@contextmanager
+def serving(world: World) -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, body = world.answer(self.path)
+            text = json.dumps(body).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def started(folder: Path, *words: str, text: str = "", **settings: str) -> subprocess.Popen[str]:
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("TRADEWRIGHT_")}
+    own = {f"TRADEWRIGHT_{name.upper()}": value for name, value in {"data_folder": str(folder), **settings}.items()}
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tradewright", *words],
+        env=plain | own, stdin=pipe, stdout=pipe, stderr=pipe, text=True, cwd=folder.parent, start_new_session=True,
+    )  # fmt: skip
+    if text:
+        assert process.stdin is not None
+        process.stdin.write(text)
+        process.stdin.close()
+        process.stdin = None
+    return process
+
+
+def said(folder: Path, *words: str, text: str = "", **settings: str) -> tuple[int, str, str]:
+    process = started(folder, *words, text=text, **settings)
+    out, err = process.communicate(timeout=60)
+    assert "Traceback" not in err, err
+    assert "a fault of Tradewright" not in err, err
+    return process.returncode, out, err
+
+
+def test_the_list_says_what_each_source_has_and_needs(tmp_path: Path) -> None:
+    status, out, _ = said(tmp_path / "data", "sources", "--json")
+    rows = {row["source"]: row for row in json.loads(out)}
+    assert status == 0
+    assert len(rows) >= 16
+    assert rows["binance"]["needs"] == []
+    assert "stream" in rows["binance"]["offers"]
+    assert rows["fred"]["needs"] == ["api_key"]
+    assert not (tmp_path / "data").exists(), "a list makes no installation"
+
+
+def test_a_check_asks_tells_and_remembers(tmp_path: Path) -> None:
+    folder, world = tmp_path / "data", World()
+    with serving(world) as address:
+        status, out, _ = said(folder, "sources", "check", "fred", fred_url=address)
+        assert status == 1
+        assert "fred needs api_key" not in out
+        assert "tradewright sources credentials fred" in out
+        status, out, _ = said(folder, "sources", "credentials", "fred", text="api_key=wrong\n")
+        assert (status, out) == (0, "kept those of fred\n")
+        status, out, _ = said(folder, "sources", "check", "fred", "--json", fred_url=address)
+        assert (status, json.loads(out)[0]["status"]) == (1, "refused")
+        assert "wrong" not in out
+        said(folder, "sources", "credentials", "fred", text="api_key=right\n")
+        status, out, _ = said(folder, "sources", "check", "fred", "--json", fred_url=address)
+        assert (status, json.loads(out)[0]["status"]) == (0, "answers"), out
+    status, out, _ = said(folder, "sources", "check", "fred", "binance", fred_url=address, binance_url=address)
+    assert status == 1
+    assert out.count("did not answer") == 2
+    status, out, _ = said(folder, "sources", "--json")
+    rows = {row["source"]: row for row in json.loads(out)}
+    assert (rows["fred"]["status"], rows["fred"]["credentials"]) == ("degraded", True)
+    assert "fred is degraded since" in said(folder, "sources")[1]
+    assert said(folder, "sources", "credentials", "fred", "--forget")[0] == 0
+    assert "no credentials of the source" in said(folder, "sources", "credentials", "fred", "--forget")[2]
+    assert not any(b"right" in file.read_bytes() for file in folder.rglob("*") if file.is_file())
+
+
+def test_facts_come_in_with_a_key_of_the_environment_and_once(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    words = ("ingest", "fred", "GDP", "--start", "2024-01-01", "--end", "2025-01-01", "--json")
+    with serving(World()) as address:
+        refused = said(folder, *words, fred_url=address)
+        assert (refused[0], "TRADEWRIGHT_FRED_API_KEY" in refused[2]) == (1, True)
+        first = said(folder, *words, fred_url=address, fred_api_key="right")
+        again = said(folder, *words, fred_url=address, fred_api_key="right")
+    assert json.loads(first[1])["stored"] == 1, first
+    assert json.loads(again[1])["stored"] == 0
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
+def test_an_ingestion_that_is_ended_goes_on_where_it_was(tmp_path: Path, end: signal.Signals) -> None:
+    folder, world = tmp_path / "data", World(pause_s=0.2)
+    with serving(world) as address:
+        process = started(folder, "ingest", "binance", "BTCUSDT", *SPAN, "--json", binance_url=address)
+        until(lambda: len(world.asked) >= 4)
+        process.send_signal(end)
+        _, err = process.communicate(timeout=30)
+        assert "Traceback" not in err, err
+        before, world.pause_s = len(world.asked), 0.0
+        if end is signal.SIGKILL:  # its lease has to run out, unless somebody says that it is gone
+            status, _, err = said(folder, "ingest", "binance", "BTCUSDT", *SPAN, binance_url=address)
+            assert (status, "another process works on the same ingestion" in err) == (1, True)
+            release(folder)
+        status, out, err = said(folder, "ingest", "binance", "BTCUSDT", *SPAN, "--json", binance_url=address)
+    assert status == 0, err
+    assert len(world.asked) - before <= 10 - before + 3, "it began anew"
+    (series,) = json.loads(said(folder, "catalog", "--json")[1])
+    assert (series["rows"], series["verdict"]) == (1_000, json.loads(out)["verdict"])
+
+
+def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.02)
+
+
+def release(folder: Path) -> None:
+    import sqlite3
+
+    with sqlite3.connect(folder / "tradewright.db") as database:
+        database.execute("UPDATE jobs SET lease_until = 0")

@@ -87,6 +87,8 @@ def parse_bars(response: Response, query: BarsQuery) -> BarsPage:
     if bars is None or not isinstance(bars, dict | list):
         raise answers.changed(response, TITLE, "object of bars")
     listed = bars if isinstance(bars, list) else bars.get(query.symbol) or []
+    if not isinstance(listed, list):
+        raise answers.changed(response, TITLE, "list of bars")
     columns = rows_of(listed, ("t", *_VALUES.values()), TITLE)
     values = {name: columns[short] for name, short in _VALUES.items()}
     frame = bars_frame(NAME, query, response.received_at_us, values, starts_us=moments(columns["t"], TITLE))

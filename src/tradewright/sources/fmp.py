@@ -16,7 +16,7 @@ import polars as pl
 
 from tradewright.market.instruments import Instrument, Interval, Kind
 from tradewright.sources import answers, symbols
-from tradewright.sources.rows import bars_frame, days, numbers, rows_of, whole_numbers
+from tradewright.sources.rows import bars_frame, days, numbers, rows_of, texts, whole_numbers
 from tradewright.sources.source import (
     Actions,
     ActionsPage,
@@ -103,7 +103,7 @@ def parse_quotes(response: Response, wanted: Mapping[str, Instrument]) -> pl.Dat
     """Return the latest price of each share that FMP knows."""
     rows = _rows(response, ", ".join(wanted))
     columns = rows_of(rows, ("symbol", "price", "timestamp"), TITLE)
-    known = [at for at, symbol in enumerate(columns["symbol"]) if symbol in wanted]
+    known = [at for at, symbol in enumerate(texts(columns["symbol"], TITLE)) if symbol in wanted]
     return quotes_frame(
         [wanted[columns["symbol"][at]] for at in known],
         whole_numbers([columns["timestamp"][at] for at in known], TITLE, 1_000_000),

@@ -19,7 +19,7 @@ from tradewright.clock import DAY_US
 from tradewright.errors import SourceFailed
 from tradewright.market.instruments import Instrument, Interval, Kind
 from tradewright.sources import answers, polygon_stream, symbols
-from tradewright.sources.rows import bars_frame, rows_of, whole_numbers
+from tradewright.sources.rows import bars_frame, rows_of, texts, whole_numbers
 from tradewright.sources.source import (
     Actions,
     ActionsPage,
@@ -156,7 +156,7 @@ def parse_quotes(response: Response, wanted: Mapping[str, Instrument]) -> pl.Dat
     if not isinstance(body.get("tickers"), list):
         raise answers.changed(response, TITLE, "list of tickers")
     columns = rows_of(body["tickers"], ("ticker", "lastTrade", "lastQuote", "updated"), TITLE)
-    rows = [at for at, symbol in enumerate(columns["ticker"]) if symbol in wanted]
+    rows = [at for at, symbol in enumerate(texts(columns["ticker"], TITLE)) if symbol in wanted]
     trades = rows_of([columns["lastTrade"][at] for at in rows], ("p",), TITLE)
     quotes = rows_of([columns["lastQuote"][at] for at in rows], ("p", "P"), TITLE)
     return quotes_frame(

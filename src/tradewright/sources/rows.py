@@ -28,7 +28,9 @@ QUOTES: dict[str, pl.DataType] = {
     "ask": pl.Float64(),
 }
 
-_LATEST_US = 10**17  # about the year 5138
+LATEST_US = 10**17
+"""A time beyond this, about the year 5138, or as long before 1970, is none that a source means."""
+_LAST_YEAR = 5000
 
 
 class Asked(Protocol):
@@ -75,12 +77,23 @@ def whole_numbers(values: Sequence[Any], what: str, factor: int = 1) -> list[int
         ) from None
 
 
+def texts(values: Sequence[Any], what: str) -> list[str]:
+    """Return texts as they are. Raises SourceFailed, naming the value, for anything else."""
+    odd = next((value for value in values if not isinstance(value, str)), None)
+    if odd is not None or any(value is None for value in values):
+        raise SourceFailed(f"{what}: expected a text, got {str(odd)[:60]!r}; the answer may have changed its form")
+    return list(values)
+
+
 def days(values: Sequence[Any], what: str) -> list[date]:
     """Return the dates of texts that begin with YYYY-MM-DD. Raises SourceFailed, naming the value."""
     try:
-        return [date.fromisoformat(str(value)[:10]) for value in values]
+        made = [date.fromisoformat(str(value)[:10]) for value in values]
     except ValueError:
         raise SourceFailed(f"{what}: expected dates, got {str(list(values)[:3])[:80]}; it may have changed") from None
+    if any(day.year > _LAST_YEAR for day in made):
+        raise SourceFailed(f"{what}: sent a day far from any market, {max(made)}; the answer may have changed its form")
+    return made
 
 
 def wall_times(values: Sequence[Any], zone: str, what: str) -> list[int]:
@@ -131,7 +144,7 @@ def bars_frame(
     """
     instrument, interval = asked.instrument, asked.interval
     if ends_us is None:
-        if any(abs(start) > _LATEST_US for start in starts_us or ()):
+        if any(abs(start) > LATEST_US for start in starts_us or ()):
             raise SourceFailed(f"{source} sent a time far from any market; the answer may have changed its form")
         if on_days is None and starts_us is not None and interval is Interval.DAY:
             on_days = _days_of(starts_us, instrument.calendar)
@@ -141,7 +154,7 @@ def bars_frame(
             ends_us = [start + interval.us for start in starts_us]
         else:
             raise AssertionError("one of starts_us, on_days and ends_us")
-    if any(abs(end) > _LATEST_US for end in ends_us if end is not None):
+    if any(abs(end) > LATEST_US for end in ends_us if end is not None):
         raise SourceFailed(f"{source} sent a time far from any market; the answer may have changed its form")
     columns = {name: numbers(column, f"{source}, {name}") for name, column in values.items()}
     if any(len(column) != len(ends_us) for column in columns.values()):

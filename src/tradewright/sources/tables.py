@@ -19,7 +19,7 @@ from tradewright.market.calendars import ALWAYS, sessions
 from tradewright.market.dated import FACTS
 from tradewright.market.instruments import Instrument, Interval
 from tradewright.sources import answers
-from tradewright.sources.rows import QUOTES, closes, days, end_of_day_us, no_actions, numbers
+from tradewright.sources.rows import LATEST_US, QUOTES, closes, days, end_of_day_us, no_actions, numbers
 from tradewright.transport.messages import Response
 
 _UNPACKED_MOST = 256_000_000
@@ -100,6 +100,8 @@ def quotes_frame(
     asks: Sequence[Any] | None = None,
 ) -> pl.DataFrame:
     """Return a frame of `rows.QUOTES`. A bid or ask of 0 is an empty side; without a price there is no row."""
+    if any(abs(at_us) > LATEST_US for at_us in times_us):
+        raise SourceFailed(f"{title} sent a time far from any market; the answer may have changed its form")
     none: list[None] = [None] * len(instruments)
     frame = pl.DataFrame(
         {

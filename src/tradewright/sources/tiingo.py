@@ -16,7 +16,7 @@ from tradewright.clock import from_us
 from tradewright.errors import InvalidInput
 from tradewright.market.instruments import Instrument, Interval, Kind
 from tradewright.sources import answers, symbols
-from tradewright.sources.rows import bars_frame, days, moments, no_actions, rows_of
+from tradewright.sources.rows import bars_frame, days, moments, no_actions, rows_of, texts
 from tradewright.sources.source import (
     Auth,
     Bars,
@@ -88,7 +88,7 @@ def parse_bars(response: Response, query: BarsQuery) -> BarsPage:
     rows = _read(response, query.symbol)
     if query.instrument.kind is Kind.CRYPTO:
         lists = rows_of(rows, ("ticker", "priceData"), TITLE)
-        own = dict(zip(lists["ticker"], lists["priceData"], strict=True)).get(query.symbol, [])
+        own = dict(zip(texts(lists["ticker"], TITLE), lists["priceData"], strict=True)).get(query.symbol, [])
         rows = own if isinstance(own, list) else [own]
     columns = rows_of(rows, ("date", *_NAMES), TITLE)
     values: dict[str, Sequence[Any]] = {name: columns[name] for name in _NAMES}

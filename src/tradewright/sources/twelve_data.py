@@ -18,7 +18,7 @@ from tradewright.clock import from_us
 from tradewright.errors import UnknownName
 from tradewright.market.instruments import Instrument, Interval, Kind
 from tradewright.sources import answers, symbols
-from tradewright.sources.rows import bars_frame, days, numbers, rows_of, wall_times, whole_numbers
+from tradewright.sources.rows import bars_frame, days, numbers, rows_of, texts, wall_times, whole_numbers
 from tradewright.sources.source import (
     Actions,
     ActionsPage,
@@ -145,7 +145,7 @@ def parse_quotes(response: Response, wanted: Mapping[str, Instrument]) -> pl.Dat
     entries = [body] if "symbol" in body else list(body.values())
     known = [each for each in entries if not isinstance(each, dict) or each.get("status") != "error"]
     columns = rows_of(known, ("symbol", "timestamp", "close"), TITLE)
-    rows = [at for at, symbol in enumerate(columns["symbol"]) if symbol in wanted]
+    rows = [at for at, symbol in enumerate(texts(columns["symbol"], TITLE)) if symbol in wanted]
     last_at = [each.get("last_quote_at") or each["timestamp"] for each in known]
     return quotes_frame(
         [wanted[columns["symbol"][at]] for at in rows],
@@ -201,7 +201,9 @@ SOURCE = Source(
     symbol_of=symbol_of,
     example=EXAMPLE,
     auth=Auth(("api_key",), sign, "make a free key at https://twelvedata.com/apikey"),
-    bars=Bars(tuple(Interval), PAGE_ROWS, Paging.WINDOWS, bars_request, parse_bars, adjusted=True, revised=True, sparse=True),
+    bars=Bars(
+        tuple(Interval), PAGE_ROWS, Paging.WINDOWS, bars_request, parse_bars, adjusted=True, revised=True, sparse=True
+    ),
     actions=Actions(actions_request, parse_actions),
     quotes=Quotes(8, quotes_request, parse_quotes),
     listing=Listing(listing_request, parse_listing),

@@ -51,7 +51,7 @@ def test_recorded_days_come_newest_first(shared: Path) -> None:
 def test_the_running_day_of_intrinio_is_left_out() -> None:
     row = {"open": 1, "high": 2, "low": 0.5, "close": 1.5, "volume": 9, "split_ratio": 1.0, "dividend": 0.0}
     rows = [row | {"date": "2023-02-13", "intraperiod": True}, row | {"date": "2023-02-10", "intraperiod": False}]
-    rows[1]["dividend"] = 0.23
+    rows[1] |= {"dividend": 0.23, "split_ratio": None}
     page = intrinio.parse_bars(json_answer({"stock_prices": rows, "next_page": "MjAyMw=="}), INTRINIO)
     assert times(page.bars) == ["2023-02-10T21:00:00Z"]
     assert actions(page.actions) == [("2023-02-10T21:00:00Z", "2023-02-09T21:00:00Z", 1.0, 0.23)]

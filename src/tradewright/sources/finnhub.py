@@ -157,7 +157,9 @@ SOURCE = Source(
     symbol_of=symbol_of,
     example=EXAMPLE,
     auth=Auth(("api_key",), sign, "make a free key at https://finnhub.io/register"),
-    bars=Bars(tuple(Interval), PAGE_ROWS, Paging.WINDOWS, bars_request, parse_bars, adjusted=True, revised=True, sparse=True),
+    bars=Bars(
+        tuple(Interval), PAGE_ROWS, Paging.WINDOWS, bars_request, parse_bars, adjusted=True, revised=True, sparse=True
+    ),
     quotes=Quotes(1, quotes_request, parse_quotes),
     listing=Listing(listing_request, parse_listing),
     stream=finnhub_stream.STREAM,

@@ -72,7 +72,8 @@ def parse_bars(response: Response, query: BarsQuery) -> BarsPage:
     values = {name: [columns[name][at] for at in ended] for name in _NAMES}
     on_days = [days(columns["date"], TITLE)[at] for at in ended]
     frame = bars_frame(NAME, query, response.received_at_us, values, on_days=on_days)
-    ratios, dividends = ([columns[name][at] for at in ended] for name in ("split_ratio", "dividend"))
+    ratios = [1.0 if columns["split_ratio"][at] is None else columns["split_ratio"][at] for at in ended]
+    dividends = [0.0 if columns["dividend"][at] is None else columns["dividend"][at] for at in ended]
     return BarsPage(frame, actions_frame(query.instrument, on_days, ratios, dividends, TITLE), _token(body))
 
 

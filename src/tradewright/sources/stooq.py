@@ -80,7 +80,9 @@ SOURCE = Source(
     symbol_of=symbol_of,
     example=EXAMPLE,
     auth=Auth(("api_key",), sign, "open https://stooq.com/q/d/?s=aapl.us&get_apikey, enter the captcha", optional=True),
-    bars=Bars((Interval.DAY,), PAGE_ROWS, Paging.WHOLE, bars_request, parse_bars, adjusted=True, revised=True, sparse=True),
+    bars=Bars(
+        (Interval.DAY,), PAGE_ROWS, Paging.WHOLE, bars_request, parse_bars, adjusted=True, revised=True, sparse=True
+    ),
     notes=(
         "prices and volumes are adjusted for splits and dividends; old bars have one price for all four",
         "a key is asked for since spring 2026, on some networks only after the daily limit",

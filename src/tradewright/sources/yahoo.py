@@ -235,7 +235,9 @@ SOURCE = Source(
     instrument_of=instrument_of,
     symbol_of=symbol_of,
     example=EXAMPLE,
-    bars=Bars(tuple(Interval), PAGE_ROWS, Paging.WINDOWS, bars_request, parse_bars, adjusted=True, revised=True, sparse=True),
+    bars=Bars(
+        tuple(Interval), PAGE_ROWS, Paging.WINDOWS, bars_request, parse_bars, adjusted=True, revised=True, sparse=True
+    ),
     quotes=Quotes(1, quotes_request, parse_quotes),
     opt_in="the terms of Yahoo forbid automated access; whoever turns it on answers for that",
     notes=(

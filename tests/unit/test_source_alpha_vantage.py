@@ -76,6 +76,19 @@ def test_minutes_of_extended_hours_are_left_out_and_the_running_one_too() -> Non
     assert times(alpha_vantage.parse_bars(now, MSFT_MINUTES).bars) == ["2024-03-08T15:31:00Z"]
 
 
+def test_minutes_of_markets_that_never_close_are_starts_in_their_zone() -> None:
+    body = {
+        "Meta Data": {"7. Time Zone": "UTC"},
+        "Time Series FX (1min)": dict.fromkeys(("2024-03-08 20:00:00", "2024-03-08 04:00:00"), ROW),
+    }
+    query = bars_query(alpha_vantage.SOURCE, "EUR/USD", Interval.MINUTE)
+    page = alpha_vantage.parse_bars(json_answer(body), query)
+    assert (times(page.bars), page.token) == (["2024-03-08T20:01:00Z", "2024-03-08T04:01:00Z"], "")
+    assert dict(alpha_vantage.bars_request(query).query) == {
+        "function": "FX_INTRADAY", "from_symbol": "EUR", "to_symbol": "USD", "interval": "1min", "outputsize": "full",
+    }  # fmt: skip
+
+
 def test_minutes_are_asked_for_month_by_month() -> None:
     query = bars_query(
         alpha_vantage.SOURCE, "MSFT", Interval.MINUTE, parse_us("2023-12-20"), parse_us("2024-02-02"), "2023-12"

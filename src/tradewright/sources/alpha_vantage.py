@@ -105,7 +105,7 @@ def parse_bars(response: Response, query: BarsQuery) -> BarsPage:
         _refuse_cut(frame, query)
         return BarsPage(frame)
     at_us = wall_times(stamps, zone, TITLE)
-    ends = stamps_are_ends(stamps)
+    ends = query.instrument.kind is Kind.EQUITY and stamps_are_ends(stamps)
     frame = bars_frame(
         NAME, query, response.received_at_us, values, **{"ends_us" if ends else "starts_us": at_us}  # type: ignore[arg-type] # one of two names
     )  # fmt: skip

@@ -30,7 +30,7 @@ _OF_A_TITLE = {
     ("Posting", "id"): f"ltx_{_ULID}-0",
     ("Enrolled", "secret"): "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP",
     ("ExportError", "code"): "storage_failed",
-    ("Feature", "name"): "trailing_return",
+    ("Feature", "name"): "return_20",
     ("Finding", "code"): "missing_prices",
     ("Health", "status"): "ok",
     ("Instrument", "name"): "Apple Inc.",

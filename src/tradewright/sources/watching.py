@@ -1,0 +1,212 @@
+"""What a stream means: what came is handed on once, what did not come is noticed. Pure; the shell stands in `live.py`.
+
+A `Watch` is told what happens (connected, a message, time passing, the connection ending) and answers with commands.
+
+- A subscription must be acknowledged within ACKNOWLEDGED_S, or the connection is given up.
+- A connection without any message for `quiet_s` of the stream counts as dead and is made anew. Heartbeats keep it.
+- Data are watched apart from heartbeats: without a trade or price for SILENT times the usual distance of them, at least
+  LEAST_SILENT_S and at most MOST_SILENT_S, the stream is `degraded`, however well its heart beats.
+- Where trades are numbered without gaps, a number that is left out is a gap: the span between its neighbours is to be
+  filled from the history of the source. So is the time between the last trade of one connection and the first of the
+  next, unless the numbers show that nothing was missed. A number at or below the last one came before and is not handed
+  on again.
+- Connections are made anew after 1, 2, 4 ... MOST_BACKOFF_S seconds, drawn between half and all of that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tradewright.sources.streams import Acknowledged, Candle, Event, Heartbeat, Stream, Ticker, Trade, Trouble
+
+ACKNOWLEDGED_S = 10.0
+SILENT = 30.0
+LEAST_SILENT_S = 5.0
+MOST_SILENT_S = 120.0
+MOST_BACKOFF_S = 60.0
+_SMOOTH = 0.05  # of the usual distance between data
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Send this."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reconnect:
+    """Give this connection up, and connect after so many seconds."""
+
+    after_s: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """Get the bars of a symbol from the history: those that cover after_us..before_us."""
+
+    symbol: str
+    after_us: int
+    before_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """The stream is from now on degraded, or it is not. why: for people."""
+
+    degraded: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Give:
+    """This happened in the market, and is new."""
+
+    event: Trade | Candle | Ticker
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Connecting again does not help."""
+
+    why: str
+
+
+Command = Say | Reconnect | Fill | Now | Give | Stop
+
+
+@dataclass(slots=True)
+class _Symbol:
+    last_us: int = 0
+    sequence: int | None = None
+    fill_from_us: int | None = None  # what was missed since then is asked for with the next trade
+
+
+@dataclass(slots=True)
+class Watch:
+    """The state of one connection and what it carries. Seconds are of a clock that never goes back."""
+
+    stream: Stream
+    symbols: Sequence[str]
+    credentials: Mapping[str, str]
+    draw: float = 0.5  # of the next back-off, set by the shell
+    degraded: bool = False
+    acknowledged: bool = False
+    tries: int = 0
+    usual_s: float = 1.0
+    _begun_s: float = 0.0
+    _heard_s: float = 0.0
+    _data_s: float = 0.0
+    _pinged_s: float = 0.0
+    _up: bool = False
+    _known: dict[str, _Symbol] = field(default_factory=dict)
+
+    def connected(self, now_s: float) -> list[Command]:
+        """A connection was made: say what opens it."""
+        self._up, self.acknowledged = True, False
+        self._begun_s = self._heard_s = self._data_s = self._pinged_s = now_s
+        return [Say(text) for text in self.stream.opening(self.symbols, self.credentials)]
+
+    def ended(self, why: str, now_s: float, now_us: int) -> list[Command]:
+        """The connection is gone, or could not be made."""
+        self._up = False
+        self.tries += 1
+        for state in self._known.values():
+            if state.fill_from_us is None and state.last_us:
+                state.fill_from_us = state.last_us
+        wait = min(2.0 ** (self.tries - 1), MOST_BACKOFF_S) * (0.5 + self.draw / 2)
+        return [*self._degrade(True, why), Reconnect(wait, why)]
+
+    def received(self, events: Sequence[Event], now_s: float, now_us: int) -> list[Command]:
+        """A message came in, with what it says."""
+        self._heard_s = now_s
+        made: list[Command] = []
+        for event in events:
+            kind = type(event)
+            if kind is Trade:
+                self._on_trade(event, now_s, made)  # type: ignore[arg-type] # by its kind
+            elif kind is Candle or kind is Ticker:
+                self._on_data(now_s, made)
+                made.append(Give(event))  # type: ignore[arg-type] # by its kind
+            elif kind is Acknowledged:
+                self.acknowledged, self.tries = True, 0
+            elif kind is Heartbeat:
+                if event.answer:  # type: ignore[union-attr] # by its kind
+                    made.append(Say(event.answer))  # type: ignore[union-attr] # by its kind
+            elif kind is Trouble:
+                if event.fatal:  # type: ignore[union-attr] # by its kind
+                    made += [*self._degrade(True, event.said), Stop(event.said)]  # type: ignore[union-attr]
+                else:
+                    made += self._degrade(True, event.said)  # type: ignore[union-attr] # by its kind
+        return made
+
+    def passed(self, now_s: float, now_us: int) -> list[Command]:
+        """Time passed: to be told a few times a second while connected."""
+        if not self._up:
+            return []
+        if not self.acknowledged and now_s - self._begun_s > ACKNOWLEDGED_S:
+            return self._give_up(f"no answer to the subscription within {ACKNOWLEDGED_S:.0f} s", now_s, now_us)
+        if now_s - self._heard_s > self.stream.quiet_s:
+            return self._give_up(f"no message for {self.stream.quiet_s:.0f} s", now_s, now_us)
+        made: list[Command] = []
+        if self.stream.ping and now_s - self._pinged_s >= self.stream.ping_s:
+            self._pinged_s = now_s
+            made.append(Say(self.stream.ping))
+        silent_s = now_s - self._data_s
+        if self.acknowledged and silent_s > self.patience_s:
+            made += self._degrade(True, f"connected, but no trade for {silent_s:.0f} s")
+        return made
+
+    @property
+    def patience_s(self) -> float:
+        """How long data may stay away until the stream is degraded."""
+        return min(max(SILENT * self.usual_s, LEAST_SILENT_S), MOST_SILENT_S)
+
+    def filled(self, symbol: str, until_us: int) -> None:
+        """The history of a symbol was brought in up to there."""
+        state = self._known.setdefault(symbol, _Symbol())
+        state.last_us = max(state.last_us, until_us)
+
+    def _give_up(self, why: str, now_s: float, now_us: int) -> list[Command]:
+        return self.ended(why, now_s, now_us)
+
+    def _on_data(self, now_s: float, made: list[Command]) -> None:
+        gap = now_s - self._data_s
+        self.usual_s += _SMOOTH * (min(gap, MOST_SILENT_S) - self.usual_s)
+        self._data_s = now_s
+        self.acknowledged = True  # data are the best answer to a subscription
+        if self.degraded:
+            made += self._degrade(False, "data again")
+
+    def _on_trade(self, trade: Trade, now_s: float, made: list[Command]) -> None:
+        self._on_data(now_s, made)
+        state = self._known.get(trade.symbol)
+        if state is None:
+            state = self._known[trade.symbol] = _Symbol()
+        known, number = state.sequence, trade.sequence
+        if number is not None and known is not None:
+            if number <= known:
+                return  # it came before
+            if self.stream.gapless and number > known + 1 and not trade.past:
+                made.append(Fill(trade.symbol, state.last_us, trade.time_us))
+                state.fill_from_us = None
+        elif trade.past:
+            state.sequence = number if known is None else known
+            return
+        if state.fill_from_us is not None:
+            if number is None or known is None or not self.stream.gapless or number > known + 1:
+                made.append(Fill(trade.symbol, state.fill_from_us, trade.time_us))
+            state.fill_from_us = None
+        if number is not None:
+            state.sequence = number
+        if trade.time_us > state.last_us:
+            state.last_us = trade.time_us
+        made.append(Give(trade))
+
+    def _degrade(self, degraded: bool, why: str) -> list[Command]:
+        if degraded == self.degraded:
+            return []
+        self.degraded = degraded
+        return [Now(degraded, why)]

@@ -1,0 +1,191 @@
+"""A stream against a venue of this machine: every bar that closes is the bar of all trades that happened, or there is
+none; whatever the venue does is told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import pytest
+
+from market_server import PRODUCT, Market, trading
+from tradewright.errors import InvalidInput
+from tradewright.market.instruments import Interval
+from tradewright.sources import coinbase, fred, watching
+from tradewright.sources.fetch import Line
+from tradewright.sources.live import LiveStream, Outlets
+from tradewright.transport.http import HttpTransport
+from tradewright.transport.messages import Policy
+
+BITCOIN = coinbase.instrument_of(PRODUCT)
+MINUTE_S = 60
+
+
+@dataclass
+class Seen:
+    rows: list[dict[str, object]] = field(default_factory=list)
+    states: list[tuple[bool, str]] = field(default_factory=list)
+    quotes: int = 0
+
+    def outlets(self) -> Outlets:
+        def quote(*_: object) -> None:
+            self.quotes += 1
+
+        return Outlets(self.rows.extend, lambda degraded, why: self.states.append((degraded, why)), quote)
+
+    def latest(self) -> dict[int, tuple[float, ...]]:
+        """The last word on each bar, by its start in seconds."""
+        return {
+            int(row["time"]) // 1_000_000 - MINUTE_S: tuple(
+                row[name] for name in ("open", "high", "low", "close", "volume")
+            )  # type: ignore[call-overload, misc]
+            for row in self.rows
+        }
+
+
+Play = Callable[[Market, Seen, LiveStream], Awaitable[None]]
+
+
+def streamed(play: Play, market: Market | None = None, draw: float = 0.0) -> tuple[Market, Seen, LiveStream]:
+    """Run a stream while `play` goes on; then check every bar that it handed on."""
+    made, seen = market or Market(), Seen()
+
+    async def run() -> LiveStream:
+        async with trading(made) as (address, socket), HttpTransport(made.clock) as transport:
+            policy = Policy(deadline_s=5.0, attempts=1, backoff_s=0.01)
+            line = Line(coinbase.SOURCE, transport, base_url=address, policy=policy)
+            stream = LiveStream(line, [BITCOIN], Interval.MINUTE, seen.outlets(), made.clock, socket, draw=lambda: draw)
+            stop = asyncio.Event()
+            running = asyncio.create_task(stream.run(stop))
+            try:
+                await asyncio.wait_for(play(made, seen, stream), 60)
+            finally:
+                stop.set()
+                await asyncio.wait_for(running, 10)
+            return stream
+
+    stream = asyncio.run(run())
+    truth = made.bars(MINUTE_S)
+    for begin, values in seen.latest().items():
+        assert values == pytest.approx(truth[begin]), f"the bar of {begin} is not that of the trades"
+    return made, seen, stream
+
+
+async def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+def test_every_bar_is_that_of_all_trades_the_first_one_too() -> None:
+    async def play(market: Market, seen: Seen, stream: LiveStream) -> None:
+        await until(lambda: len(seen.latest()) >= 4)
+
+    market, seen, stream = streamed(play)
+    begins = sorted(seen.latest())
+    assert begins == list(range(begins[0], begins[-1] + 1, MINUTE_S)), "a minute is missing"
+    assert begins[0] == min(market.bars(MINUTE_S)), "the minute during which it began came from the history"
+    assert stream.counts.filled >= 1
+    assert seen.quotes > 50
+    assert seen.states == []
+    assert market.subscriptions[0]["type"] == "subscribe"
+
+
+def test_trades_that_were_left_out_are_filled_from_the_history() -> None:
+    async def play(market: Market, seen: Seen, stream: LiveStream) -> None:
+        await until(lambda: len(seen.latest()) >= 2)
+        market.leave_out = 5
+        await until(lambda: len(seen.latest()) >= 5)
+
+    _, _, stream = streamed(play)
+    assert stream.counts.filled >= 2
+
+
+def test_a_lost_connection_is_made_again_and_nothing_is_missing() -> None:
+    async def play(market: Market, seen: Seen, stream: LiveStream) -> None:
+        await until(lambda: len(seen.latest()) >= 2)
+        await market.hang_up()
+        await until(lambda: market.connections >= 2)
+        count = len(seen.latest())
+        await until(lambda: len(seen.latest()) >= count + 3)
+
+    market, seen, _ = streamed(play)
+    begins = sorted(seen.latest())
+    assert begins == list(range(begins[0], begins[-1] + 1, MINUTE_S)), "a minute is missing"
+    assert [degraded for degraded, _ in seen.states] == [True, False]
+    assert len(market.subscriptions) == 2
+
+
+def test_trades_sent_twice_or_the_wrong_way_round_change_no_bar() -> None:
+    async def play(market: Market, seen: Seen, stream: LiveStream) -> None:
+        await until(lambda: len(seen.latest()) >= 3)
+
+    _, _, stream = streamed(play, Market(twice=True))
+    assert stream.counts.bars >= 3
+    market, _, _ = streamed(play, Market(shuffled=True))
+    assert market.asked >= 1
+
+
+def test_a_beating_heart_without_trades_is_told_and_so_is_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "LEAST_SILENT_S", 0.5)
+    monkeypatch.setattr(watching, "SILENT", 1.0)
+
+    async def play(market: Market, seen: Seen, stream: LiveStream) -> None:
+        await until(lambda: stream.counts.trades > 100)
+        market.silent = True
+        began = asyncio.get_running_loop().time()
+        await until(lambda: len(seen.states) == 1)
+        assert asyncio.get_running_loop().time() - began < 4.0
+        market.silent = False
+        await until(lambda: len(seen.states) == 2)
+        count = len(seen.latest())
+        await until(lambda: len(seen.latest()) >= count + 3)
+
+    market, seen, _ = streamed(play)
+    (degraded, why), (again, _) = seen.states
+    assert (degraded, again) == (True, False)
+    assert "connected, but no trade" in why
+    assert market.connections == 1
+    begins = sorted(seen.latest())
+    assert begins == list(range(begins[0], begins[-1] + 1, MINUTE_S)), "what was kept back came from the history"
+
+
+def test_a_history_that_fails_is_asked_again_and_what_it_never_gives_is_missing_not_wrong() -> None:
+    async def play(market: Market, seen: Seen, stream: LiveStream) -> None:
+        await until(lambda: len(seen.latest()) >= 2)
+
+    _, _, stream = streamed(play, Market(history_fails=2))
+    assert stream.counts.lost == 0
+    market, seen, stream = streamed(play, Market(history_fails=10**6))
+    assert stream.counts.filled == 0
+    assert min(seen.latest()) > min(market.bars(MINUTE_S)), "the first minute was not whole and is not there"
+
+
+def test_what_has_no_stream_is_refused() -> None:
+    line = Line(fred.SOURCE, HttpTransport())
+    with pytest.raises(InvalidInput, match="has no stream; it has facts"):
+        LiveStream(line, [], Interval.MINUTE, Seen().outlets(), Market().clock)
+
+
+def test_an_address_that_is_no_socket_is_told_and_tried_again() -> None:
+    async def play(market: Market, seen: Seen, stream: LiveStream) -> None:
+        await until(lambda: len(seen.states) == 1)
+
+    seen = Seen()
+
+    async def run() -> None:
+        async with HttpTransport() as transport:
+            line = Line(coinbase.SOURCE, transport)
+            stream = LiveStream(
+                line, [BITCOIN], Interval.MINUTE, seen.outlets(), Market().clock, "http://127.0.0.1:9/ws?key=secret"
+            )
+            stop = asyncio.Event()
+            running = asyncio.create_task(stream.run(stop))
+            await until(lambda: len(seen.states) == 1)
+            stop.set()
+            await running
+
+    asyncio.run(run())
+    assert "cannot be connected to" in seen.states[0][1]
+    assert "secret" not in seen.states[0][1]

@@ -1,0 +1,127 @@
+"""The order in which trades come changes no bar, and no trade is counted twice or lost without being counted."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from tradewright.market.building import GRACE_US, LATE_US, BarBuilder, Built
+
+MINUTE = 60_000_000
+BEGIN = 1_700_000_040_000_000 - 1_700_000_040_000_000 % MINUTE
+Trade = tuple[int, float, float]
+
+trades_of = st.lists(
+    st.tuples(
+        st.integers(0, 5 * MINUTE - 1), st.integers(1, 1_000).map(lambda n: n / 4), st.integers(1, 100).map(float)
+    ),
+    min_size=1,
+    max_size=60,
+)
+
+
+def by_hand(trades: list[Trade]) -> dict[int, tuple[float, float, float, float, float]]:
+    """The bars of trades in the order of their numbers, the slow and plain way."""
+    bars: dict[int, list[tuple[int, int, float, float]]] = {}
+    for number, (offset, price, size) in enumerate(trades):
+        bars.setdefault(BEGIN + (offset // MINUTE + 1) * MINUTE, []).append((offset, number, price, size))
+    made = {}
+    for end, within in bars.items():
+        ordered = sorted(within)
+        prices = [price for _, _, price, _ in ordered]
+        made[end] = (prices[0], max(prices), min(prices), prices[-1], sum(size for *_, size in ordered))
+    return made
+
+
+def built(trades: list[Trade], order: list[int], repeats: int = 0) -> tuple[list[Built], BarBuilder]:
+    builder = BarBuilder(MINUTE)
+    now = BEGIN + 5 * MINUTE + 1_000
+    for number in [*order, *order[:repeats]]:
+        offset, price, size = trades[number]
+        builder.trade("X", BEGIN + offset, price, size, number, number, now)
+    return builder.close(now + 5 * MINUTE + GRACE_US), builder
+
+
+@given(trades=trades_of, seed=st.integers(0, 1_000), repeats=st.integers(0, 20))
+def test_any_order_and_any_repetition_give_the_same_bars(trades: list[Trade], seed: int, repeats: int) -> None:
+    order = list(range(len(trades)))
+    random.Random(seed).shuffle(order)
+    made, builder = built(trades, order, repeats)
+    wanted = by_hand(trades)
+    got = {bar.time_us: (bar.open, bar.high, bar.low, bar.close, bar.volume) for bar in made}
+    assert got.keys() == wanted.keys()
+    for end, values in wanted.items():
+        assert got[end][:4] == values[:4]
+        assert abs(got[end][4] - values[4]) < 1e-9
+    assert not any(bar.revision for bar in made)
+    assert builder.repeated == min(repeats, len(order))
+    assert sum(bar.trades for bar in made) == len(trades)
+
+
+@given(trades=trades_of, late=st.integers(0, 59))
+def test_a_late_trade_makes_a_revision_with_all_trades(trades: list[Trade], late: int) -> None:
+    assume(len(trades) > 1)  # of a single trade nobody can say how late it is
+    late %= len(trades)
+    builder, now = BarBuilder(MINUTE), BEGIN + 5 * MINUTE + GRACE_US
+    for number, (offset, price, size) in enumerate(trades):
+        if number != late:
+            builder.trade("X", BEGIN + offset, price, size, number, number, BEGIN + offset)
+    latest = {bar.time_us: bar for bar in builder.close(now)}
+    offset, price, size = trades[late]
+    builder.trade("X", BEGIN + offset, price, size, late, late, now)
+    for bar in builder.close(now + 1_000_000):
+        assert bar.revision == (bar.time_us in latest)
+        latest[bar.time_us] = replace(bar, revision=False)
+    got = {end: (bar.open, bar.high, bar.low, bar.close) for end, bar in latest.items()}
+    assert got == {end: values[:4] for end, values in by_hand(trades).items()}
+
+
+def test_a_trade_on_the_edge_belongs_to_the_next_bar() -> None:
+    builder = BarBuilder(MINUTE)
+    builder.trade("X", BEGIN + MINUTE - 1, 1.0, 1.0, 1, 1, BEGIN + MINUTE - 1)
+    builder.trade("X", BEGIN + MINUTE, 2.0, 1.0, 2, 2, BEGIN + MINUTE)
+    assert [(b.time_us, b.close) for b in builder.close(BEGIN + MINUTE + GRACE_US)] == [(BEGIN + MINUTE, 1.0)]
+
+
+def test_a_clock_that_is_wrong_closes_nothing_early() -> None:
+    for skew in (-3_600_000_000, 3_600_000_000):
+        builder = BarBuilder(MINUTE)
+        builder.trade("X", BEGIN, 1.0, 1.0, 1, 1, BEGIN + skew)
+        assert builder.close(BEGIN + skew + MINUTE + GRACE_US - 1) == []
+        assert len(builder.close(BEGIN + skew + MINUTE + GRACE_US)) == 1
+
+
+def test_a_trade_later_than_that_is_counted_and_changes_nothing() -> None:
+    builder = BarBuilder(MINUTE)
+    builder.trade("X", BEGIN, 1.0, 1.0, 1, 1, BEGIN)
+    builder.close(BEGIN + MINUTE + GRACE_US)
+    now = BEGIN + MINUTE + LATE_US + GRACE_US + 1
+    builder.close(now)
+    builder.trade("X", BEGIN + 1, 9.0, 1.0, 2, 2, now)
+    assert builder.close(now + MINUTE) == []
+    assert builder.dropped == 1
+
+
+def test_a_bar_in_doubt_comes_from_the_source_or_not_at_all() -> None:
+    builder = BarBuilder(MINUTE)
+    assert builder.doubt("X", BEGIN + 1, BEGIN + 2) == (BEGIN + MINUTE, BEGIN + MINUTE)
+    for number, offset in enumerate((10, MINUTE + 10)):
+        builder.trade("X", BEGIN + offset, 1.0, 1.0, number, number, BEGIN + offset)
+    assert [b.time_us for b in builder.close(BEGIN + 2 * MINUTE + GRACE_US)] == [BEGIN + 2 * MINUTE]
+    made = builder.closed_by_source("X", BEGIN + MINUTE, (1.0, 3.0, 1.0, 2.0, 9.0))
+    assert made == Built("X", BEGIN + MINUTE, 1.0, 3.0, 1.0, 2.0, 9.0, trades=0)
+
+
+def test_what_the_source_closes_is_the_bar_and_a_difference_is_a_revision() -> None:
+    builder = BarBuilder(MINUTE)
+    builder.trade("X", BEGIN, 1.0, 1.0, 1, 1, BEGIN)
+    builder.close(BEGIN + MINUTE + GRACE_US)
+    assert builder.closed_by_source("X", BEGIN + MINUTE, (1.0, 1.0, 1.0, 1.0, 1.0)) is None
+    made = builder.closed_by_source("X", BEGIN + MINUTE, (1.0, 2.0, 1.0, 1.0, 1.0))
+    assert made is not None
+    assert made.revision
+    builder.trade("X", BEGIN + 1, 5.0, 1.0, 2, 2, BEGIN + MINUTE + GRACE_US)
+    assert builder.close(BEGIN + MINUTE + 2 * GRACE_US) == [], "trades change no bar that the source closed"

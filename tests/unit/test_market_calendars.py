@@ -8,8 +8,9 @@ from datetime import date
 import numpy as np
 import pytest
 
-from tradewright.clock import format_us, parse_us
+from tradewright.clock import DAY_US, format_us, parse_us
 from tradewright.errors import InvalidInput, UnknownName
+from tradewright.market import currency_week
 from tradewright.market.calendars import begins_us, calendar_of, close_of, coverage, expected_times, sessions
 from tradewright.market.instruments import Interval
 
@@ -70,8 +71,12 @@ def test_an_instrument_id_implies_its_calendar(instrument: str, calendar: str) -
 
 def _grid(calendar: str, interval: Interval, times: np.ndarray) -> tuple[int, int, list[int], list[bool]]:
     expected = expected_times(calendar, interval, int(times[0]), int(times[-1]))
+    off = ~np.isin(times, expected)
+    if calendar == "24/5":
+        expected = expected[~currency_week.may_be_absent(interval, expected)]
+        off &= ~currency_week.may_be_there(interval, times)
     absent = expected[~np.isin(expected, times)]
-    return len(expected), len(absent), absent[:20].tolist(), (~np.isin(times, expected)).tolist()
+    return len(expected), len(absent), absent[:20].tolist(), off.tolist()
 
 
 @pytest.mark.parametrize("calendar", ["24/7", "XNYS", "24/5"])
@@ -87,6 +92,49 @@ def test_coverage_counts_as_a_comparison_with_the_whole_grid_does(calendar: str,
     assert (seen.expected, seen.absent, seen.first_absent.tolist(), seen.off.tolist()) == _grid(
         calendar, interval, times
     )
+
+
+def test_hours_of_the_clock_are_as_good_as_hours_from_the_opening() -> None:
+    days = ["2019-07-02", "2019-07-03", "2019-07-05"]  # the 3rd ends at 13:00, the 4th is a holiday
+    ends = {"2019-07-03": 17}
+    by_clock = [f"{day}T{hour}:00:00Z" for day in days for hour in range(14, ends.get(day, 20) + 1)]
+    times = np.array([parse_us(each) for each in by_clock])
+    assert coverage("XNYS", Interval.HOUR, times, 20).off.sum() == 0
+    assert coverage("XNYS", Interval.HOUR, times, 20).absent == 0
+    without = coverage("XNYS", Interval.HOUR, np.delete(times, 4), 20)
+    assert without.first_absent.tolist() == [times[4]]
+    opening = expected_times("XNYS", Interval.HOUR, int(times[0]), int(times[-1]))
+    assert coverage("XNYS", Interval.HOUR, opening, 20).absent == 0
+    shifted = times + 3 * Interval.HOUR.us  # read in a wrong time zone
+    assert coverage("XNYS", Interval.HOUR, shifted, 20).off.sum() == 9
+
+
+def test_the_week_of_currencies_begins_on_sunday_evening_and_ends_on_friday_evening() -> None:
+    begin, end = parse_us("2024-07-14T21:00:00Z"), parse_us("2024-07-19T21:00:00Z")
+    week = np.arange(begin + Interval.HOUR.us, end + 1, Interval.HOUR.us)
+    seen = coverage("24/5", Interval.HOUR, np.concatenate([week, week + 7 * DAY_US]), 20)
+    assert (seen.absent, seen.off.any()) == (0, False)
+    assert coverage("24/5", Interval.HOUR, np.delete(week, 30), 20).first_absent.tolist() == [week[30]]
+    assert coverage("24/5", Interval.HOUR, np.append(week, end + 12 * Interval.HOUR.us), 20).off.tolist()[-1]
+
+
+def test_a_day_without_a_reference_rate_is_not_missing_and_a_plain_day_is() -> None:
+    days = np.array([parse_us(f"2024-{day}") + DAY_US for day in ("03-27", "03-28", "04-02", "04-30", "05-02")])
+    seen = coverage("24/5", Interval.DAY, days, 99)  # 29 March is Good Friday, 1 April Easter Monday
+    assert seen.absent == 19
+    assert parse_us("2024-05-02") not in seen.first_absent
+    assert parse_us("2024-03-30") not in seen.first_absent
+    christmas = coverage("24/5", Interval.HOUR, np.array([parse_us(f"2024-12-{d}T20:00:00Z") for d in (24, 26)]), 99)
+    assert christmas.absent == 20
+
+
+@pytest.mark.parametrize("year", [1999, 2000, 2008, 2011, 2024, 2038, 2049, 2076])
+def test_easter_falls_where_the_tables_say(year: int) -> None:
+    known = {1999: "04-04", 2000: "04-23", 2008: "03-23", 2011: "04-24", 2024: "03-31", 2038: "04-25", 2049: "04-18",
+             2076: "04-19"}  # fmt: skip
+    friday = parse_us(f"{year}-{known[year]}") - DAY_US
+    around = friday + DAY_US * np.arange(-3, 5)
+    assert currency_week.may_be_absent(Interval.DAY, around).tolist() == [False] * 3 + [True, False, False, True, False]
 
 
 def test_one_bar_off_the_grid_is_expected_by_nobody() -> None:

@@ -144,6 +144,84 @@ def test_a_jump_like_a_split_is_suspect_in_raw_share_prices_only() -> None:
     assert "split_like_jump" not in _codes(_check(frame, SHARE))
 
 
+def test_a_crash_is_no_split_and_a_split_on_a_day_that_moves_is_one() -> None:
+    def opened_and_closed(opened: float, closed: float) -> dict[str, Verdict]:
+        frame = _bars()
+        after = pl.col("time") > START + 100 * DAY_US
+        at = pl.col("time") == START + 100 * DAY_US
+        before = frame["close"][99]
+        prices = frame.with_columns(
+            pl.when(after).then(pl.col(n) * closed).otherwise(n).alias(n) for n in ("open", "high", "low", "close")
+        )
+        values = {"open": opened * before, "close": closed * before, "low": 0.1 * before, "high": 2.1 * before}
+        return _codes(_check(prices.with_columns(pl.when(at).then(v).otherwise(n).alias(n) for n, v in values.items()), SHARE))  # fmt: skip # noqa: E501
+
+    assert "split_like_jump" not in opened_and_closed(0.526, 0.4835)  # Apple, 2000-09-29: half the value in a day
+    assert "split_like_jump" in opened_and_closed(0.5, 0.55)  # Apple, 2000-06-21: two for one, then up a tenth
+    assert "split_like_jump" not in opened_and_closed(2.0, 1.008)  # IBM, 2002-12-23: only the open is wrong
+    assert "split_like_jump" in opened_and_closed(1.0, 0.1431)  # Apple, 2014-06-09: a first print on the old terms
+
+
+def test_closes_alone_show_a_split_with_the_move_of_its_day() -> None:
+    frame = _bars().with_columns(pl.lit(None, pl.Float64).alias(n) for n in ("open", "high", "low", "volume"))
+    after = pl.col("time") >= START + 100 * DAY_US
+    split = frame.with_columns(close=pl.when(after).then(pl.col("close") / 2.08).otherwise("close"))
+    assert "split_like_jump" in _codes(_check(split, SHARE, close_only=True))
+
+
+def test_a_move_from_which_the_market_trades_on_is_no_spike() -> None:
+    prices = {"close": {100: 116.0}, "high": {100: 117.0, 101: 117.0}}
+    frame = _bars(open={101: 116.0}, **prices)
+    at = START + 99 * DAY_US
+    level = pl.when(pl.col("time") > at).then(pl.col("close") * 0 + 100.0)
+    calm = frame.with_columns(close=pl.when(pl.col("time") == START + 100 * DAY_US).then(116.0).otherwise(level))
+    calm = calm.with_columns(close=pl.col("close").fill_null(100.0) * (1 + 1e-4 * (pl.col("time") // DAY_US % 3)))
+    calm = calm.with_columns(
+        low=pl.min_horizontal("open", "close", "low"), high=pl.max_horizontal("open", "close", "high")
+    )
+    assert "price_spike" not in _codes(_check(calm))
+    taken_back = calm.with_columns(open=pl.when(pl.col("time") == START + 101 * DAY_US).then(100.0).otherwise("open"))
+    assert "price_spike" in _codes(_check(taken_back))
+    gross = calm.with_columns(close=pl.when(pl.col("time") == START + 100 * DAY_US).then(150.0).otherwise("close"), high=pl.lit(200.0))  # fmt: skip # noqa: E501
+    gross = gross.with_columns(open=pl.when(pl.col("time") == START + 101 * DAY_US).then(150.0).otherwise("open"))
+    assert "price_spike" in _codes(_check(gross))
+
+
+def test_a_large_move_is_an_outlier_only_beside_small_ones() -> None:
+    draw = np.random.default_rng(5).standard_normal(400)
+    draw[200:300] *= 30  # a quarter of wild days
+    moves = draw * 0.002
+    calm, wild = moves.copy(), moves.copy()
+    calm[50], wild[250] = 0.3, 0.3
+    for given, told in ((calm, True), (wild, False)):
+        close = 100.0 * np.exp(np.cumsum(given))
+        opened = np.append(100.0, close[:-1])
+        frame = _bars(400).with_columns(
+            close=close, open=opened, high=np.maximum(opened, close), low=np.minimum(opened, close)
+        )
+        assert ("outlier_return" in _codes(_check(frame))) is told
+
+
+def test_the_smallest_step_of_a_price_is_no_outlier() -> None:
+    steps = np.zeros(300)
+    steps[[40, 41, 150, 151]] = 1.0, -1.0, 1.0, -1.0
+    close = 5.0 + np.cumsum(steps)
+    frame = _bars(300).with_columns(close=close, open=close, high=close, low=close)
+    assert not {"outlier_return", "price_spike"} & set(_codes(_check(frame)))
+
+
+def test_flat_bars_are_told_by_their_share() -> None:
+    def flat(n: int, **rest: dict[int, float]) -> dict[str, Verdict]:
+        closes = dict(enumerate(_bars()["close"].to_list()[:n]))
+        return _codes(_check(_bars(open=closes, high=closes, low=closes, **rest)))
+
+    assert "flat_bars" not in flat(2)
+    assert flat(3)["flat_bars"] is Verdict.USABLE
+    assert flat(41)["flat_bars"] is Verdict.SUSPECT
+    assert "flat_bars" not in flat(41, volume=dict.fromkeys(range(41), 0.0))  # told as zero_volume
+    assert flat(200, volume=dict.fromkeys(range(200), 0.0))["flat_bars"] is Verdict.USABLE  # one price a day
+
+
 def test_an_outlier_that_is_taken_back_is_a_spike_and_one_that_stays_is_not() -> None:
     spike = _codes(_check(_bars(close={100: 300.0}, high={100: 301.0}, open={101: 100.0})))
     assert spike["price_spike"] is Verdict.SUSPECT
@@ -202,6 +280,13 @@ def test_the_real_bar_without_open_high_and_low_is_kept_and_reported(shared: Pat
     found = {f.code: f.rows for f in checked.verdict.findings}
     assert found["missing_prices"] == (parse_us("2012-08-01T20:00:00Z"),)
     assert found["zero_volume"] == found["missing_prices"]
+
+
+def test_the_real_minutes_of_one_price_are_flat_bars(shared: Path) -> None:
+    checked = _recorded(shared, "XRP_ETH_zero_volume_1m.csv", Instrument("crypto:XRP-ETH"), Interval.MINUTE)
+    found = {f.code: f for f in checked.verdict.findings}
+    assert (found["flat_bars"].count, found["flat_bars"].severity) == (567, Verdict.SUSPECT)
+    assert "zero_volume" not in found
 
 
 def test_the_real_minutes_with_holes_are_gaps(shared: Path) -> None:

@@ -16,12 +16,14 @@ import numpy as np
 
 from tradewright.clock import DAY_US, from_us
 from tradewright.errors import InvalidInput, UnknownName
+from tradewright.market import currency_week
 from tradewright.market.arrays import Flags, Times
 from tradewright.market.instruments import Interval
 
 ALWAYS = "24/7"
 FIRST_SESSION = "1970-01-01"
 _PIECE_US = 400 * DAY_US  # of a history within sessions that is compared at once, which bounds the memory
+_SAMPLE = 10_000  # bars that tell from where a history counts its bars
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,7 +40,8 @@ class Coverage:
     """How bars compare with a calendar from the first to the last of them.
 
     expected, absent: numbers of bars. first_absent: the first times of those absent. off: for each bar, whether it is
-    at a time the calendar does not expect.
+    at a time the calendar does not expect. Bars that may be there or not, such as the evenings of the week of
+    currencies, are in none of these.
     """
 
     expected: int
@@ -75,11 +78,14 @@ def close_of(calendar: str, dates: Sequence[date] | np.ndarray[Any, Any]) -> Tim
     return np.asarray(known.closes_us[at] + (days - known.days[at]) * DAY_US, dtype=np.int64)
 
 
-def expected_times(calendar: str, interval: Interval, start_us: int, end_us: int) -> Times:
+def expected_times(
+    calendar: str, interval: Interval, start_us: int, end_us: int, *, by_clock_us: int | None = None
+) -> Times:
     """Return the times (bar ends) expected in start_us..end_us, both included, ascending, (k,) microseconds.
 
-    Inside a session the last bar ends with the session, also where the interval does not divide it. Raises UnknownName
-    for a calendar that does not exist.
+    Inside a session the last bar ends with the session, also where the interval does not divide it. by_clock_us: the
+    bars end this long after whole intervals of the clock; left out, they are counted from the opening of the session.
+    Raises UnknownName for a calendar that does not exist.
     """
     step = interval.us
     if calendar == ALWAYS:
@@ -91,18 +97,20 @@ def expected_times(calendar: str, interval: Interval, start_us: int, end_us: int
     else:
         near = (known.closes_us >= start_us) & (known.opens_us <= end_us)
         opens, closes = known.opens_us[near], known.closes_us[near]
-        bars = -(-(closes - opens) // step)
+        first_us = opens if by_clock_us is None else opens - (opens - by_clock_us) % step
+        bars = -(-(closes - first_us) // step)
         session = np.repeat(np.arange(len(opens)), bars)
         number = np.arange(len(session)) - np.repeat(np.cumsum(bars) - bars, bars) + 1
-        ends = np.minimum(opens[session] + number * step, closes[session])
+        ends = np.minimum(first_us[session] + number * step, closes[session])
     return np.asarray(ends[(ends >= start_us) & (ends <= end_us)], dtype=np.int64)
 
 
 def coverage(calendar: str, interval: Interval, times: Times, limit: int) -> Coverage:
     """Return how `times` (bar ends, ascending, each once, at least one) compare with what the calendar expects.
 
-    limit: how many absent times are named. Memory grows with the bars that are there, not with the span. Raises
-    UnknownName for a calendar that does not exist.
+    Bars within a session may be counted from its opening or stand on the clock (hours from 09:00 where the session
+    opens at 09:30); whichever most bars do is expected of all. limit: how many absent times are named. Memory grows
+    with the bars that are there, not with the span. Raises UnknownName for a calendar that does not exist.
     """
     return (
         _always_covered(interval.us, times, limit) if calendar == ALWAYS else _covered(calendar, interval, times, limit)
@@ -130,15 +138,30 @@ def _covered(calendar: str, interval: Interval, times: Times, limit: int) -> Cov
     named: list[int] = []
     known = sessions(calendar)
     last = min(int(times[-1]), int(known.closes_us[-1]))
+    by_clock_us = _by_clock(known, interval, times)
     for start in range(max(int(times[0]), int(known.opens_us[0])), last + 1, _PIECE_US):
-        wanted = expected_times(calendar, interval, start, min(start + _PIECE_US - 1, last))
+        wanted = expected_times(calendar, interval, start, min(start + _PIECE_US - 1, last), by_clock_us=by_clock_us)
         low, high = np.searchsorted(times, (start, start + _PIECE_US))
-        there = np.isin(wanted, times[low:high], assume_unique=True)
         off[low:high] = ~np.isin(times[low:high], wanted, assume_unique=True)
+        if calendar == currency_week.CALENDAR:
+            wanted = wanted[~currency_week.may_be_absent(interval, wanted)]
+            off[low:high] &= ~currency_week.may_be_there(interval, times[low:high])
+        there = np.isin(wanted, times[low:high], assume_unique=True)
         expected += len(wanted)
         absent += len(wanted) - int(there.sum())
         named += wanted[~there][: limit - len(named)].tolist()
     return Coverage(expected, absent, np.array(named, dtype=np.int64), off)
+
+
+def _by_clock(known: Sessions, interval: Interval, times: Times) -> int | None:
+    if interval is Interval.DAY:
+        return None
+    sample = times[:: max(len(times) // _SAMPLE, 1)]
+    past, many = np.unique(sample % interval.us, return_counts=True)
+    low, high = np.searchsorted(known.opens_us, (times[0] - DAY_US, times[-1]))
+    from_opening = np.isin(past, known.opens_us[low:high] % interval.us)
+    most = np.where(from_opening, 0, many)
+    return int(past[most.argmax()]) if most.max() > many[from_opening].sum() else None
 
 
 def begins_us(calendar: str) -> int | None:

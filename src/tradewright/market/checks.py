@@ -21,9 +21,10 @@ value one is kept and the others are counted.
 | off_calendar        | kept     | suspect for days, usable within the day   | a bar at a time that is not expected    |
 | split_like_jump     | kept     | suspect (raw equity prices only)          | close moves by a usual split ratio      |
 | price_spike         | kept     | suspect                                   | an outlier that the next bar takes back |
-| outlier_return      | kept     | usable                                    | log return beyond OUTLIER_Z robust sds  |
+| outlier_return      | kept     | usable                                    | far outside of what is usual around it  |
 | stale_run           | kept     | usable, suspect above MANY of the rows    | the same close again and again          |
-| zero_volume         | kept     | usable, suspect above MANY of the rows    | no volume while other bars have some    |
+| zero_volume         | kept     | usable, suspect above MANY (no index)     | no volume while other bars have some    |
+| flat_bars           | kept     | from FEW usable, above MOST suspect       | one price for open, high, low and close |
 | no_volume           | kept     | usable                                    | no bar has any volume                   |
 | close_only          | -        | usable                                    | the source has closes only              |
 | pre_adjusted        | -        | usable                                    | prices were adjusted by the source      |
@@ -53,11 +54,16 @@ FEW = 0.01
 MANY = 0.05
 MOST = 0.20
 OUTLIER_Z = 20.0
+NEARBY = 30  # bars on each side whose moves say what is usual there
+TICKS = 2.5  # a move of so many of the smallest steps of price is none, however rarely the price moves
 SPIKE_RETURN = 0.2  # a spike is taken back to within this share of itself
+SPIKE_ALWAYS = 0.2  # a move that is taken back is a spike from here on, even if the market traded on from it
 STALE_ROWS = {Interval.DAY: 10, Interval.HOUR: 24}
 STALE_ROWS_INTRADAY = 60
 SPLIT_RATIOS = (2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 15.0, 20.0, 25.0, 30.0, 50.0, 100.0)
-SPLIT_TOLERANCE = 0.06  # the market moves on the day of a split, too
+SPLIT_TOLERANCE = 0.03  # from close to open; the market moves overnight, too
+SPLIT_CLOSE_TOLERANCE = 0.02  # from close to close, where the open is still on the old terms
+SPLIT_ONLY_CLOSES = 0.06  # from close to close, where there is no open: a day's move comes on top
 ROWS_KEPT = 20  # times named in a finding
 MAD_TO_SIGMA = 1.4826  # median absolute deviation to standard deviation, normal law
 
@@ -263,13 +269,24 @@ def _gaps(series: _Series) -> Iterator[Finding]:
 def _split_like_jumps(series: _Series) -> Iterator[Finding]:
     if series.pre_adjusted or series.instrument.kind is not Kind.EQUITY or len(series) < 2:
         return
-    ratio = np.exp(np.abs(series.returns))
-    nearest = np.min(np.abs(ratio[:, None] / np.asarray(SPLIT_RATIOS) - 1.0), axis=1)
-    jumps = np.flatnonzero(nearest < SPLIT_TOLERANCE) + 1
+    opening = np.log(series.open[1:] / series.close[:-1])
+    stayed = np.abs(series.returns) > 0.5 * np.abs(opening)  # else the open alone is wrong
+    by_open = _like_split(opening, SPLIT_TOLERANCE) & stayed
+    by_close = _like_split(series.returns, SPLIT_CLOSE_TOLERANCE)
+    closes_only = np.isnan(opening) & _like_split(series.returns, SPLIT_ONLY_CLOSES)
+    jumps = np.flatnonzero(by_open | by_close | closes_only) + 1
     if len(jumps):
         seen = series.close[jumps[0]] / series.close[jumps[0] - 1]
         detail = f"the close moves by a usual split ratio (first: times {seen:.4g}); if it is a split, add the action"
         yield series.finding("split_like_jump", Verdict.SUSPECT, detail, jumps)
+
+
+def _like_split(moves: Floats, tolerance: float) -> Flags:
+    like = np.zeros(len(moves), dtype=np.bool_)
+    large = np.flatnonzero(np.abs(moves) > np.log(SPLIT_RATIOS[0]) - tolerance)
+    ratio = np.exp(np.abs(moves[large]))
+    like[large] = np.min(np.abs(ratio[:, None] / np.asarray(SPLIT_RATIOS) - 1.0), axis=1) < tolerance
+    return like
 
 
 def _outliers(series: _Series) -> Iterator[Finding]:
@@ -282,16 +299,45 @@ def _outliers(series: _Series) -> Iterator[Finding]:
         sigma = float(np.std(moves))
     if sigma <= 0.0:
         return
-    far = np.abs(moves - centre) > OUTLIER_Z * sigma
+    far = _far(series, np.abs(moves - centre), sigma)
     following = np.append(moves[1:], 0.0)
-    spikes = far & (np.abs(moves + following) < SPIKE_RETURN * np.abs(moves))
+    spikes = far & (np.abs(moves + following) < SPIKE_RETURN * np.abs(moves)) & ~_traded_on(series)
     others = far & ~spikes & ~np.append(False, spikes[:-1])
+    others = _far_for_its_place(series, np.abs(moves - centre), sigma, others)
     for code, severity, which, text in (
         ("price_spike", Verdict.SUSPECT, spikes, "an outlier that the next bar takes back"),
         ("outlier_return", Verdict.USABLE, others, f"a log return beyond {OUTLIER_Z:g} robust standard deviations"),
     ):
         if which.any():
             yield series.finding(code, severity, text, np.flatnonzero(which) + 1)
+
+
+def _far(series: _Series, sizes: Floats, sigma: float) -> Flags:
+    far = sizes > OUTLIER_Z * sigma
+    if far.any():
+        steps = np.abs(np.diff(series.close))
+        far &= steps > TICKS * steps[steps > 0.0].min()
+    return far
+
+
+def _far_for_its_place(series: _Series, sizes: Floats, sigma: float, far: Flags) -> Flags:
+    """Which of `far` are so among their neighbours, and for the time that passed, too."""
+    at = np.flatnonzero(far)
+    nearby = at[:, None] + np.concatenate([np.arange(-NEARBY, 0), np.arange(1, NEARBY + 1)])
+    known = (nearby >= 0) & (nearby < len(sizes))
+    local = np.nanmedian(np.where(known, sizes[np.clip(nearby, 0, len(sizes) - 1)], np.nan), axis=1)
+    passed = np.maximum(np.diff(series.times)[at] / series.interval.us, 1.0)
+    kept = np.zeros(len(far), dtype=np.bool_)
+    kept[at] = sizes[at] > OUTLIER_Z * np.maximum(sigma, MAD_TO_SIGMA * local) * np.sqrt(passed)
+    return kept
+
+
+def _traded_on(series: _Series) -> Flags:
+    """After which moves the next bar opens where the move ended: what happened, no wrong print."""
+    moves = series.returns
+    back = np.append(np.log(series.open[2:] / series.close[1:-1]), np.nan)
+    stayed = np.abs(moves + back) >= SPIKE_RETURN * np.abs(moves)
+    return np.asarray(stayed & (np.abs(moves) < SPIKE_ALWAYS) & ~np.isnan(back))
 
 
 def _stale_runs(series: _Series) -> Iterator[Finding]:
@@ -312,7 +358,22 @@ def _volumes(series: _Series) -> Iterator[Finding]:
         return
     zero = series.volume == 0
     if zero.any():
-        yield series.finding("zero_volume", series.by_share(zero), "the volume is zero", zero)
+        severity = Verdict.USABLE if series.instrument.kind is Kind.INDEX else series.by_share(zero)
+        yield series.finding("zero_volume", severity, "the volume is zero", zero)
+
+
+def _flat_bars(series: _Series) -> Iterator[Finding]:
+    if series.close_only:
+        return
+    flat = (series.open == series.close) & (series.high == series.low) & (series.close == series.high)
+    traded = series.volume > 0
+    if traded.any():
+        flat &= traded
+    share = flat.mean()
+    if share > FEW:
+        severity = Verdict.SUSPECT if share > MOST and traded.any() else Verdict.USABLE
+        detail = "open, high, low and close are one price: a single trade, or a bar that somebody made of one"
+        yield series.finding("flat_bars", severity, detail, flat)
 
 
 _CHECKS: tuple[Callable[[_Series], Iterator[Finding]], ...] = (
@@ -323,4 +384,5 @@ _CHECKS: tuple[Callable[[_Series], Iterator[Finding]], ...] = (
     _outliers,
     _stale_runs,
     _volumes,
+    _flat_bars,
 )

@@ -6,6 +6,7 @@ from typing import Any
 
 from samples import Made, Sample, SampleOf
 
+INGESTION = {"source": "binance", "instruments": ["crypto:BTC-USDT"], "start": "2023-01-01T00:00:00Z"}
 BACKTEST = {"strategy": "buy_and_hold", "instruments": ["crypto:AAA-USD"]}
 
 
@@ -36,6 +37,10 @@ SAMPLES: dict[str, SampleOf] = {
     "list_sources": _plain("/v1/sources"),
     "get_source": _plain("/v1/sources/binance", shared=True),
     "list_quarantine": _plain("/v1/quarantine"),
+    "create_ingestion": _plain("/v1/ingestions", body=INGESTION),
+    "list_ingestions": _plain("/v1/ingestions"),
+    "get_ingestion": _of("ingestion", "/v1/ingestions/{id}"),
+    "cancel_ingestion": _of("ingestion to cancel", "/v1/ingestions/{id}/cancel"),
     "list_signals": _plain("/v1/signals"),
     "get_scoreboard": _plain("/v1/signals/scoreboard"),
     "get_signal": _of("/v1/signals", "/v1/signals/{id}"),

@@ -9,7 +9,7 @@ import msgspec
 
 from tradewright.clock import FixedClock
 from tradewright.ids import SYSTEM
-from tradewright.storage import broker_accounts, jobs, models, outbox, series, trading, trials
+from tradewright.storage import broker_accounts, ingestions, jobs, models, outbox, series, trading, trials
 from tradewright.storage.database import Tx
 from tradewright.storage.vault import Vault
 from tradewright.trading.opening import Opening, open_portfolio
@@ -36,6 +36,7 @@ def seed(tx: Tx, clock: FixedClock, vault: Vault) -> dict[str, str]:
     _supported(tx, now)
     job = jobs.enqueue(tx, *TENANT, "backtest", {"backtest": "bkt_3"}, now)
     _quarantine(tx, now)
+    _ingestions(tx, base)
     _trials(tx, now)
     for n in range(6):
         event = ("order.filled" if n % 2 else "signal.issued", f"thing_{n}", None, {"n": n})
@@ -47,6 +48,7 @@ def seed(tx: Tx, clock: FixedClock, vault: Vault) -> dict[str, str]:
     return {
         "broker account": "bra_1", "free broker account": "bra_free", "portfolio": "prt_1", "run": "run_1",
         "opened portfolio": opened["id"], "event": listed[0]["id"], "supported model": "msc_2", "spare job": job,
+        "ingestion": "ing_1", "ingestion to cancel": "ing_2",
     }  # fmt: skip
 
 
@@ -57,6 +59,14 @@ def _supported(tx: Tx, now: int) -> None:
         "created_at": now,
     }  # fmt: skip
     models.add_schedule(tx, *TENANT, row)
+
+
+def _ingestions(tx: Tx, base: dict[str, Any]) -> None:
+    request = {"instruments": ["crypto:AAA-USD"], "interval": "1d", "start_us": START, "end_us": START + 1}
+    for key in ("ing_1", "ing_2"):
+        job = jobs.enqueue(tx, *TENANT, "ingestion", {"ingestion": key}, base["created_at"])
+        ingestions.add(tx, {**base, "id": key, "owner": SYSTEM, "source": "binance", "job": job, "request": request})
+        ingestions.mark(tx, key, "crypto:AAA-USD", START)
 
 
 def _quarantine(tx: Tx, now: int) -> None:

@@ -18,13 +18,14 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 @dataclass(frozen=True, slots=True)
 class Rules:
     """site_url: origin at which people reach the API. origins: other browser origins that may call it. proxies: whose
-    forwarding headers are believed. open_registration: whether anybody may register. key, organization, address: the
-    limits, of each of them."""
+    forwarding headers are believed. open_registration: whether anybody may register. opted_in: sources
+    that are off by default and on here. key, organization, address: the limits, of each of them."""
 
     site_url: str = "http://127.0.0.1:8000"
     origins: frozenset[str] = frozenset()
     proxies: tuple[Network, ...] = ()
     open_registration: bool = False
+    opted_in: frozenset[str] = frozenset()
     key: Policy = field(default=Policy("key", 3_000, _MINUTE_S))
     organization: Policy = field(default=Policy("organization", 12_000, _MINUTE_S))
     address: Policy = field(default=Policy("address", 6_000, _MINUTE_S))

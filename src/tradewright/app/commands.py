@@ -138,6 +138,7 @@ def _ingest_source(
             ENVIRONMENT,
             ingestion,
             source_commands.leased(database, ingestion, progress),
+            ingestion_task.credentials_of,
         )
     if report["rows_read"] == 0 and report.get("pages", 1):
         names = ", ".join(known)

@@ -23,23 +23,34 @@ from tradewright.storage.database import Database
 from tradewright.storage.vault import Vault
 
 Report = Callable[[float, str], None]
+Credentials = Callable[[Database, Vault | None, str, Any], dict[str, str]]
+"""From database, vault, organization and source to the credentials to ask with."""
 WAIT_S = 15.0  # at most between two words about how far it is
 PATIENCE_S = 3_700.0  # within the limits of a source; a job is cancelled between two requests
 
 
 def run_ingestion(payload: dict[str, Any], report: Report) -> dict[str, Any]:
-    """Run the ingestion that `payload` names: settings, organization, environment, ingestion."""
+    """Run the ingestion that `payload` names: settings, organization, environment, ingestion. Only credentials that
+    this organization keeps are used: those in the environment are the operator's."""
     settings = settings_from(payload["settings"])
+    whose = (payload["organization"], payload["environment"], payload["ingestion"])
     with house.open_database(settings) as database:
-        return ingest(settings, database, payload["organization"], payload["environment"], payload["ingestion"], report)
+        return ingest(settings, database, *whose, report, credentials_kept)
 
 
 def ingest(
-    settings: Settings, database: Database, organization: str, environment: str, ingestion: str, report: Report
+    settings: Settings,
+    database: Database,
+    organization: str,
+    environment: str,
+    ingestion: str,
+    report: Report,
+    credentials_for: Credentials,
 ) -> dict[str, Any]:
     """Fetch what an ingestion asks for, from where it had come to; store and return its report.
 
-    Raises what the source and the catalog raise; what came before is stored, and so is how far it came.
+    credentials_for: asked unless the owner is `system`, which never has any. Raises what the source and the catalog
+    raise; what came before is stored, and so is how far it came.
     """
     from tradewright.market.dated import actions_of, facts_of
     from tradewright.market.instruments import Interval
@@ -60,7 +71,7 @@ def ingest(
         request["end_us"],
         ingestion,
     )
-    credentials = {} if owner == SYSTEM else credentials_of(database, house.open_vault(settings), organization, source)
+    credentials = {} if owner == SYSTEM else credentials_for(database, house.open_vault(settings), organization, source)
     stores = Stores(house.open_catalog(settings, database), actions_of(settings.data_folder))
 
     told = {"fraction": 0.0}
@@ -144,10 +155,16 @@ def limits_of(source: Any) -> Any:
 
 
 def credentials_of(database: Database, vault: Vault | None, organization: str, source: Any) -> dict[str, str]:
-    """Return the credentials for a source: from the environment, else those that the organization keeps, else none."""
+    """Return the credentials of whoever is at the command line: from the environment, else those that the organization
+    keeps, else none."""
     given = {name: os.environ.get(f"{PREFIX}{source.name.upper()}_{name.upper()}", "") for name in source.auth.fields}
     if given and all(given.values()):
         return given
+    return credentials_kept(database, vault, organization, source)
+
+
+def credentials_kept(database: Database, vault: Vault | None, organization: str, source: Any) -> dict[str, str]:
+    """Return the credentials for a source that the organization keeps, else none."""
     kept = database.read(third_parties.credentials, organization, source.name)
     if kept is None or vault is None:
         return {}

@@ -23,7 +23,6 @@ from tradewright.errors import (
     SourceLimited,
     SourceRefused,
     TradewrightError,
-    UnknownName,
 )
 from tradewright.ids import SYSTEM, Owner
 from tradewright.settings import PREFIX, Settings
@@ -112,7 +111,7 @@ async def _check(
     row = {"source": source.name, "credentials": bool(credentials), "status": "", "ms": None, "said": ""}
     if source.auth.needed and not credentials:
         return {**row, "status": "refused" if named else "not asked", "said": without_credentials(source).message}
-    if source.opt_in and not named and not opted_in(source):
+    if source.opt_in and not named and source.name not in opted_in():
         return {**row, "status": "not asked", "said": f"off: {source.opt_in}"}
     line = ingestion_task.line_to(source, Lane(transport, source.title, ingestion_task.limits_of(source)), credentials)
     line = replace(line, policy=Policy(deadline_s=CHECK_S, attempt_s=CHECK_S, attempts=2))
@@ -156,10 +155,11 @@ def keep_credentials(settings: Settings, name: str, given: dict[str, str]) -> di
 
     Raises UnknownName for a source that is not there or a field that it does not have, InvalidInput for one left out.
     """
+    from tradewright.sources import asking
     from tradewright.sources.registry import source as find
 
-    source = find(name)
-    checked_credentials(source, given)
+    for _, fault in asking.credential_faults(find(name).name, given):
+        raise fault
     now_us = WallClock().now_us()
     with house.open_database(settings) as database:
         organization = database.write(house.ensure_organization, now_us)
@@ -192,20 +192,6 @@ def forget_credentials(settings: Settings, name: str) -> dict[str, Any]:
     return {"source": name, "forgotten": True}
 
 
-def checked_credentials(source: Any, given: dict[str, str]) -> None:
-    """Raise when these are not the credentials that a source takes."""
-    if not source.auth.fields:
-        raise InvalidInput(f"{source.title} needs no credentials")
-    for name, value in given.items():
-        if name not in source.auth.fields:
-            raise UnknownName.of(f"credential of {source.name}", name, source.auth.fields)
-        if not value.strip() or any(ord(letter) < 32 or ord(letter) == 127 for letter in value):
-            raise InvalidInput(f"the credential {name} is empty or holds control characters; copy it again")
-    missing = [name for name in source.auth.fields if name not in given]
-    if missing:
-        raise InvalidInput(f"{source.title} also needs {', '.join(missing)}")
-
-
 def without_credentials(source: Any) -> SourceRefused:
     """Return the refusal of a source that needs credentials and has none."""
     variables = ", ".join(f"{PREFIX}{source.name.upper()}_{name.upper()}" for name in source.auth.fields)
@@ -216,9 +202,9 @@ def without_credentials(source: Any) -> SourceRefused:
     )
 
 
-def opted_in(source: Any) -> bool:
-    """Return whether a setting names a source that is off by default."""
-    return source.name in {name.strip() for name in os.environ.get(f"{PREFIX}SOURCES_OPT_IN", "").split(",")}
+def opted_in() -> frozenset[str]:
+    """Return the names of the sources that are off by default and that a setting turns on."""
+    return frozenset(name.strip() for name in os.environ.get(f"{PREFIX}SOURCES_OPT_IN", "").split(","))
 
 
 def _in_environment(source: Any) -> bool:
@@ -228,16 +214,13 @@ def _in_environment(source: Any) -> bool:
 
 def check_request(source: Any, interval: str, start_us: int, end_us: int) -> None:
     """Raise InvalidInput when a source cannot be asked for this."""
-    from tradewright.sources.fetch import checked
+    from tradewright.sources.asking import check_span
 
-    if source.opt_in and not opted_in(source):
+    if source.opt_in and source.name not in opted_in():
         raise InvalidInput(
             f"{source.title} is off: {source.opt_in}; name it in {PREFIX}SOURCES_OPT_IN to use it all the same"
         )
-    if source.bars is not None or source.facts is None:
-        checked(source, interval, start_us, end_us)
-    elif start_us > end_us:
-        raise InvalidInput(f"the start {format_us(start_us)} lies after the end {format_us(end_us)}; swap them")
+    check_span(source, interval, start_us, end_us)
 
 
 # --- an ingestion of the command line ---------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from tradewright.api.services import Readiness, Services
 from tradewright.app import house, paper, preparation
 from tradewright.app.child import COMMAND
 from tradewright.app.console import Console
+from tradewright.app.source_commands import opted_in
 from tradewright.app.upkeep import Upkeep
 from tradewright.app.work import Hands, build_hands
 from tradewright.clock import WallClock
@@ -126,7 +127,7 @@ def build_services(
         documents=documents(house.VERSION),
         sessions=Sessions(database, clock),
         vault=house.open_vault(settings),
-        rules=rules.of_settings(settings),
+        rules=replace(rules.of_settings(settings), opted_in=opted_in()),
         limiter=_limiter(settings),
     )
 

@@ -1,0 +1,209 @@
+"""Ingestions: data asked for from a source, followed, cancelled."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from tradewright import ids
+from tradewright.api.operations import Call, Effect, Operation
+from tradewright.api.pagination import Page, PageQuery, decode_cursor, page
+from tradewright.api.problems import FieldError, Refused
+from tradewright.api.wire import InstrumentId, IntervalName, Moment, Rfc3339, found, micros, moment
+from tradewright.clock import DAY_US, format_us
+from tradewright.errors import Conflict
+from tradewright.ids import SYSTEM, Owner
+from tradewright.sources import asking
+from tradewright.sources.registry import SOURCES
+from tradewright.storage import bounds, ingestions, jobs, third_parties
+from tradewright.storage.database import Tx
+
+MAX_UNFINISHED = 20
+_USUAL_SPAN_US = 500 * DAY_US
+_Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64, examples=["binance"])]
+_Symbol = Annotated[str, msgspec.Meta(min_length=1, max_length=64, examples=["crypto:BTC-USDT"])]
+
+
+class IngestionRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What to bring in. instruments: ids, or what the source calls them. start, end: of the times when bars were
+    complete, both included; without `end` until now, without `start` 500 days before the end. Facts have no interval:
+    for a source that has only those it says nothing."""
+
+    source: _Name
+    instruments: Annotated[list[_Symbol], msgspec.Meta(min_length=1, max_length=100)]
+    interval: IntervalName = "1d"
+    start: Moment | None = None
+    end: Moment | None = None
+
+
+class IngestionError(msgspec.Struct, frozen=True):
+    """Why it failed."""
+
+    code: Annotated[str, msgspec.Meta(examples=["source_failed"])]
+    message: Annotated[str, msgspec.Meta(examples=["Binance answered 503"])]
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """What was asked for."""
+
+    instruments: list[InstrumentId]
+    interval: Annotated[str, msgspec.Meta(examples=["1d"])]
+    start: Rfc3339 | None
+    end: Rfc3339 | None
+
+
+class Ingestion(msgspec.Struct, frozen=True):
+    """An ingestion and how far it is. owner: who sees what it brings: the organization when it was asked for with its
+    credentials, else `system`, which is everybody. marks: up to where each instrument has come. report: what became of
+    the rows, null until it succeeded."""
+
+    id: str
+    source: _Name
+    owner: Annotated[str, msgspec.Meta(examples=["system"])]
+    status: Literal["queued", "running", "succeeded", "failed", "cancelled"]
+    progress: float
+    message: str
+    error: IngestionError | None
+    request: Asked
+    marks: dict[InstrumentId, Rfc3339]
+    report: dict[str, Any] | None
+    created_at: Rfc3339
+    started_at: Rfc3339 | None
+    finished_at: Rfc3339 | None
+
+
+async def _create(call: Call) -> Effect:
+    organization, environment = call.tenant
+    kept = await call.services.database.read_async(third_parties.sources_with_credentials, organization)
+    request, source = _checked(call, kept)
+    owner = Owner(organization) if source in kept else SYSTEM
+    now_us = call.services.clock.now_us()
+
+    def effect(tx: Tx) -> Ingestion:
+        if bounds.unfinished(tx, "ingestion", organization) >= MAX_UNFINISHED:
+            raise Conflict(
+                f"the organization has {MAX_UNFINISHED} ingestions that have not ended, and may have no more; wait for "
+                "one to end or cancel one"
+            )
+        key = ids.new("ing")
+        job = jobs.enqueue(tx, *call.tenant, "ingestion", {"ingestion": key}, now_us)
+        row = {"id": key, "organization": organization, "environment": environment, "owner": owner, "source": source}
+        ingestions.add(tx, {**row, "job": job, "request": request, "created_at": now_us})
+        return _ingestion(found(ingestions.get(tx, *call.tenant, key), "ingestion", key))
+
+    return Effect(effect)
+
+
+def _checked(call: Call, kept: dict[str, int]) -> tuple[dict[str, Any], str]:
+    asked: IngestionRequest = call.body
+    end = micros(asked.end)
+    end_us = call.services.clock.now_us() if end is None else end
+    start = micros(asked.start)
+    start_us = end_us - _USUAL_SPAN_US if start is None else start
+    known, wrong = asking.request_faults(asked.source, asked.instruments, asked.interval, start_us, end_us)
+    faults = [FieldError(f"/{place}", error.message) for place, error in wrong]
+    source = SOURCES.get(asked.source)
+    if source is not None and source.opt_in and source.name not in call.services.rules.opted_in:
+        text = f"{source.title} is off here: {source.opt_in}; an operator can turn it on"
+        faults.append(FieldError("/source", text))
+    if source is not None and source.auth.needed and source.name not in kept:
+        text = (
+            f"{source.title} needs {' and '.join(source.auth.fields)}: {source.auth.where}; keep them with "
+            f"PUT /v1/sources/{source.name}/credentials"
+        )
+        if not faults:
+            raise Refused("source_refused", text, [FieldError("/source", text)])
+        faults.append(FieldError("/source", text))
+    if faults:
+        names = ", ".join(fault.pointer for fault in faults)
+        raise Refused("invalid_input", f"{len(faults)} value(s) were refused: {names}", faults)
+    words = {"instruments": known, "interval": asked.interval, "start": format_us(start_us), "end": format_us(end_us)}
+    return {**words, "start_us": start_us, "end_us": end_us}, asked.source
+
+
+async def _list(call: Call) -> Page[Ingestion]:
+    query: PageQuery = call.query
+    after = decode_cursor(query, str)
+    rows = await call.services.database.read_async(
+        ingestions.list_page, *call.tenant, query.limit + 1, query.order == "desc", after
+    )
+    return page(query, rows, [row["id"] for row in rows], _ingestion)
+
+
+async def _get(call: Call) -> Ingestion:
+    return _ingestion(await _row(call))
+
+
+async def _cancel(call: Call) -> Effect:
+    key = (await _row(call))["id"]
+    now_us = call.services.clock.now_us()
+
+    def effect(tx: Tx) -> Ingestion:
+        row = found(ingestions.get(tx, *call.tenant, key), "ingestion", key)
+        if row["status"] in jobs.ENDED:
+            raise Refused("conflict", f"the ingestion has {row['status']} already; there is nothing to cancel")
+        jobs.request_cancel(tx, *call.tenant, row["job"], now_us)
+        return _ingestion(found(ingestions.get(tx, *call.tenant, key), "ingestion", key))
+
+    return Effect(effect)
+
+
+async def _row(call: Call) -> dict[str, Any]:
+    key = call.path["id"]
+    return found(await call.services.database.read_async(ingestions.get, *call.tenant, key), "ingestion", key)
+
+
+def _ingestion(row: dict[str, Any]) -> Ingestion:
+    request = row["request"]
+    return Ingestion(
+        id=row["id"],
+        source=row["source"],
+        owner=row["owner"],
+        status=row["status"],
+        progress=row["progress"],
+        message=row["message"],
+        error=None if row["error"] is None else IngestionError(**row["error"]),
+        request=Asked(
+            request["instruments"],
+            request["interval"],
+            moment(request.get("start_us")),
+            moment(request.get("end_us")),
+        ),
+        marks={name: format_us(reached) for name, reached in row["marks"].items()},
+        report=row["report"],
+        created_at=moment(row["created_at"]) or "",
+        started_at=moment(row["started_at"]),
+        finished_at=moment(row["finished_at"]),
+    )
+
+
+_LATER = ("not_found", "conflict")
+OPERATIONS = [
+    Operation(
+        "POST", "/v1/ingestions", "create_ingestion", "Bring data in from a source", "sources", "sources:write",
+        _create, Ingestion, body=IngestionRequest, status=202, idempotent=True, cost=20,
+        errors=("unknown_name", "conflict", "source_refused"),
+        example={
+            "source": "binance", "instruments": ["crypto:BTC-USDT"], "interval": "1d",
+            "start": "2024-01-01T00:00:00Z", "end": "2024-03-28T00:00:00Z",
+        },
+        description="It runs in the background, page after page, and goes on after a restart where it was: follow its "
+        "status. What is fetched with the credentials of the organization is the organization's; the rest is "
+        "everybody's. At most 20 that have not ended.",
+    ),
+    Operation(
+        "GET", "/v1/ingestions", "list_ingestions", "Ingestions", "sources", "sources:read",
+        _list, Page[Ingestion], PageQuery, description="Asked for in this environment, newest first.",
+    ),
+    Operation(
+        "GET", "/v1/ingestions/{id}", "get_ingestion", "One ingestion", "sources", "sources:read",
+        _get, Ingestion, cacheable=True, errors=("not_found",),
+        description="What was asked for, how far it is, and what became of the rows.",
+    ),
+    Operation(
+        "POST", "/v1/ingestions/{id}/cancel", "cancel_ingestion", "Ask it to stop", "sources", "sources:write",
+        _cancel, Ingestion, status=202, idempotent=True, errors=_LATER,
+        description="One that runs ends after its present page; what came before is stored. Follow its status.",
+    ),
+]  # fmt: skip

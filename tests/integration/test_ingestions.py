@@ -1,0 +1,210 @@
+"""Ingestions over HTTP, and what their job does, on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+import pytest
+
+from asgi import Client
+from tradewright.api.routes.ingestions import MAX_UNFINISHED
+from tradewright.app import house
+from tradewright.app.ingestion_task import run_ingestion
+from tradewright.app.preparation import settings_to
+from tradewright.clock import DAY_US, format_us
+from tradewright.errors import SourceRefused
+from tradewright.ids import SYSTEM, Owner
+from tradewright.market.dated import facts_of
+from tradewright.settings import Settings
+from tradewright.storage import ingestions, jobs, third_parties
+from tradewright.storage.database import Database, Tx
+
+BITCOIN = {"source": "binance", "instruments": ["BTCUSDT", "crypto:ETH-USDT"], "interval": "1h"}
+
+
+def keep(served: Any, organization: str, source: str, **fields: str) -> None:
+    sealed = served.services.vault.seal(msgspec.json.encode(fields), f"source_credentials/scr_{source}")
+    keeping = (third_parties.keep_credentials, organization, source, f"scr_{source}", sealed, 1)
+    served.database.write(*keeping)
+
+
+def test_an_ingestion_is_a_job_that_can_be_followed_and_cancelled(served: Any) -> None:
+    async def work(client: Client) -> None:
+        made = await client.post("/v1/ingestions", BITCOIN, headers={"Idempotency-Key": "once"})
+        assert made.status == 202, made.body
+        assert (await client.post("/v1/ingestions", BITCOIN, headers={"Idempotency-Key": "once"})).body == made.body
+        shown = made.json
+        assert (shown["status"], shown["owner"], shown["marks"], shown["report"]) == ("queued", "system", {}, None)
+        now_us = served.clock.now_us()
+        assert shown["request"] == {
+            "instruments": ["crypto:BTC-USDT", "crypto:ETH-USDT"],
+            "interval": "1h",
+            "start": format_us(now_us - 500 * DAY_US),
+            "end": format_us(now_us),
+        }
+        target = f"/v1/ingestions/{shown['id']}"
+        await served.database.write_async(ingestions.mark, shown["id"], "crypto:BTC-USDT", now_us)
+        read = await client.get(target)
+        assert read.json["marks"] == {"crypto:BTC-USDT": format_us(now_us)}
+        assert (await client.get(target, headers={"If-None-Match": read.headers["etag"]})).status == 304
+        assert read.json in (await client.get("/v1/ingestions")).json["data"]
+        stopped = await client.post(f"{target}/cancel", None)
+        assert (stopped.status, stopped.json["status"]) == (202, "cancelled")
+        assert (await client.post(f"{target}/cancel", None)).status == 409
+
+    served.run(work)
+
+
+def test_everything_that_is_wrong_with_a_request_is_told_at_once(served: Any) -> None:
+    wrong = {
+        "source": "coinbase",
+        "instruments": ["crypto:BTC-USD", "equity:AAPL", "BTC-USD"],
+        "interval": "1d",
+        "start": "2024-01-02T00:00:00Z",
+        "end": "2024-01-01T00:00:00Z",
+    }
+
+    async def refused(client: Client, **change: Any) -> tuple[int, str, dict[str, str]]:
+        answer = await client.post("/v1/ingestions", wrong | change)
+        return answer.status, answer.json["code"], {e["pointer"]: e["detail"] for e in answer.json["errors"]}
+
+    async def work(client: Client) -> None:
+        status, code, told = await refused(client)
+        assert (status, code, list(told)) == (422, "invalid_input", ["/start", "/instruments/1", "/instruments/2"])
+        assert "before" in told["/instruments/2"]
+        status, _, told = await refused(client, source="coinbas")
+        assert (status, list(told)) == (422, ["/source", "/start"])
+        assert "did you mean coinbase" in told["/source"]
+        long_ago = {"start": "1900-01-01T00:00:00Z", "interval": "1m", "instruments": ["crypto:BTC-USD"]}
+        assert list((await refused(client, **long_ago))[2]) == ["/start"]
+        off = await refused(client, source="yahoo", instruments=["AAPL"], start=None)
+        assert list(off[2]) == ["/source"]
+        assert "off here" in off[2]["/source"]
+
+    served.run(work)
+
+
+def test_an_interval_that_a_source_has_not_is_named(served: Any) -> None:
+    async def work(client: Client) -> None:
+        body = {"source": "coingecko", "instruments": ["crypto:BTC-USD"], "interval": "1m"}
+        answer = await client.post("/v1/ingestions", body)
+        assert "/interval" in [error["pointer"] for error in answer.json["errors"]], answer.body
+
+    served.run(work)
+
+
+def test_what_is_asked_with_credentials_belongs_to_who_keeps_them(served: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRADEWRIGHT_FRED_API_KEY", "of the operator")
+    body = {"source": "fred", "instruments": ["GDP"]}
+
+    async def work(client: Client) -> None:
+        refused = await client.post("/v1/ingestions", body)
+        assert (refused.status, refused.json["code"]) == (409, "source_refused")
+        assert "PUT /v1/sources/fred/credentials" in refused.json["detail"]
+        keep(served, "org_a", "fred", api_key="ours")
+        made = await client.post("/v1/ingestions", body)
+        assert (made.status, made.json["owner"]) == (202, "org_a")
+        assert (await client.post("/v1/ingestions", body, key=served.keys["other organization"])).status == 409
+
+    served.run(work)
+
+
+def test_a_venue_of_ccxt_is_taken_by_its_name_alone(served: Any) -> None:
+    async def work(client: Client) -> None:
+        body = {"source": "ccxt_bitmart", "instruments": ["BTC-USDT"]}
+        made = await client.post("/v1/ingestions", body)
+        assert (made.status, made.json["request"]["instruments"]) == (202, ["crypto:BTC-USDT"])
+        assert (await client.post("/v1/ingestions", body | {"source": "ccxt_nowhere"})).status == 422
+
+    served.run(work)
+
+
+def test_an_organization_has_so_many_unfinished_ones_and_no_more(served: Any) -> None:
+    async def work(client: Client) -> None:
+        made = []
+        while (answer := await client.post("/v1/ingestions", BITCOIN)).status == 202:
+            made.append(answer.json["id"])
+        assert (answer.status, answer.json["code"]) == (409, "conflict")
+        assert len(made) == MAX_UNFINISHED - 2  # two are seeded
+        other = await client.post("/v1/ingestions", BITCOIN, key=served.keys["other organization"])
+        assert other.status == 202
+        assert (await client.post(f"/v1/ingestions/{made[0]}/cancel", None)).status == 202
+        assert (await client.post("/v1/ingestions", BITCOIN)).status == 202
+
+    served.run(work)
+
+
+# --- the job ----------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def fred(asked: list[str]) -> Iterator[str]:
+    """A server that answers like FRED and notes the keys it was asked with."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(parse_qs(urlsplit(self.path).query)["api_key"][0])
+            row = {"realtime_start": "2024-04-25", "realtime_end": "9999-12-31", "date": "2024-01-01", "value": "2.5"}
+            whole = {"count": 1, "offset": 0, "limit": 100_000, "observations": [row]}
+            text = json.dumps(whole | {"seriess": [{"id": "GDP", "frequency_short": "Q"}]}).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def test_the_job_uses_what_its_organization_keeps_and_never_the_operators(
+    tmp_path: Path, migrated_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(data_folder=tmp_path / "data", database_url=migrated_url)
+    asked: list[str] = []
+
+    def begin(tx: Tx, organization: str) -> str:
+        key = f"ing_{organization}"
+        request = {"instruments": ["macro:GDP"], "interval": "1d", "start_us": 1_700_000_000_000_000}
+        request |= {"end_us": 1_720_000_000_000_000}
+        job = jobs.enqueue(tx, organization, "paper", "ingestion", {"ingestion": key}, 1)
+        row = {"id": key, "organization": organization, "environment": "paper", "owner": organization, "job": job}
+        ingestions.add(tx, {**row, "source": "fred", "request": request, "created_at": 1})
+        return key
+
+    def run(database: Database, organization: str) -> dict[str, Any]:
+        whose = {"organization": organization, "environment": "paper"}
+        payload = {"settings": settings_to(settings), **whose, "ingestion": database.write(begin, organization)}
+        return run_ingestion(payload, lambda fraction, message: None)
+
+    with fred(asked) as address, house.open_database(settings) as database:
+        monkeypatch.setenv("TRADEWRIGHT_FRED_URL", address)
+        monkeypatch.setenv("TRADEWRIGHT_FRED_API_KEY", "of the operator")
+        with pytest.raises(SourceRefused):
+            run(database, "org_without")
+        assert asked == []
+        sealed = house.open_vault(settings).seal(b'{"api_key":"of the organization"}', "source_credentials/scr_1")
+        database.write(third_parties.keep_credentials, "org_with", "fred", "scr_1", sealed, 1)
+        assert run(database, "org_with")["stored"] == 1
+        assert set(asked) == {"of the organization"}
+    facts = facts_of(settings.data_folder)
+    assert facts.read(Owner("org_with")).height == 1
+    assert facts.read(Owner("org_without")).height == facts.read(SYSTEM).height == 0

@@ -66,6 +66,7 @@ BEYOND: dict[str, str] = {
     "/data_set": "a data set or instruments, one of the two, and one that is there",
     "/instruments": "instruments that are there, or that the source can have",
     "/source": "a source that is there, that is on, and of which credentials are kept where it needs them",
+    "/fields": "the fields that the source has, all of them",
     "/interval": "an interval that the source has",
     "/strategy": "a strategy that is there",
     "/params": "the parameters of that strategy",
@@ -78,6 +79,7 @@ BEYOND: dict[str, str] = {
     "/overlap_s": "written without a fraction: to JSON Schema 5.0 is a whole number too",
 }
 """Why a value that its schema allows is refused all the same, by its pointer."""
+_PART = re.compile("(?<=^/fields)/.*|/[0-9]+.*")
 U0000 = "no text holds U+0000, in whichever field"
 BEYOND_CODES: dict[str, str] = {
     "idempotency_mismatch": "the generator sends one Idempotency-Key with two bodies",
@@ -217,7 +219,7 @@ def reason_of(failure: Any, response: Any) -> str | None:
     if problem["code"] in BEYOND_CODES:
         return BEYOND_CODES[problem["code"]]
     reasons = [
-        U0000 if "U+0000" in fault["detail"] else BEYOND.get(re.sub("/[0-9]+.*", "", fault["pointer"]))
+        U0000 if "U+0000" in fault["detail"] else BEYOND.get(_PART.sub("", fault["pointer"]))
         for fault in problem["errors"]
     ]
     return reasons[0] if reasons and None not in reasons else None

@@ -36,6 +36,10 @@ SAMPLES: dict[str, SampleOf] = {
     "list_verdicts": _plain("/v1/verdicts"),
     "list_sources": _plain("/v1/sources"),
     "get_source": _plain("/v1/sources/binance", shared=True),
+    "keep_source_credentials": _plain(
+        "/v1/sources/fred/credentials", body={"fields": {"api_key": "planted"}}, shared=True
+    ),
+    "forget_source_credentials": _plain("/v1/sources/tiingo/credentials", caller="session"),
     "list_quarantine": _plain("/v1/quarantine"),
     "create_ingestion": _plain("/v1/ingestions", body=INGESTION),
     "list_ingestions": _plain("/v1/ingestions"),

@@ -9,7 +9,17 @@ import msgspec
 
 from tradewright.clock import FixedClock
 from tradewright.ids import SYSTEM
-from tradewright.storage import broker_accounts, ingestions, jobs, models, outbox, series, trading, trials
+from tradewright.storage import (
+    broker_accounts,
+    ingestions,
+    jobs,
+    models,
+    outbox,
+    series,
+    third_parties,
+    trading,
+    trials,
+)
 from tradewright.storage.database import Tx
 from tradewright.storage.vault import Vault
 from tradewright.trading.opening import Opening, open_portfolio
@@ -25,6 +35,8 @@ def seed(tx: Tx, clock: FixedClock, vault: Vault) -> dict[str, str]:
     sealed = vault.seal(msgspec.json.encode({"api_key": "planted credential"}), "broker_accounts/bra_1")
     for key, credentials in (("bra_1", sealed), ("bra_free", None)):
         broker_accounts.add(tx, {**base, "id": key, "broker": "paper", "name": key, "credentials": credentials})
+    token = vault.seal(b'{"token":"planted token"}', "source_credentials/scr_1")
+    third_parties.keep_credentials(tx, "org_a", "tiingo", "scr_1", token, now)
     opened = open_portfolio(tx, *TENANT, Opening("bra_1", "opened", "USD", Decimal(5000), START), now)
     trading.add_run(
         tx,

@@ -34,3 +34,8 @@ def with_feed(page: Encoded, feed: Feed | None) -> Raw:
     seen = "" if feed is None else f"{feed.mode} {feed.status} {feed.time}"
     digest = hashlib.blake2b(page.etag.encode() + seen.encode(), digest_size=12).hexdigest()
     return Raw(page.body + encode(feed) + b"}", page.media_type, headers={"etag": f'W/"{digest}"'})
+
+
+def aged(answer: Any, ageless: Any) -> Raw:
+    """Return an answer with ages in it, whose ETag is a weak one over the same answer without them."""
+    return Raw(encode(answer), "application/json", headers={"etag": f"W/{etag_of(encode(ageless))}"})

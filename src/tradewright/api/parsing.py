@@ -25,7 +25,9 @@ QUERY_TEXT = "[!-~]([ -~]*[!-~])?"
 """What a value of a query can be: ids, names and times of ours are no more than that."""
 _TEXT = re.compile(QUERY_TEXT)
 _PLAIN = re.compile(r"-?(0|[1-9][0-9]{0,17})|true|false")
-_SECRET = frozenset(("password", "current_password", "new_password", "code", "token", "credential", "credentials"))
+_SECRET = frozenset(
+    ("password", "current_password", "new_password", "code", "token", "credential", "credentials", "fields")
+)
 _SHORT = 256  # bytes of a query that is remembered
 _TOO_DEEP = f"the body is nested deeper than {MAX_DEPTH} levels"
 

@@ -169,7 +169,7 @@ def keep_credentials(settings: Settings, name: str, given: dict[str, str]) -> di
 
         def keep(tx: Tx) -> None:
             third_parties.keep_credentials(tx, organization, name, key, sealed, now_us)
-            audit.record(tx, organization, "paper", house.OPERATOR, "source.credentials", name, {}, now_us)
+            audit.record(tx, organization, "paper", house.OPERATOR, "source.credentials", name, {"kept": True}, now_us)
 
         database.write(keep)
     return {"source": name, "fields": sorted(given)}
@@ -184,7 +184,9 @@ def forget_credentials(settings: Settings, name: str) -> dict[str, Any]:
         def forget(tx: Tx) -> bool:
             gone = third_parties.remove_credentials(tx, organization, name)
             if gone:
-                audit.record(tx, organization, "paper", house.OPERATOR, "source.credentials", name, {}, now_us)
+                audit.record(
+                    tx, organization, "paper", house.OPERATOR, "source.credentials", name, {"kept": False}, now_us
+                )
             return gone
 
         if not database.write(forget):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from tradewright import ids
 from tradewright.ids import SYSTEM, Owner
@@ -25,9 +26,11 @@ def credentials_id(tx: Tx, organization: str, source: str) -> str:
 
 def keep_credentials(tx: Tx, organization: str, source: str, key: str, secret: bytes, now_us: int) -> None:
     """Store sealed credentials in the place of those that were there."""
-    tx.execute(source_credentials.delete().where(_C.organization == organization, _C.source == source))
     row = {"id": key, "organization": organization, "source": source, "secret": secret, "created_at": now_us}
-    tx.execute(source_credentials.insert().values(row))
+    dialect: Any = postgresql if tx.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(source_credentials).values(row)
+    changed = {name: statement.excluded[name] for name in ("id", "secret", "created_at")}
+    tx.execute(statement.on_conflict_do_update(index_elements=["organization", "source"], set_=changed))
 
 
 def credentials(tx: Tx, organization: str, source: str) -> tuple[str, bytes] | None:

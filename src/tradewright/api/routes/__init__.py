@@ -22,6 +22,7 @@ from tradewright.api.routes.portfolios import OPERATIONS as PORTFOLIOS
 from tradewright.api.routes.research import OPERATIONS as RESEARCH
 from tradewright.api.routes.sessions import OPERATIONS as SESSIONS
 from tradewright.api.routes.signals import OPERATIONS as SIGNALS
+from tradewright.api.routes.source_credentials import OPERATIONS as SOURCE_CREDENTIALS
 from tradewright.api.routes.sources import OPERATIONS as SOURCES
 from tradewright.api.routes.system import OPERATIONS as SYSTEM
 from tradewright.api.routes.trials import OPERATIONS as TRIALS
@@ -30,8 +31,8 @@ from tradewright.api.routes.trials import OPERATIONS as TRIALS
 def all_operations() -> list[Operation]:
     """Return every operation of the API, in the order of the reference."""
     found = [
-        *SYSTEM, *MARKET, *SOURCES, *INGESTIONS, *SIGNALS, *MODELS, *RESEARCH, *BACKTESTS, *TRIALS, *BROKER_ACCOUNTS,
-        *PORTFOLIOS, *ORDERS, *EVENTS, *API_KEYS, *AUDIT,
+        *SYSTEM, *MARKET, *SOURCES, *SOURCE_CREDENTIALS, *INGESTIONS, *SIGNALS, *MODELS, *RESEARCH, *BACKTESTS, *TRIALS,
+        *BROKER_ACCOUNTS, *PORTFOLIOS, *ORDERS, *EVENTS, *API_KEYS, *AUDIT,
     ]  # fmt: skip
     found += [*AUTH, *SESSIONS, *FACTORS, *ME, *ORGANIZATIONS, *EXPORTS]
     return [*found, *limits.operations(found)]

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
 import msgspec
 
-from tradewright.api.operations import Call, Operation
+from tradewright.api import encoded
+from tradewright.api.operations import Call, Operation, Raw
 from tradewright.api.pagination import Page, PageQuery, decode_cursor, page
 from tradewright.api.problems import Refused
 from tradewright.api.wire import InstrumentId, IntervalName, Rfc3339, moment
+from tradewright.clock import format_us
 from tradewright.ids import Owner
+from tradewright.sources import asking
 from tradewright.sources.registry import SOURCES
 from tradewright.sources.source import Source as Module
-from tradewright.storage import series
+from tradewright.storage import series, third_parties
+from tradewright.storage.database import Tx
 
 SourceName = Annotated[str, msgspec.Meta(min_length=1, max_length=64, examples=["binance"])]
 
@@ -47,15 +52,35 @@ class Declared(msgspec.Struct, frozen=True):
     notes: list[str]
 
 
+class SourceHealth(msgspec.Struct, frozen=True):
+    """Whether it answered when it was last asked: with the organization's credentials, else by anybody without. said:
+    what was wrong, empty when nothing was. since: when that began."""
+
+    status: Literal["answers", "degraded"]
+    since: Rfc3339
+    asked_at: Rfc3339
+    said: Annotated[str, msgspec.Meta(examples=["Binance did not answer within 30 s"])]
+
+
+class KeptCredentials(msgspec.Struct, frozen=True):
+    """Credentials that are kept, sealed. kept_at: when they were handed in; what they are is in no answer."""
+
+    kept_at: Rfc3339
+
+
 class Source(msgspec.Struct, frozen=True):
-    """A third party. declared: null for data that came as a file. series: how many the caller sees. last_time: of the
-    newest bar; checked_at: when bars of it were last taken in."""
+    """A third party. declared: null for data that came as a file, and for venues of ccxt. series: how many the caller
+    sees. last_time: of the newest bar; age_s: seconds since then. checked_at: when bars of it were last taken in.
+    credentials: null when the organization keeps none. health: null before it was asked."""
 
     name: SourceName
     declared: Declared | None
     series: int
     last_time: Rfc3339 | None
+    age_s: Annotated[float, msgspec.Meta(ge=0, examples=[3.2])] | None
     checked_at: Rfc3339 | None
+    credentials: KeptCredentials | None
+    health: SourceHealth | None
 
 
 class Sources(msgspec.Struct, frozen=True):
@@ -90,17 +115,46 @@ class QuarantineQuery(PageQuery, frozen=True, kw_only=True):
     status: Annotated[str, msgspec.Meta(min_length=1, max_length=32, examples=["held"])] | None = None
 
 
-async def _list(call: Call) -> Sources:
-    seen = await call.services.database.read_replica_async(series.sources_seen, Owner(call.principal.organization))
-    return Sources([_source(name, seen.get(name)) for name in sorted({*SOURCES, *seen})])
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of sources besides their modules, each by name."""
+
+    seen: dict[str, dict[str, Any]]
+    health: dict[str, dict[str, Any]]
+    kept: dict[str, int]
+
+    @property
+    def names(self) -> set[str]:
+        return {*SOURCES, *self.seen, *self.health, *self.kept}
 
 
-async def _get(call: Call) -> Source:
-    name = call.path["name"]
-    seen = await call.services.database.read_replica_async(series.sources_seen, Owner(call.principal.organization))
-    if name not in SOURCES and name not in seen:
-        raise Refused("not_found", f"there is no source {name!r} here; GET /v1/sources lists them")
-    return _source(name, seen.get(name))
+async def _known(call: Call) -> _Known:
+    owner = Owner(call.principal.organization)
+
+    def read(tx: Tx) -> _Known:
+        kept = third_parties.sources_with_credentials(tx, owner)
+        return _Known(series.sources_seen(tx, owner), third_parties.health(tx, owner), kept)
+
+    return await call.services.database.read_replica_async(read)
+
+
+async def _list(call: Call) -> Raw:
+    known, now_us = await _known(call), call.services.clock.now_us()
+    made = [_source(name, known) for name in sorted(known.names)]
+    return encoded.aged(Sources([_aged(source, known, now_us) for source in made]), Sources(made))
+
+
+async def _get(call: Call) -> Raw:
+    name, known = call.path["name"], await _known(call)
+    if name not in known.names and not asking.exists(name):
+        raise no_source(name)
+    made = _source(name, known)
+    return encoded.aged(_aged(made, known, call.services.clock.now_us()), made)
+
+
+def no_source(name: str) -> Refused:
+    """Return the refusal of a name that is none."""
+    return Refused("not_found", f"there is no source {name!r} here; GET /v1/sources lists them")
 
 
 async def _list_quarantine(call: Call) -> Page[QuarantinedRow]:
@@ -119,12 +173,29 @@ async def _list_quarantine(call: Call) -> Page[QuarantinedRow]:
     return page(query, rows, [row["id"] for row in rows], _row)
 
 
-def _source(name: str, seen: dict[str, Any] | None) -> Source:
-    module = SOURCES.get(name)
-    declared = None if module is None else _declared(module)
-    if seen is None:
-        return Source(name, declared, 0, None, None)
-    return Source(name, declared, int(seen["series"]), moment(seen["last_time"]), moment(seen["checked_at"]))
+def _source(name: str, known: _Known) -> Source:
+    module, seen, health = SOURCES.get(name), known.seen.get(name), known.health.get(name)
+    return Source(
+        name=name,
+        declared=None if module is None else _declared(module),
+        series=0 if seen is None else int(seen["series"]),
+        last_time=None if seen is None else moment(seen["last_time"]),
+        age_s=None,
+        checked_at=None if seen is None else moment(seen["checked_at"]),
+        credentials=KeptCredentials(format_us(known.kept[name])) if name in known.kept else None,
+        health=None if health is None else _health(health),
+    )
+
+
+def _aged(source: Source, known: _Known, now_us: int) -> Source:
+    newest_us = known.seen.get(source.name, {}).get("last_time")
+    if newest_us is None:
+        return source
+    return msgspec.structs.replace(source, age_s=round(max(0.0, (now_us - newest_us) / 1e6), 3))
+
+
+def _health(row: dict[str, Any]) -> SourceHealth:
+    return SourceHealth(row["status"], format_us(row["since"]), format_us(row["asked_at"]), row["said"])
 
 
 def _declared(module: Module) -> Declared:
@@ -157,11 +228,14 @@ def _row(row: dict[str, Any]) -> QuarantinedRow:
 OPERATIONS = [
     Operation(
         "GET", "/v1/sources", "list_sources", "Sources of data", "sources", "sources:read", _list, Sources,
-        cacheable=True, description="What each third party offers, its limits and lag, and what came from it.",
+        cacheable=True,
+        description="What each third party offers, its limits and lag, whether it answers, and what came from it. The "
+        "ETag does not change with the age of the newest bar alone.",
     ),
     Operation(
         "GET", "/v1/sources/{name}", "get_source", "One source", "sources", "sources:read", _get, Source,
-        cacheable=True, errors=("not_found",), description="What it offers, and what came from it.",
+        cacheable=True, errors=("not_found",),
+        description="What it offers, whether it answers, and what came from it. `ccxt_<venue>` is a source too.",
     ),
     Operation(
         "GET", "/v1/quarantine", "list_quarantine", "Rows that were not taken", "sources", "sources:read",

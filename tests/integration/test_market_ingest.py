@@ -216,7 +216,7 @@ def test_the_packaged_shares_say_what_is_wrong_with_them(catalog: Catalog) -> No
     assert panel.close_only
     assert panel.pre_adjusted
     whole = {finding.code: finding for finding in panel.verdict.findings if not finding.instrument}
-    assert set(whole) == {"close_only", "pre_adjusted", "survivors_only"}
+    assert set(whole) == {"close_only", "pre_adjusted", "revised", "survivors_only"}
     assert all(finding.severity is Verdict.USABLE and finding.count == 20 for finding in whole.values())
     # Range Resources did not move for weeks in the early 1990s, as rounded as its adjusted price is.
     worst = [f for f in panel.verdict.findings if f.severity is Verdict.SUSPECT]

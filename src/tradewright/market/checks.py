@@ -28,6 +28,7 @@ value one is kept and the others are counted.
 | no_volume           | kept     | usable                                    | no bar has any volume                   |
 | close_only          | -        | usable                                    | the source has closes only              |
 | pre_adjusted        | -        | usable                                    | prices were adjusted by the source      |
+| revised             | -        | usable                                    | history is filled in without vintages   |
 | no_rows             | -        | rejected                                  | nothing is left to use                  |
 
 (*) usable up to FEW of the rows read, suspect up to MOST, above that rejected.
@@ -60,12 +61,17 @@ SPIKE_RETURN = 0.2  # a spike is taken back to within this share of itself
 SPIKE_ALWAYS = 0.2  # a move that is taken back is a spike from here on, even if the market traded on from it
 STALE_ROWS = {Interval.DAY: 10, Interval.HOUR: 24}
 STALE_ROWS_INTRADAY = 60
-SPLIT_RATIOS = (2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 15.0, 20.0, 25.0, 30.0, 50.0, 100.0)
+SPLIT_RATIOS = (1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 15.0, 20.0, 25.0, 30.0, 50.0, 100.0)
 SPLIT_TOLERANCE = 0.03  # from close to open; the market moves overnight, too
 SPLIT_CLOSE_TOLERANCE = 0.02  # from close to close, where the open is still on the old terms
 SPLIT_ONLY_CLOSES = 0.06  # from close to close, where there is no open: a day's move comes on top
 ROWS_KEPT = 20  # times named in a finding
 MAD_TO_SIGMA = 1.4826  # median absolute deviation to standard deviation, normal law
+REVISED = Finding(
+    "revised",
+    Verdict.USABLE,
+    "history is filled in without vintages: a value may not be what was published at its time",
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -282,10 +288,12 @@ def _split_like_jumps(series: _Series) -> Iterator[Finding]:
 
 
 def _like_split(moves: Floats, tolerance: float) -> Flags:
+    ratios = np.asarray(SPLIT_RATIOS)
+    allowed = tolerance * np.minimum(np.log2(ratios), 1.0)  # the smaller the split, the more moves are about as large
     like = np.zeros(len(moves), dtype=np.bool_)
-    large = np.flatnonzero(np.abs(moves) > np.log(SPLIT_RATIOS[0]) - tolerance)
+    large = np.flatnonzero(np.abs(moves) > np.log(ratios[0]) - tolerance)
     ratio = np.exp(np.abs(moves[large]))
-    like[large] = np.min(np.abs(ratio[:, None] / np.asarray(SPLIT_RATIOS) - 1.0), axis=1) < tolerance
+    like[large] = np.any(np.abs(ratio[:, None] / ratios - 1.0) < allowed, axis=1)
     return like
 
 

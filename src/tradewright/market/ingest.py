@@ -21,7 +21,8 @@ from tradewright import ids
 from tradewright.errors import UnknownName
 from tradewright.ids import SYSTEM, Owner
 from tradewright.market.catalog import Catalog
-from tradewright.market.checks import ROWS_KEPT, Checked, check_bars, rejection_findings, series_findings
+from tradewright.market.checks import REVISED, ROWS_KEPT, Checked, check_bars, rejection_findings, series_findings
+from tradewright.market.consensus import kept
 from tradewright.market.csvfile import read_csv
 from tradewright.market.datasets import DataSetSpec, data_set, load_bars
 from tradewright.market.frames import VALUES, canonical, resolve, same_values
@@ -126,7 +127,7 @@ class Ingestion:
     ) -> None:
         self._run = _Run(
             catalog, database, owner, source, Interval.parse(interval), ingestion_id, now_us, close_only, pre_adjusted,
-            lag_us, revised, tuple(findings), paged,
+            lag_us, revised, (*findings, REVISED) if revised else tuple(findings), paged,
         )  # fmt: skip
         self._known = {instrument.id: instrument for instrument in instruments}
         self._seen: dict[str, Checked] = {}  # of the last frame of each instrument, and the findings of all of them
@@ -429,6 +430,7 @@ def _conclude(run: _Run, instrument: Instrument, result: Checked, found: list[Fi
     found += rejection_findings(rejected, whole.height + sum(rejected.values()), instrument.id)
     found += about_rows
     found += [replace(finding, instrument=instrument.id) for finding in run.known]
+    found += kept(run.database.read(store.get_series, run.owner, *key))
     verdict = DataVerdict.of(found)
     run.database.write(store.save_series, _series_row(run, instrument.id, whole, verdict))
     return SeriesReport(*key, rows=whole.height, verdict=verdict)

@@ -14,6 +14,7 @@ import polars as pl
 from tradewright.clock import parse_us, to_us
 from tradewright.errors import InvalidInput, UnknownName
 from tradewright.market.catalog import Catalog
+from tradewright.market.checks import REVISED
 from tradewright.market.datasets import DATA_SETS, data_set, load_bars
 from tradewright.market.instruments import Interval
 from tradewright.market.intake import checked_parts
@@ -69,7 +70,8 @@ def _packaged_panel(name: str, as_of_us: int | None) -> Panel:
     rows = load_bars(name)
     if as_of_us is not None:
         rows = rows.filter(pl.col("known_at") <= as_of_us)
-    parts = checked_parts(rows, spec.instruments, spec.interval, spec.close_only, spec.pre_adjusted, spec.findings)
+    known = (*spec.findings, REVISED) if spec.revised else spec.findings
+    parts = checked_parts(rows, spec.instruments, spec.interval, spec.close_only, spec.pre_adjusted, known)
     return Panel(**parts)
 
 

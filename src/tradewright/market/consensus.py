@@ -1,0 +1,262 @@
+"""What several sources say of the same bars: who is outvoted, who disagrees, whose prices are on another scale.
+
+Each source has a level, the usual ratio of its prices to those of the others around a bar: 1 where both are raw, 7
+before a split that only one of them adjusts for. Bars are compared with the levels taken out, so a split or a dividend
+that one source adjusts for is no error. The level is the nearer one of the medians before and after the bar, without
+the bar itself: it changes where a ratio changes for good, and a wrong row does not move it. At each time the median of
+the sources stands for the price; a row further from it than the tolerance deviates. Volumes are not compared: sources
+count different venues.
+
+| code               | severity                       | what it says                                               |
+| ------------------ | ------------------------------ | ---------------------------------------------------------- |
+| source_deviates    | usable up to FEW, else suspect | a majority of at least three sources has another price     |
+| sources_disagree   | usable up to FEW, else suspect | two sources, or several without a majority: it stays open  |
+| scaled_differently | usable                         | a constant factor to the others: adjusted by one of them   |
+
+FEW is that of the checks, a share of the bars that can be compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from tradewright.ids import Owner
+from tradewright.market.arrays import Flags, Floats, Times
+from tradewright.market.catalog import Catalog
+from tradewright.market.checks import FEW, MAD_TO_SIGMA, ROWS_KEPT
+from tradewright.market.frames import resolve
+from tradewright.market.instruments import Interval
+from tradewright.market.records import finding_from_json, finding_to_json
+from tradewright.market.verdicts import DataVerdict, Finding, Verdict
+from tradewright.storage import series as store
+from tradewright.storage.database import Tx
+
+CODES = frozenset({"source_deviates", "sources_disagree", "scaled_differently"})
+FLOOR = {Interval.DAY: 2e-3, Interval.HOUR: 1.5e-3}  # relative; official and last prices differ by about as much
+FLOOR_WITHIN_THE_HOUR = 1e-3
+SPREADS = 8.0  # a deviation counts from so many of the usual spreads between the sources
+LEVEL_ROWS = 7  # bars on one side whose ratio is the level there: up to three wrong ones in a row do not move it
+LEVEL_LEAST = 3  # fewer bars have no level of their own
+_ROUNDS = 3  # of estimating prices from levels and levels from prices
+_DECIMALS = 8
+_PRICES = ("close", "open", "high", "low")
+
+Changed = Callable[[Tx, Mapping[str, Any], DataVerdict], None]
+
+
+def consensus(frames: Mapping[str, pl.DataFrame], interval: Interval) -> dict[str, tuple[Finding, ...]]:
+    """Return what comparing them says of each source.
+
+    frames: canonical frames of one instrument and interval by source, raw or adjusted, with closes at least; of
+    revisions the latest counts. Sources without a bar that another has too get no finding.
+    """
+    names = sorted(frames)
+    current = {name: resolve(frames[name]) for name in names}
+    if len(names) < 2:
+        return dict.fromkeys(names, ())
+    times, prices, allowance = _wide([current[name] for name in names])
+    votes = np.isfinite(prices[0])
+    compared = votes & (votes.sum(axis=1) > 1)[:, None]
+    levels = _levels(prices[0])
+    tolerance = np.zeros(len(times))
+    outvoted, open_question = np.zeros_like(votes), np.zeros_like(votes)
+    for number, logs in enumerate(prices):
+        apart = _apart(logs - levels)
+        usual = max(FLOOR.get(interval, FLOOR_WITHIN_THE_HOUR), SPREADS * _spread(apart))
+        allowed = usual + allowance
+        tolerance = allowed if number == 0 else tolerance
+        wrong, unclear = _judged(apart, allowed)
+        outvoted |= wrong
+        open_question |= unclear
+    open_question &= ~outvoted
+    scaled, factors = _scaled(np.where(compared, levels, np.nan), tolerance)
+    differ = f"the prices of {len(names)} sources differ, and no majority says which is right"
+    found: dict[str, tuple[Finding, ...]] = {}
+    for column, name in enumerate(names):
+        instrument = str(current[name]["instrument"][0]) if current[name].height else ""
+        told = _Told(instrument, times, int(compared[:, column].sum()))
+        factor = f"the level is {factors[column]:.6g} times that of other sources: adjusted differently"
+        findings = (
+            told.finding("source_deviates", "other sources agree on another price", outvoted[:, column]),
+            told.finding("sources_disagree", differ, open_question[:, column]),
+            told.finding("scaled_differently", factor, scaled[:, column]),
+        )
+        found[name] = tuple(finding for finding in findings if finding.count)
+    return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Told:
+    instrument: str
+    times: Times
+    compared: int
+
+    def finding(self, code: str, detail: str, rows: Flags) -> Finding:
+        count = int(rows.sum())
+        many = count > FEW * self.compared and code != "scaled_differently"
+        severity = Verdict.SUSPECT if many else Verdict.USABLE
+        first = tuple(int(time) for time in self.times[rows][:ROWS_KEPT])
+        return Finding(code, severity, f"{count} of {self.compared} rows: {detail}", self.instrument, count, first)
+
+
+def _wide(frames: Sequence[pl.DataFrame]) -> tuple[Times, list[Floats], Floats]:
+    """Times, log prices (T, sources) of each field, and the relative steps (T,) of the coarsest rounding."""
+    times = np.unique(np.concatenate([frame["time"].to_numpy() for frame in frames]))
+    logs = [np.full((len(times), len(frames)), np.nan) for _ in _PRICES]
+    step = np.zeros(len(times))
+    for column, frame in enumerate(frames):
+        at = np.searchsorted(times, frame["time"].to_numpy())
+        for wide, name in zip(logs, _PRICES, strict=True):
+            values = frame[name].fill_null(np.nan).to_numpy()
+            wide[at, column] = np.log(np.where(values > 0, values, np.nan))
+        closes = frame["close"].fill_null(np.nan).to_numpy()
+        step[at] = np.fmax(step[at], _rounded_to(closes) / closes)
+    return times, logs, step
+
+
+def _rounded_to(values: Floats) -> float:
+    known = values[np.isfinite(values)]
+    for decimals in range(_DECIMALS):
+        if np.all(np.abs(np.round(known, decimals) - known) <= 1e-9 * np.abs(known)):
+            return 10.0**-decimals if decimals else 0.0  # whole numbers may be whole for another reason
+    return 0.0
+
+
+def _levels(logs: Floats) -> Floats:
+    levels = np.zeros_like(logs)
+    for _ in range(_ROUNDS):
+        ratios = logs - _median(logs - levels)[:, None]
+        levels = np.column_stack([_level(ratios[:, column]) for column in range(logs.shape[1])])
+    return np.where(np.isfinite(logs), levels, np.nan)
+
+
+def _level(ratios: Floats) -> Floats:
+    known = np.isfinite(ratios)
+    if known.sum() < LEVEL_LEAST:
+        return np.zeros_like(ratios)
+    mine = pl.Series(ratios[known])
+    before = _trailing(mine)
+    after = _trailing(mine.reverse())[::-1]
+    values = ratios[known]
+    nearer = np.where(np.abs(values - before) <= np.abs(values - after), before, after)
+    nearer = np.where(np.isnan(before), after, np.where(np.isnan(after), before, nearer))
+    levels = np.zeros_like(ratios)
+    levels[known] = np.where(np.isnan(nearer), np.median(values), nearer)
+    return levels
+
+
+def _trailing(values: pl.Series) -> Floats:
+    medians = values.rolling_median(LEVEL_ROWS, min_samples=LEVEL_LEAST).shift(1)
+    return np.asarray(medians.fill_null(np.nan).to_numpy(), dtype=np.float64)
+
+
+def _apart(logs: Floats) -> Floats:
+    return np.asarray(logs - _median(logs)[:, None])
+
+
+def _median(logs: Floats) -> Floats:
+    """The median of each row, NaN for one without a value."""
+    ordered = np.sort(logs, axis=1)  # NaN last
+    many = np.isfinite(logs).sum(axis=1)
+    row, last = np.arange(len(logs)), logs.shape[1] - 1
+    lower = ordered[row, np.maximum(many - 1, 0) // 2]
+    return np.asarray((lower + ordered[row, np.minimum(many // 2, last)]) / 2)
+
+
+def _spread(apart: Floats) -> float:
+    """The usual distance of a source from the median: the middle one of the sources, so that one bad source is none."""
+    several = np.isfinite(apart).sum(axis=1) > 1
+    each = [column[np.isfinite(column) & several] for column in apart.T]
+    spreads = [MAD_TO_SIGMA * float(np.median(np.abs(values))) for values in each if len(values)]
+    return float(np.median(spreads)) if spreads else 0.0
+
+
+def _judged(apart: Floats, allowed: Floats) -> tuple[Flags, Flags]:
+    """Which rows of which source are outvoted, and which differ without a majority, both (T, sources)."""
+    votes = np.isfinite(apart)
+    many = votes.sum(axis=1)
+    limit = np.where(many == 2, allowed / 2, allowed)[:, None]  # the median of two lies in the middle
+    near = votes & (np.abs(np.where(votes, apart, 0.0)) <= limit)
+    majority = ((many >= 3) & (near.sum(axis=1) * 2 > many))[:, None]
+    far = votes & ~near
+    unclear = votes & (far.any(axis=1) & (many >= 2))[:, None] & ~majority
+    return far & majority, unclear
+
+
+def _scaled(levels: Floats, allowed: Floats) -> tuple[Flags, list[float]]:
+    """Which rows are on a scale that no majority shares, and the usual factor of each source to the others."""
+    votes = np.isfinite(levels)
+    many = votes.sum(axis=1)
+    scaled = np.zeros_like(votes)
+    factors = []
+    for column in range(levels.shape[1]):
+        mine = levels[:, [column]]
+        alike = votes & (np.abs(np.where(votes, levels - mine, 0.0)) <= allowed[:, None]) & votes[:, [column]]
+        scaled[:, column] = votes[:, column] & (many >= 2) & (alike.sum(axis=1) * 2 <= many)
+        others = _median(np.delete(levels, column, axis=1))
+        known = (mine[:, 0] - others)[scaled[:, column]]
+        factors.append(float(np.exp(np.median(known))) if len(known) else 1.0)
+    return scaled, factors
+
+
+def compare_sources(
+    catalog: Catalog,
+    owner: Owner,
+    now_us: int,
+    *,
+    instruments: Sequence[str] | None = None,
+    interval: Interval | None = None,
+    changed: Changed | None = None,
+) -> dict[tuple[str, str, str], tuple[Finding, ...]]:
+    """Compare the sources of each instrument that `owner` can read and write the findings into the verdicts of the
+    series that are the owner's; return the findings by (source, instrument, interval).
+
+    Findings of an earlier comparison are replaced, those of the checks stay; a series that is checked again keeps
+    those of the last comparison. changed: called in the transaction that stores a verdict other than before, with the
+    row as it was. Raises StorageFailed.
+    """
+    step = None if interval is None else interval.value
+    rows = catalog.database.read(store.list_series, owner, instruments=instruments, interval=step)
+    groups: dict[tuple[str, str], dict[str, Mapping[str, Any]]] = {}
+    for row in sorted(rows, key=lambda row: row["owner"] == owner):  # of one source the owner's series counts
+        if row["rows"]:
+            groups.setdefault((row["instrument"], row["interval"]), {})[row["source"]] = row
+    found: dict[tuple[str, str, str], tuple[Finding, ...]] = {}
+    for (instrument, name), by_source in sorted(groups.items()):
+        frames = {source: catalog.read(owner, source, [instrument], name) for source in by_source}
+        for source, findings in consensus(frames, Interval.parse(name)).items():
+            key = (source, instrument, name)
+            found[key] = findings
+            if by_source[source]["owner"] == owner:
+                catalog.database.write(_write_down, owner, key, findings, now_us, changed)
+    return found
+
+
+def _write_down(
+    tx: Tx,
+    owner: Owner,
+    key: tuple[str, str, str],
+    findings: Sequence[Finding],
+    now_us: int,
+    changed: Changed | None,
+) -> None:
+    row = store.get_series(tx, owner, *key)
+    if row is None or kept(row) == list(findings):
+        return
+    of_the_checks = [f for stored in row["findings"] if (f := finding_from_json(stored)).code not in CODES]
+    verdict = DataVerdict.of([*of_the_checks, *(replace(f, instrument=key[1]) for f in findings)])
+    told = [finding_to_json(finding) for finding in verdict.findings]
+    store.save_series(tx, row | {"verdict": verdict.verdict.label, "findings": told, "checked_at": now_us})
+    if changed is not None and row["verdict"] != verdict.verdict.label:
+        changed(tx, row, verdict)
+
+
+def kept(row: Mapping[str, Any] | None) -> list[Finding]:
+    """Return the findings of the last comparison in a row of table `series`, which a new check of it keeps."""
+    stored = [] if row is None else row["findings"]
+    return [finding_from_json(each) for each in stored if each["code"] in CODES]

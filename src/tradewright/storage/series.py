@@ -15,7 +15,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from tradewright.ids import SYSTEM, Owner
+from tradewright.ids import ENVIRONMENTS, SYSTEM, Owner
+from tradewright.storage import outbox
 from tradewright.storage.database import Tx, one_statement
 from tradewright.storage.reading import Reading
 from tradewright.storage.tables import bar_tail, data_sets, instrument_aliases, instruments, quarantine, series
@@ -23,6 +24,7 @@ from tradewright.storage.tables import bar_tail, data_sets, instrument_aliases, 
 Row = dict[str, Any]
 
 _CHUNK = 1_000  # rows of one INSERT
+_PLACE = ("owner", "source", "instrument", "interval")
 _TAIL = [column for column in bar_tail.c if column.name not in ("id", "owner", "batch")]
 
 
@@ -112,9 +114,22 @@ def resolve_alias(tx: Tx, source: str, symbol: str, at_us: int) -> str | None:
 
 
 def save_series(tx: Tx, row: Mapping[str, Any]) -> None:
-    """Store what is known of a series, its verdict included; `created_at` stays that of the first time."""
+    """Store what is known of a series, its verdict included; `created_at` stays that of the first time.
+
+    Another verdict than before is told, in the same transaction: to everybody where the owner is `system`, else in
+    every environment of the owner, since they all read the series.
+    """
     update = [column.name for column in series.c if not column.primary_key and column.name != "created_at"]
+    place = sa.and_(*(series.c[name] == row[name] for name in _PLACE))
+    before = tx.execute(sa.select(series.c.verdict).where(place).with_for_update()).scalar_one_or_none()
     _insert(tx, series, [row], update)
+    if before is None or before == row["verdict"]:
+        return
+    told = {name: row[name] for name in ("source", "instrument", "interval", "verdict")} | {"before": before}
+    event = ("verdict.changed", row["instrument"], None, told)
+    shared = row["owner"] == SYSTEM
+    for organization, environment in [(None, None)] if shared else [(row["owner"], each) for each in ENVIRONMENTS]:
+        outbox.append(tx, organization, environment, [event], row["checked_at"] or row["created_at"])
 
 
 def get_series(tx: Tx, owner: Owner, source: str, instrument: str, interval: str) -> Row | None:
@@ -374,9 +389,6 @@ def versions(tx: Tx, places: tuple[SeriesPlace, ...]) -> dict[SeriesPlace, tuple
         f"{name}_{n}": places[min(n, len(places) - 1)][at] for n in range(count) for at, name in enumerate(_PLACE)
     }
     return {row[:4]: row[4:] for row in _versions(count).tuples(tx, values)}
-
-
-_PLACE = ("owner", "source", "instrument", "interval")
 
 
 @lru_cache(16)

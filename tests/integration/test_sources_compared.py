@@ -15,6 +15,7 @@ from tradewright.ids import SYSTEM, Owner
 from tradewright.market.catalog import Catalog
 from tradewright.market.consensus import compare_sources, consensus
 from tradewright.market.frames import canonical
+from tradewright.market.freshness import read_freshness
 from tradewright.market.ingest import ingest_frame
 from tradewright.market.instruments import Instrument, Interval
 from tradewright.market.verdicts import DataVerdict, Verdict
@@ -129,3 +130,13 @@ def test_flags_of_the_source_reach_the_panel(catalog: Catalog) -> None:
     panel = catalog.panel(instruments=[COIN.id])
     assert {f.code: f.instrument for f in panel.verdict.findings} == {"revised": COIN.id, "pre_adjusted": COIN.id}
     assert panel.verdict.verdict is Verdict.USABLE
+
+
+def test_freshness_is_read_for_all_series_at_once(catalog: Catalog) -> None:
+    _store(catalog, "a", _frame())
+    _store(catalog, "b", _frame().filter(pl.col("time") != START + 3 * DAY_US), owner=MINE)
+    now = START + (ROWS + 1) * DAY_US
+    shared, mine = catalog.database.read(read_freshness, MINE, now)
+    assert (shared.source, shared.due, shared.coverage) == ("a", 1, 1.0)
+    assert (mine.source, mine.owner, mine.coverage) == ("b", MINE, pytest.approx(1 - 1 / ROWS))
+    assert [each.source for each in catalog.database.read(read_freshness, SYSTEM, now)] == ["a"]

@@ -55,9 +55,9 @@ class Freshness:
 def freshness(rows: Sequence[Mapping[str, Any]], instruments: Mapping[str, Instrument], now_us: int) -> list[Freshness]:
     """Return how each series stands at `now_us`, in the order given.
 
-    rows: of table `series`. instruments: by id, at least those of the rows. Ten thousand series take a tenth of a second: the
-    bars that a calendar expects are counted, not listed. Nothing is due after an instrument was delisted. Raises
-    UnknownName for a calendar that does not exist.
+    rows: of table `series`. instruments: by id, at least those of the rows. Ten thousand series take a tenth of a
+    second: the bars that a calendar expects are counted, not listed. Nothing is due after an instrument was delisted.
+    Raises UnknownName for a calendar that does not exist.
     """
     groups: dict[tuple[str, Interval], list[int]] = {}
     for place, row in enumerate(rows):

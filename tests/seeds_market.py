@@ -9,6 +9,8 @@ import msgspec
 
 from tradewright.clock import FixedClock
 from tradewright.ids import SYSTEM
+from tradewright.market.instruments import Instrument
+from tradewright.market.records import instrument_to_row
 from tradewright.storage import (
     broker_accounts,
     ingestions,
@@ -90,7 +92,19 @@ def _quarantine(tx: Tx, now: int) -> None:
         }
         for n, owner in enumerate(("org_a", SYSTEM, "org_b"))
     ]  # fmt: skip
-    series.quarantine_rows(tx, rows)
+    bar = {"open": 5.0, "high": 4.0, "low": 4.5, "close": 5.0, "volume": 1.0, "known_at": START, "observed_at": START}
+    own = {**rows[0], "source": "kraken", "instrument": "crypto:CCC-USD", "row": bar}
+    series.quarantine_rows(tx, [*rows, {**own, "id": "qua_release"}, {**own, "id": "qua_discard"}])
+    flags = dict.fromkeys(("pre_adjusted", "close_only", "revised"), False)
+    series.save_series(
+        tx,
+        {
+            **flags, "owner": "org_a", "source": "kraken", "instrument": "crypto:CCC-USD", "interval": "1d",
+            "lag_us": 0, "rows": 0, "first_time": None, "last_time": None, "verdict": "rejected", "findings": [],
+            "data_version": "v", "checked_at": now, "created_at": now,
+        },
+    )  # fmt: skip
+    series.add_instruments(tx, [instrument_to_row(Instrument("crypto:CCC-USD"), now)])
 
 
 def _trials(tx: Tx, now: int) -> None:

@@ -459,11 +459,11 @@ def test_a_model_is_promoted_by_evidence_or_by_a_person_on_the_record(served: An
 
 def test_quarantine_and_sources_show_what_one_owns_and_what_all_share(served: Any) -> None:
     async def work(client: Client) -> None:
-        rows = (await client.get("/v1/quarantine")).json["data"]
+        rows = (await client.get("/v1/quarantine?source=binance")).json["data"]
         assert [(row["id"], row["owner"]) for row in rows] == [("qua_1", "system"), ("qua_0", "org_a")]
-        first = (await client.get("/v1/quarantine?order=asc&limit=1")).json
+        first = (await client.get("/v1/quarantine?source=binance&order=asc&limit=1")).json
         assert [row["id"] for row in first["data"]] == ["qua_0"]
-        rest = (await client.get(f"/v1/quarantine?order=asc&limit=1&cursor={first['next_cursor']}")).json
+        rest = (await client.get(f"/v1/quarantine?source=binance&order=asc&limit=1&cursor={first['next_cursor']}")).json
         assert [row["id"] for row in rest["data"]] == ["qua_1"]
         assert (await client.get("/v1/quarantine?status=released")).json["data"] == []
         source = (await client.get("/v1/sources/binance")).json

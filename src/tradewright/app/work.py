@@ -15,7 +15,7 @@ from tradewright.jobs.compute import Report, run_child
 from tradewright.jobs.worker import Handler, Worker
 from tradewright.market.dated import actions_of, facts_of
 from tradewright.settings import Settings
-from tradewright.storage import ingestions, outbox
+from tradewright.storage import ingestions, outbox, quarantine
 from tradewright.storage.database import Database, Tx
 
 
@@ -66,11 +66,17 @@ def build_hands(database: Database, clock: Clock, settings: Settings) -> Hands:
         return {"files": open_catalog(settings, database).forget(owner) + sum(each.forget(owner) for each in dated)}
 
     computing = {"backtest": child("backtest"), "export": export, "forget_bars": forget_bars}
+    computing["release"] = child("release")
     waiting = {"ingestion": child("ingestion")}
     return Hands(tuple(Worker(database, clock, handlers, _finished) for handlers in (computing, waiting)))
 
 
 def _finished(tx: Tx, job: dict[str, Any], status: str, now_us: int) -> None:
+    if job["kind"] == "release":
+        if status != "succeeded":
+            key = (job["payload"][name] for name in ("source", "instrument", "interval"))
+            quarantine.hold_again(tx, Owner(job["payload"]["owner"]), *key)
+        return
     if job["kind"] == "backtest":
         subject = job["payload"]["backtest"]
         event = ("backtest.finished", subject, None, {"id": subject, "status": status})

@@ -28,7 +28,7 @@ from tradewright.market.datasets import DataSetSpec, data_set, load_bars
 from tradewright.market.frames import VALUES, canonical, resolve, same_values
 from tradewright.market.instruments import Instrument, Interval
 from tradewright.market.records import finding_from_json, finding_to_json, instrument_to_row
-from tradewright.market.verdicts import DataVerdict, Finding
+from tradewright.market.verdicts import DataVerdict, Finding, Verdict
 from tradewright.storage import series as store
 from tradewright.storage.database import Database, Tx
 
@@ -182,6 +182,17 @@ class Ingestion:
         )
         self._taken.append(taken)
         return taken
+
+    def admit(self, rows: pl.DataFrame) -> int:
+        """Store rows that were taken out of quarantine, as they are; return how many were new. Raises StorageFailed."""
+        run = self._run
+        fresh = canonical(rows, source=run.source, interval=run.interval.value, observed_at_us=run.now_us)
+        return _append(run, _without_stored(run, fresh, set(fresh["instrument"]))) if fresh.height else 0
+
+    def judge(self, instrument: str) -> SeriesReport:
+        """Write down what a series holds now, with its verdict, without new rows; return that."""
+        run = self._run
+        return _conclude(run, self._known[instrument], None, _input_findings(run, instrument), True)
 
     def conclude(self) -> IngestReport:
         """Write down what each series that was touched holds now, with its verdict; return the report of the whole."""
@@ -378,6 +389,10 @@ def _store(run: _Run, checked: Mapping[str, Checked], present: set[str]) -> int:
     rows = pl.concat(accepted)
     if present:
         rows = _without_stored(run, rows, present)
+    return _append(run, rows)
+
+
+def _append(run: _Run, rows: pl.DataFrame) -> int:
     if not rows.height:
         return 0
     content = rows.drop("observed_at").hash_rows(seed=0).to_numpy().tobytes()
@@ -418,22 +433,41 @@ def _merged(findings: Sequence[Finding]) -> list[Finding]:
     ]
 
 
-def _conclude(run: _Run, instrument: Instrument, result: Checked, found: list[Finding], grew: bool) -> SeriesReport:
+def _input_findings(run: _Run, instrument: str) -> list[Finding]:
+    row = run.database.read(store.get_series, run.owner, run.source, instrument, run.interval.value)
+    stored = [] if row is None else [finding_from_json(each) for each in row["findings"]]
+    return [finding for finding in stored if finding.code in _INPUT_CODES]
+
+
+def _conclude(
+    run: _Run, instrument: Instrument, result: Checked | None, found: list[Finding], grew: bool
+) -> SeriesReport:
     key = (run.source, instrument.id, run.interval.value)
     rejected = run.database.read(store.count_quarantine, run.owner, *key)
-    if grew:
+    released = run.database.read(store.count_quarantine, run.owner, *key, "released")
+    if grew or result is None:
         whole = run.catalog.read(run.owner, run.source, [instrument.id], run.interval)
         flags = {"close_only": run.close_only, "pre_adjusted": run.pre_adjusted}
         about_rows: Sequence[Finding] = series_findings(whole, instrument, run.interval, **flags)
     else:
         whole, about_rows = resolve(result.accepted), result.series
     found += rejection_findings(rejected, whole.height + sum(rejected.values()), instrument.id)
+    found += _release_findings(released, instrument.id)
     found += about_rows
     found += [replace(finding, instrument=instrument.id) for finding in run.known]
     found += kept(run.database.read(store.get_series, run.owner, *key))
     verdict = DataVerdict.of(found)
     run.database.write(store.save_series, _series_row(run, instrument.id, whole, verdict))
     return SeriesReport(*key, rows=whole.height, verdict=verdict)
+
+
+def _release_findings(counts: Mapping[str, int], instrument: str) -> list[Finding]:
+    if not counts:
+        return []
+    number = sum(counts.values())
+    codes = ", ".join(f"{count} of {code}" for code, count in sorted(counts.items()))
+    detail = f"{number} rejected rows were released by a person and count as bars: {codes}"
+    return [Finding("released_rows", Verdict.USABLE, detail, instrument, number)]
 
 
 def _series_row(run: _Run, instrument: str, whole: pl.DataFrame, verdict: DataVerdict) -> dict[str, Any]:

@@ -279,13 +279,15 @@ def page_quarantine(
     return list(islice(merge(*parts, key=lambda row: row["id"], reverse=descending), limit))
 
 
-def count_quarantine(tx: Tx, owner: Owner, source: str, instrument: str, interval: str) -> dict[str, int]:
-    """Return how many rows of a series are held, by code."""
+def count_quarantine(
+    tx: Tx, owner: Owner, source: str, instrument: str, interval: str, status: str = "held"
+) -> dict[str, int]:
+    """Return how many rows of a series are held, or have another status, by code."""
     q = quarantine.c
     query = (
         sa.select(q.code, sa.func.count())
         .where(q.owner == owner, q.source == source, q.instrument == instrument, q.interval == interval)
-        .where(q.status == "held")
+        .where(q.status == status)
         .group_by(q.code)
     )
     return {code: int(count) for code, count in tx.execute(query)}

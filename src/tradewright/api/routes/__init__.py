@@ -19,6 +19,7 @@ from tradewright.api.routes.models import OPERATIONS as MODELS
 from tradewright.api.routes.orders import OPERATIONS as ORDERS
 from tradewright.api.routes.organizations import OPERATIONS as ORGANIZATIONS
 from tradewright.api.routes.portfolios import OPERATIONS as PORTFOLIOS
+from tradewright.api.routes.quarantine import OPERATIONS as QUARANTINE
 from tradewright.api.routes.research import OPERATIONS as RESEARCH
 from tradewright.api.routes.sessions import OPERATIONS as SESSIONS
 from tradewright.api.routes.signals import OPERATIONS as SIGNALS
@@ -31,8 +32,8 @@ from tradewright.api.routes.trials import OPERATIONS as TRIALS
 def all_operations() -> list[Operation]:
     """Return every operation of the API, in the order of the reference."""
     found = [
-        *SYSTEM, *MARKET, *SOURCES, *SOURCE_CREDENTIALS, *INGESTIONS, *SIGNALS, *MODELS, *RESEARCH, *BACKTESTS, *TRIALS,
-        *BROKER_ACCOUNTS, *PORTFOLIOS, *ORDERS, *EVENTS, *API_KEYS, *AUDIT,
+        *SYSTEM, *MARKET, *SOURCES, *SOURCE_CREDENTIALS, *INGESTIONS, *QUARANTINE, *SIGNALS, *MODELS, *RESEARCH,
+        *BACKTESTS, *TRIALS, *BROKER_ACCOUNTS, *PORTFOLIOS, *ORDERS, *EVENTS, *API_KEYS, *AUDIT,
     ]  # fmt: skip
     found += [*AUTH, *SESSIONS, *FACTORS, *ME, *ORGANIZATIONS, *EXPORTS]
     return [*found, *limits.operations(found)]

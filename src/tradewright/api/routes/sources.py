@@ -1,4 +1,4 @@
-"""Sources of data, and the rows that were not taken from them."""
+"""Sources of data."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import msgspec
 
 from tradewright.api import encoded
 from tradewright.api.operations import Call, Operation, Raw
-from tradewright.api.pagination import Page, PageQuery, decode_cursor, page
 from tradewright.api.problems import Refused
-from tradewright.api.wire import InstrumentId, IntervalName, Rfc3339, moment
+from tradewright.api.wire import IntervalName, Rfc3339, moment
 from tradewright.clock import format_us
 from tradewright.ids import Owner
 from tradewright.sources import asking
@@ -89,32 +88,6 @@ class Sources(msgspec.Struct, frozen=True):
     data: list[Source]
 
 
-class QuarantinedRow(msgspec.Struct, frozen=True):
-    """A row that was not taken. code: of the check that it failed. row: as it came."""
-
-    id: str
-    source: SourceName
-    instrument: InstrumentId
-    interval: str
-    time: Rfc3339 | None
-    code: Annotated[str, msgspec.Meta(examples=["high_below_low"])]
-    detail: str
-    row: dict[str, Any]
-    ingestion: str
-    status: Annotated[str, msgspec.Meta(examples=["held"])]
-    owner: Annotated[str, msgspec.Meta(examples=["system"])]
-    created_at: Rfc3339
-
-
-class QuarantineQuery(PageQuery, frozen=True, kw_only=True):
-    """Which rows."""
-
-    source: SourceName | None = None
-    instrument: InstrumentId | None = None
-    interval: IntervalName | None = None
-    status: Annotated[str, msgspec.Meta(min_length=1, max_length=32, examples=["held"])] | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class _Known:
     """What is known of sources besides their modules, each by name."""
@@ -155,22 +128,6 @@ async def _get(call: Call) -> Raw:
 def no_source(name: str) -> Refused:
     """Return the refusal of a name that is none."""
     return Refused("not_found", f"there is no source {name!r} here; GET /v1/sources lists them")
-
-
-async def _list_quarantine(call: Call) -> Page[QuarantinedRow]:
-    query: QuarantineQuery = call.query
-    given = {name: getattr(query, name) for name in ("source", "instrument", "interval", "status")}
-    wanted = {name: value for name, value in given.items() if value is not None}
-    after = decode_cursor(query, str)
-    rows = await call.services.database.read_replica_async(
-        series.page_quarantine,
-        Owner(call.principal.organization),
-        wanted,
-        query.limit + 1,
-        query.order == "desc",
-        after,
-    )
-    return page(query, rows, [row["id"] for row in rows], _row)
 
 
 def _source(name: str, known: _Known) -> Source:
@@ -218,13 +175,6 @@ def _declared(module: Module) -> Declared:
     )
 
 
-def _row(row: dict[str, Any]) -> QuarantinedRow:
-    names = ("id", "source", "instrument", "interval", "code", "detail", "row", "ingestion", "status", "owner")
-    return QuarantinedRow(
-        **{name: row[name] for name in names}, time=moment(row["time"]), created_at=moment(row["created_at"]) or ""
-    )
-
-
 OPERATIONS = [
     Operation(
         "GET", "/v1/sources", "list_sources", "Sources of data", "sources", "sources:read", _list, Sources,
@@ -236,10 +186,5 @@ OPERATIONS = [
         "GET", "/v1/sources/{name}", "get_source", "One source", "sources", "sources:read", _get, Source,
         cacheable=True, errors=("not_found",),
         description="What it offers, whether it answers, and what came from it. `ccxt_<venue>` is a source too.",
-    ),
-    Operation(
-        "GET", "/v1/quarantine", "list_quarantine", "Rows that were not taken", "sources", "sources:read",
-        _list_quarantine, Page[QuarantinedRow], QuarantineQuery,
-        description="Rows that a check rejected, kept aside as they came, newest first.",
     ),
 ]  # fmt: skip

@@ -1,0 +1,158 @@
+"""Rows leave quarantine when somebody says so, on the record, on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import sqlalchemy as sa
+
+from asgi import Client
+from tradewright.app.preparation import settings_to
+from tradewright.app.release_task import run_release
+from tradewright.app.work import build_hands
+from tradewright.clock import DAY_US, FixedClock
+from tradewright.ids import Owner
+from tradewright.market.catalog import Catalog
+from tradewright.market.ingest import ingest_frame
+from tradewright.market.instruments import Instrument
+from tradewright.market.release import hindrance, release
+from tradewright.settings import Settings
+from tradewright.storage import jobs, quarantine
+from tradewright.storage import series as store
+from tradewright.storage.database import Database
+from tradewright.storage.tables import audit_log
+from tradewright.storage.tables import jobs as jobs_table
+
+START = 1_600_041_600_000_000
+OWNER, KEY = Owner("org_a"), ("s", "crypto:DDD-USD", "1d")
+COIN = Instrument("crypto:DDD-USD")
+RELEASE, DISCARD = "/v1/quarantine/qua_release/release", "/v1/quarantine/qua_discard/discard"
+
+
+def test_a_decision_counts_once_and_stands_in_the_audit_log(served: Any) -> None:
+    async def work(client: Client) -> None:
+        for target, status, code in ((RELEASE, "releasing", 202), (DISCARD, "discarded", 200)):
+            for _ in range(2):
+                answer = await client.post(target, None)
+                assert (answer.status, answer.json["status"]) == (code, status), answer.body
+        assert (await client.get("/v1/quarantine/qua_release")).json["status"] == "releasing"
+        assert (await client.post("/v1/quarantine/qua_release/discard", None)).status == 409
+        assert (await client.post("/v1/quarantine/qua_discard/release", None)).status == 409
+        for verb in ("release", "discard"):
+            shared = await client.post(f"/v1/quarantine/qua_1/{verb}", None)
+            assert (shared.status, shared.json["code"]) == (409, "conflict")
+            assert "everybody" in shared.json["detail"]
+            assert (await client.post(f"/v1/quarantine/qua_2/{verb}", None)).status == 404
+        unusable = await client.post("/v1/quarantine/qua_0/release", None)  # high and low, no close
+        assert (unusable.status, "needs a close" in unusable.json["detail"]) == (409, True)
+
+    served.run(work)
+    query = sa.select(audit_log.c.action, audit_log.c.object).where(audit_log.c.action.startswith("quarantine."))
+    told = served.database.read(lambda tx: tx.execute(query.order_by(audit_log.c.id)).all())
+    assert [tuple(row) for row in told] == [
+        ("quarantine.release", "qua_release"), ("quarantine.discard", "qua_discard"),
+    ]  # fmt: skip
+    kinds = sa.select(jobs_table.c.payload).where(jobs_table.c.kind == "release")
+    place = {"owner": "org_a", "source": "kraken", "instrument": "crypto:CCC-USD", "interval": "1d"}
+    assert served.database.read(lambda tx: tx.execute(kinds).scalars().all()) == [place]
+
+
+@pytest.fixture
+def catalog(database: Database, tmp_path: Path) -> Catalog:
+    """A series of forty bars, of which one was rejected."""
+    found = Catalog(tmp_path / "data", database)
+    (tmp_path / "data").mkdir()
+    closes = [100.0 + n % 7 for n in range(40)]
+    high, low = [close * 1.02 for close in closes], [close * 0.97 for close in closes]
+    high[20] = 1.0
+    rows = {"time": [START + n * DAY_US for n in range(40)], "open": closes, "high": high, "low": low}
+    frame = pl.DataFrame({**rows, "close": closes, "volume": closes, "instrument": COIN.id})
+    ingest_frame(
+        found, database, OWNER, frame, [COIN], interval="1d", source="s", now_us=START + 99 * DAY_US, ingestion_id="i"
+    )
+    return found
+
+
+def held(database: Database) -> list[dict[str, Any]]:
+    return database.read(store.list_quarantine, OWNER, instrument=COIN.id)
+
+
+def codes(database: Database) -> dict[str, str]:
+    row = database.read(store.get_series, OWNER, *KEY)
+    assert row is not None
+    return {finding["code"]: finding["detail"] for finding in row["findings"]}
+
+
+def test_a_released_row_is_a_bar_and_the_verdict_says_so(catalog: Catalog) -> None:
+    database = catalog.database
+    (row,) = held(database)
+    assert {"high_below_low", "missing_rows"} <= set(codes(database))
+    now_us = START + 200 * DAY_US
+    assert hindrance(row, now_us) == ""
+    database.write(quarantine.mark, [row["id"]], "releasing", "held")
+    for _ in range(2):  # a job that is begun again changes nothing
+        release(catalog, OWNER, *KEY, now_us)
+    bar = catalog.read(OWNER, "s", [COIN.id], "1d", row["time"], row["time"])
+    assert bar.select("high", "known_at", "observed_at").row(0) == (1.0, row["time"], now_us)
+    assert catalog.revisions(OWNER, "s", COIN.id, "1d", row["time"]).height == 1
+    assert held(database)[0]["status"] == "released"
+    said = codes(database)
+    assert "1 of high_below_low" in said["released_rows"]
+    assert not {"high_below_low", "missing_rows"} & set(said)
+    before = catalog.read(OWNER, "s", [COIN.id], "1d", recorded_before_us=now_us)
+    assert before.height == 39, "what was recorded before is read as it was"
+
+
+def test_a_job_releases_and_one_that_fails_puts_the_row_back(
+    catalog: Catalog, database_settings: Settings, tmp_path: Path
+) -> None:
+    database, clock = catalog.database, FixedClock()
+    (row,) = held(database)
+    place = dict(zip(("source", "instrument", "interval"), KEY, strict=True)) | {"owner": str(OWNER)}
+    finished = build_hands(database, clock, database_settings)._workers[0]._finished
+    assert finished is not None
+    database.write(quarantine.mark, [row["id"]], "releasing", "held")
+    job = {"id": "job_1", "kind": "release", "organization": "org_a", "environment": "paper", "payload": place}
+    database.write(finished, job, "failed", 1)
+    assert held(database)[0]["status"] == "held"
+    database.write(quarantine.mark, [row["id"]], "releasing", "held")
+    payload = {**place, "settings": settings_to(database_settings)}
+    assert run_release(payload, lambda fraction, message: None) == {"rows": 1}
+    database.write(finished, job, "succeeded", 1)
+    assert held(database)[0]["status"] == "released"
+
+
+@pytest.fixture
+def database_settings(migrated_url: str, tmp_path: Path) -> Settings:
+    """Settings that lead to the database of the test."""
+    return Settings(data_folder=tmp_path / "data", database_url=migrated_url)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"interval": "fact"}, "only bars"),
+        ({"time": None}, "no time"),
+        ({"time": START + 999 * DAY_US}, "future"),
+        ({"row": {"close": None, "high": 1.0}}, "close"),
+        ({"row": {"close": 1.0, "high": "inf"}}, "finite"),
+        ({"row": {"close": -1.0}}, "above 0"),
+        ({"row": {"close": 1.0, "volume": -1.0}}, "volume"),
+        ({"row": {"text": "12;13"}}, "close"),
+        ({"row": {"close": 1.0}}, ""),
+    ],
+)
+def test_only_what_can_be_a_bar_is_released(change: dict[str, Any], why: str) -> None:
+    row = {"interval": "1d", "time": START, "row": {}} | change
+    told = hindrance(row, START + DAY_US)
+    assert why in told
+    assert bool(why) == bool(told)
+
+
+def test_a_release_is_claimed_by_the_worker_that_computes(database: Database, tmp_path: Path) -> None:
+    database.write(jobs.enqueue, "org_a", "paper", "release", {}, 1)
+    computing = build_hands(database, FixedClock(), Settings(data_folder=tmp_path))._workers[0]
+    assert database.write(jobs.claim, "one", 1, 10, computing._kinds) is not None

@@ -18,7 +18,9 @@ from pathlib import Path
 from benchmarks import machine
 from benchmarks.table import Row, markdown, row_of
 
-PLACES = {name: f"benchmarks.{name}" for name in ("backtest", "prediction", "engine", "catalog", "start", "api")}
+PLACES = {
+    name: f"benchmarks.{name}" for name in ("backtest", "prediction", "engine", "catalog", "sources", "start", "api")
+}
 HERE = Path(__file__).resolve().parent
 INTRODUCTION = (
     "Written by `make bench`; one benchmark alone: `make bench ARGS=NAME`. Figures are medians; the two sides of "

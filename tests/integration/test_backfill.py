@@ -104,6 +104,7 @@ def test_each_fault_alone_is_survived_or_told_and_the_next_run_completes_it(stor
         assert told.value.message
         before = stores.catalog.read(SYSTEM, "binance", [BITCOIN.id], Interval.MINUTE)
         assert before.height in (0, 1_000, 2_000), "a page was half-written"
+        assert marks.get(BITCOIN.id, START) == START + before.height * Interval.MINUTE.us
     filled(hostile, stores, plan=plan(2_500), keep=keep, reached=dict(marks))
     assert_whole(stores, rows)
     assert hostile.injected[fault] >= 1
@@ -142,3 +143,17 @@ def test_what_the_source_has_not_is_a_finding_and_not_asked_for_for_ever(stores:
     (missing,) = [f for f in done.report.verdict.findings if f.code == "missing_rows"]
     assert missing.count == 20
     assert hostile.asked < 8
+
+
+def test_a_run_that_ended_before_its_verdict_is_completed_by_the_next(stores: Stores) -> None:
+    rows, marks = truth(1_500), {}
+
+    def stop_at_the_end(fraction: float, message: str) -> None:
+        if "up to 2024-01-02T01:00:00Z" in message:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        filled(Hostile(rows, []), stores, plan=plan(1_500), keep=marks.__setitem__, progress=stop_at_the_end)
+    hostile = Hostile(rows, [])
+    done = filled(hostile, stores, plan=plan(1_500), reached=dict(marks))
+    assert (hostile.asked, done.report.series[0].rows) == (0, 1_500)

@@ -107,7 +107,7 @@ def ingest(
         raise
     database.write(third_parties.note, owner, source.name, None, clock.now_us(), environment)
     if isinstance(filled, Filled):
-        done = {"pages": filled.pages, "mended": filled.mended, "actions": filled.actions}
+        done = {"pages": filled.pages, "mended": filled.mended, "actions": filled.actions, "refused": filled.refused}
         result = {**report_of(filled.report), **done}
     else:
         result = {**asdict(filled), "verdict": "usable" if filled.rejected else "clean", "findings": []}

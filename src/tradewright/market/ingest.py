@@ -25,7 +25,7 @@ from tradewright.market.checks import REVISED, ROWS_KEPT, Checked, check_bars, r
 from tradewright.market.consensus import kept
 from tradewright.market.csvfile import read_csv
 from tradewright.market.datasets import DataSetSpec, data_set, load_bars
-from tradewright.market.frames import VALUES, canonical, resolve, same_values
+from tradewright.market.frames import SCHEMA, VALUES, canonical, resolve, same_values
 from tradewright.market.instruments import Instrument, Interval
 from tradewright.market.records import finding_from_json, finding_to_json, instrument_to_row
 from tradewright.market.verdicts import DataVerdict, Finding, Verdict
@@ -193,6 +193,14 @@ class Ingestion:
         """Write down what a series holds now, with its verdict, without new rows; return that."""
         run = self._run
         return _conclude(run, self._known[instrument], None, _input_findings(run, instrument), True)
+
+    def revisit(self, instrument: str) -> None:
+        """Judge this series at the end even when no frame of this run holds it: an earlier run stored some of it."""
+        empty = canonical(pl.DataFrame(schema=SCHEMA))
+        flags = {"close_only": self._run.close_only, "pre_adjusted": self._run.pre_adjusted}
+        self._seen.setdefault(instrument, check_bars(empty, self._known[instrument], self._run.interval, **flags))
+        self._input.setdefault(instrument, [])
+        self._grew.add(instrument)
 
     def conclude(self) -> IngestReport:
         """Write down what each series that was touched holds now, with its verdict; return the report of the whole."""

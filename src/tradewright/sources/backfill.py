@@ -1,26 +1,28 @@
-"""From a source into the catalog: page after page, each stored before the next is asked for.
+"""From a source into the catalog: page after page, stored every few seconds.
 
-A back-fill can stop anywhere. How far each instrument has come is handed to `keep` after its page is in the catalog; a
-back-fill that is given those marks goes on behind them, and what was stored twice in between is stored once. At the end
-of an instrument the bars that its calendar expects and that did not come are asked for once more, so that a page that
-came with holes leaves none that the source can fill.
+A back-fill can stop anywhere. How far each instrument has come is handed to `keep` after its pages are in the catalog;
+a back-fill that is given those marks goes on behind them, and what comes twice is stored once. At the end of an
+instrument the bars that its calendar expects and that did not come are asked for once more, so that a page that came
+with holes leaves none that the source can fill.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
 from tradewright.clock import format_us
+from tradewright.errors import SourceRefused
 from tradewright.ids import Owner
 from tradewright.market.calendars import ALWAYS, expected_times
 from tradewright.market.catalog import Catalog
 from tradewright.market.dated import Dated
 from tradewright.market.fact_intake import ingest_facts
+from tradewright.market.frames import VALUES
 from tradewright.market.ingest import Ingestion, IngestReport, Taken
 from tradewright.market.instruments import Instrument, Interval
 from tradewright.sources.fetch import Fetched, Line, bar_pages, fetch_actions, fetch_facts
@@ -28,6 +30,8 @@ from tradewright.storage.database import Database
 
 Progress = Callable[[float, str], None]
 Keep = Callable[[str, int], None]
+STORED_ROWS = 100_000  # that wait at most before they are stored together
+STORED_US = 5_000_000
 MENDED_GAPS = 50  # of one instrument; where more is absent, the source has no more
 _SPAN_BARS = 2_000_000  # of a calendar that are looked through for gaps
 
@@ -54,19 +58,14 @@ class Stores:
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """What a back-fill did. mended: bars that came only when asked for again. actions: new ones."""
+    """What a back-fill did. mended: bars that came only when asked for again. actions: new ones. refused: why the
+    source did not give actions, "" when it did."""
 
     report: IngestReport
     pages: int
     mended: int
     actions: int
-
-
-@dataclass(slots=True)
-class _Counts:
-    pages: int = 0
-    mended: int = 0
-    actions: int = 0
+    refused: str
 
 
 async def backfill(
@@ -84,33 +83,24 @@ async def backfill(
     everything up to there is stored. progress: called with (fraction, message) after each page; what it raises ends
     the back-fill there. Raises what the source, the transport and the catalog raise; what came before is stored.
     """
-    marks, counts = dict(reached or {}), _Counts()
-    bars = line.source.bars
-    ingestion = Ingestion(
-        stores.catalog, stores.catalog.database, plan.owner, plan.instruments,
-        interval=plan.interval, source=line.source.name, now_us=now_us(), ingestion_id=plan.ingestion,
-        close_only=bars is not None and bars.close_only, pre_adjusted=bars is not None and bars.adjusted,
-        lag_us=0 if bars is None else bars.lag_us, revised=bars is not None and bars.revised, paged=True,
-    )  # fmt: skip
+    filling = _Filling(line, plan, stores, now_us, keep)
     for number, instrument in enumerate(plan.instruments):
-        start_us = max(plan.start_us, marks.get(instrument.id, plan.start_us - 1) + 1)
+        mark = (reached or {}).get(instrument.id)
+        if mark is not None:
+            filling.ingestion.revisit(instrument.id)
+        start_us = plan.start_us if mark is None else max(plan.start_us, mark + 1)
         if start_us <= plan.end_us:
-            async for page in bar_pages(line, instrument, plan.interval, start_us, plan.end_us):
-                _store(ingestion, stores, plan, line, page, now_us(), counts)
-                if keep is not None:
-                    keep(instrument.id, page.reached_us)
+            async for page in filling.pages(instrument, start_us, plan.end_us):
                 if progress is not None:
                     whole = (page.reached_us - plan.start_us) / max(plan.end_us - plan.start_us, 1)
                     share = (number + min(max(whole, 0.0), 1.0)) / len(plan.instruments)
                     progress(0.95 * share, f"{instrument.id}: bars up to {format_us(page.reached_us)}")
-        await _mend(ingestion, line, plan, stores, instrument, now_us, counts)
-        if line.source.actions is not None:
-            found = await fetch_actions(line, instrument, plan.start_us, plan.end_us)
-            counts.actions += _keep_actions(stores, plan, line, found, now_us())
-    report = ingestion.conclude()
+        await filling.mend(instrument)
+        await filling.fetch_actions(instrument)
+    report = filling.ingestion.conclude()
     if progress is not None:
         progress(1.0, "wrote the verdicts")
-    return Filled(report, counts.pages, counts.mended, counts.actions)
+    return Filled(report, filling.count, filling.mended, filling.actions, filling.refused)
 
 
 async def backfill_facts(
@@ -139,38 +129,80 @@ async def backfill_facts(
     return Taken(*sums)
 
 
-def _store(
-    ingestion: Ingestion, stores: Stores, plan: Plan, line: Line, page: Fetched, now_us: int, counts: _Counts
-) -> int:
-    counts.pages += 1
-    counts.actions += _keep_actions(stores, plan, line, page.actions, now_us)
-    return ingestion.take(page.bars).stored if page.bars.height else 0
+class _Filling:
+    """One back-fill. Pages wait until there are many rows or some seconds of them, and are stored together."""
 
+    def __init__(self, line: Line, plan: Plan, stores: Stores, now_us: Callable[[], int], keep: Keep | None) -> None:
+        bars = line.source.bars
+        self.ingestion = Ingestion(
+            stores.catalog, stores.catalog.database, plan.owner, plan.instruments,
+            interval=plan.interval, source=line.source.name, now_us=now_us(), ingestion_id=plan.ingestion,
+            close_only=bars is not None and bars.close_only, pre_adjusted=bars is not None and bars.adjusted,
+            lag_us=0 if bars is None else bars.lag_us, revised=bars is not None and bars.revised, paged=True,
+        )  # fmt: skip
+        self.count = self.mended = self.actions = 0
+        self.refused = ""
+        self._line, self._plan, self._stores, self._now_us, self._keep = line, plan, stores, now_us, keep
+        self._waiting: list[pl.DataFrame] = []
+        self._rows = 0
+        self._since_us = now_us()
 
-def _keep_actions(stores: Stores, plan: Plan, line: Line, found: pl.DataFrame, now_us: int) -> int:
-    if not found.height:
-        return 0
-    content = hashlib.sha256(found.hash_rows(seed=0).to_numpy().tobytes()).hexdigest()
-    return stores.actions.append(plan.owner, line.source.name, found, now_us, f"{plan.ingestion}/{content}")
+    async def pages(self, instrument: Instrument, start_us: int, end_us: int) -> AsyncIterator[Fetched]:
+        """Yield the pages of a span once they wait or are stored; all are stored when this ends, however it ends."""
+        reached_us = None
+        try:
+            async for page in bar_pages(self._line, instrument, self._plan.interval, start_us, end_us):
+                self.count += 1
+                self._add_actions(page.actions)
+                self._waiting.append(page.bars)
+                self._rows += page.bars.height
+                reached_us = page.reached_us
+                if self._rows >= STORED_ROWS or self._now_us() - self._since_us >= STORED_US:
+                    self._store(instrument, reached_us)
+                yield page
+        finally:
+            if self._waiting and reached_us is not None:
+                self._store(instrument, reached_us)
 
+    async def mend(self, instrument: Instrument) -> None:
+        """Ask once more for what the calendar expects and did not come."""
+        bars = self._line.source.bars
+        if bars is None or bars.sparse:
+            return
+        oldest_us = bars.oldest_us(self._plan.interval, self._now_us())
+        absent = _gaps(self._stores.catalog, self._plan, self._line.source.name, instrument)
+        gaps = [(max(first, oldest_us), last) for first, last in absent if last >= oldest_us]
+        for first_us, last_us in gaps[:MENDED_GAPS]:
+            async for page in bar_pages(self._line, instrument, self._plan.interval, first_us, last_us):
+                self.count += 1
+                self._add_actions(page.actions)
+                if page.bars.height:
+                    self.mended += self.ingestion.take(page.bars).stored
 
-async def _mend(
-    ingestion: Ingestion,
-    line: Line,
-    plan: Plan,
-    stores: Stores,
-    instrument: Instrument,
-    now_us: Callable[[], int],
-    counts: _Counts,
-) -> None:
-    bars = line.source.bars
-    if bars is None or bars.sparse:
-        return
-    oldest_us = bars.oldest_us(plan.interval, now_us())
-    gaps = ((max(first, oldest_us), last) for first, last in _gaps(stores.catalog, plan, line.source.name, instrument))
-    for first_us, last_us in [gap for gap in gaps if gap[0] <= gap[1]][:MENDED_GAPS]:
-        async for page in bar_pages(line, instrument, plan.interval, first_us, last_us):
-            counts.mended += _store(ingestion, stores, plan, line, page, now_us(), counts)
+    async def fetch_actions(self, instrument: Instrument) -> None:
+        """Bring in splits and dividends where they do not come with the bars; a plan that has none is told, no more."""
+        if self._line.source.actions is None:
+            return
+        try:
+            self._add_actions(await fetch_actions(self._line, instrument, self._plan.start_us, self._plan.end_us))
+        except SourceRefused as error:
+            self.refused = error.message
+
+    def _store(self, instrument: Instrument, reached_us: int) -> None:
+        # pages that overlap bring the same row twice, at two moments: that is no revision
+        rows = pl.concat(self._waiting).unique(["instrument", "time", *VALUES], keep="first", maintain_order=True)
+        self._waiting, self._rows = [], 0
+        if rows.height:
+            self.ingestion.take(rows)
+        if self._keep is not None:
+            self._keep(instrument.id, reached_us)
+        self._since_us = self._now_us()
+
+    def _add_actions(self, found: pl.DataFrame) -> None:
+        if found.height:
+            content = hashlib.sha256(found.hash_rows(seed=0).to_numpy().tobytes()).hexdigest()
+            batch, source = f"{self._plan.ingestion}/{content}", self._line.source.name
+            self.actions += self._stores.actions.append(self._plan.owner, source, found, self._now_us(), batch)
 
 
 def _gaps(catalog: Catalog, plan: Plan, source: str, instrument: Instrument) -> Iterator[tuple[int, int]]:

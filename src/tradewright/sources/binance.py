@@ -74,10 +74,11 @@ def bars_request(query: BarsQuery) -> Request:
 def parse_bars(response: Response, query: BarsQuery) -> BarsPage:
     """Return the complete bars of a klines answer, in the order received."""
     body = _read(response, query.symbol)
-    if not isinstance(body, list) or any(not isinstance(row, list) or len(row) < FIELDS for row in body):
+    if not isinstance(body, list) or not all(isinstance(row, list) and len(row) >= FIELDS for row in body):
         raise answers.changed(response, TITLE, "list of candles")
     columns = arrays_of(body, 6, TITLE)
-    starts_us = [at if at >= MICROSECONDS_FROM else at * 1_000 for at in whole_numbers(columns[0], TITLE)]
+    times = whole_numbers(columns[0], TITLE)
+    starts_us = times if times and min(times) >= MICROSECONDS_FROM else [at * 1_000 for at in times]
     names = ("open", "high", "low", "close", "volume")
     values = dict(zip(names, columns[1:], strict=True))
     return BarsPage(bars_frame(NAME, query, response.received_at_us, values, starts_us=starts_us))

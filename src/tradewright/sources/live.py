@@ -22,6 +22,7 @@ from tradewright.sources.watching import Command, Fill, Give, Now, Reconnect, Sa
 from tradewright.transport.sockets import Connect, Socket, connected
 
 TICK_S = 0.25
+WAITING = 10_000  # messages
 FILL_TRIES = 4
 Row = dict[str, object]
 
@@ -57,6 +58,46 @@ class _Gap:
     last_us: int
     due_us: int
     tries: int = 0
+
+
+class _Inbox:
+    """Messages that came and were not looked at yet; whoever sends too fast has to wait."""
+
+    def __init__(self) -> None:
+        self._texts: list[str] = []
+        self._some, self._room = asyncio.Event(), asyncio.Event()
+        self._room.set()
+        self._ended: SourceFailed | None = None
+
+    async def fill(self, socket: Socket) -> None:
+        """Receive until the connection ends."""
+        try:
+            while True:
+                await self._room.wait()
+                text = await socket.receive()  # before the list is looked at: it may be another one by then
+                self._texts.append(text)
+                self._some.set()
+                if len(self._texts) >= WAITING:
+                    self._room.clear()
+        except SourceFailed as error:
+            self._ended = error
+            self._some.set()
+
+    async def take(self, seconds: float) -> list[str]:
+        """Return what came, at the latest after so long. Raises SourceFailed once the connection has ended."""
+        if not self._some.is_set():
+            try:
+                await asyncio.wait_for(self._some.wait(), seconds)
+            except TimeoutError:
+                return []
+        taken, self._texts = self._texts, []
+        self._some.clear()
+        self._room.set()
+        if self._ended is not None:
+            if not taken:
+                raise self._ended
+            self._some.set()
+        return taken
 
 
 class LiveStream:
@@ -114,17 +155,18 @@ class LiveStream:
                 self.counts.connections += 1
                 self._came()
                 commands = self._watch.connected(self._monotonic())
-                reading = asyncio.ensure_future(socket.receive())
+                inbox = _Inbox()
+                reading = asyncio.create_task(inbox.fill(socket))
                 try:
                     while not stop.is_set():
-                        wait = await self._carry_out(commands, socket)
-                        if wait is not None:
-                            return wait
-                        done, _ = await asyncio.wait((reading,), timeout=TICK_S)
+                        wait_s = await self._carry_out(commands, socket)
+                        if wait_s is not None:
+                            return wait_s
                         commands = []
-                        if done:
-                            commands += self._read(reading.result())
-                            reading = asyncio.ensure_future(socket.receive())
+                        for text in await inbox.take(TICK_S):
+                            wait_s = await self._carry_out(self._read(text), socket)
+                            if wait_s is not None:
+                                return wait_s
                         commands += self._watch.passed(self._monotonic(), self._clock.now_us())
                         self._close()
                 finally:

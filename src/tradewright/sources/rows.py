@@ -49,6 +49,10 @@ def no_actions() -> pl.DataFrame:
 
 def numbers(values: Sequence[Any], what: str) -> pl.Series:
     """Return numbers, or texts of numbers, as float64; None and "" are null. Raises SourceFailed, naming the value."""
+    try:  # what nearly every answer is: texts of numbers
+        return pl.Series(values, dtype=pl.String, strict=True).cast(pl.Float64)
+    except (TypeError, pl.exceptions.PolarsError):
+        pass
     plain = [None if value is None or value == "" else value for value in values]
     if any(isinstance(value, bool) or not isinstance(value, str | int | float | None) for value in plain):
         odd = next(v for v in plain if isinstance(v, bool) or not isinstance(v, str | int | float | None))
@@ -67,6 +71,8 @@ def numbers(values: Sequence[Any], what: str) -> pl.Series:
 def whole_numbers(values: Sequence[Any], what: str, factor: int = 1) -> list[int]:
     """Return whole numbers, or texts of them, times `factor`. Raises SourceFailed, naming the value."""
     try:
+        if set(map(type, values)) <= {int}:
+            return [value * factor for value in values]
         if any(isinstance(value, bool | float) and not float(value).is_integer() for value in values):
             raise ValueError
         return [int(value) * factor for value in values]
@@ -241,6 +247,8 @@ def rows_of(records: Sequence[Any], names: Sequence[str], source: str) -> dict[s
 
 def arrays_of(rows: Sequence[Any], width: int, source: str) -> list[Sequence[Any]]:
     """Return the columns of arrays of at least `width` values. Raises SourceFailed for anything else."""
+    if set(map(type, rows)) <= {list} and len(widths := set(map(len, rows))) == 1 and min(widths) >= width:
+        return list(zip(*rows, strict=True))[:width]
     for row in rows:
         if not isinstance(row, list) or len(row) < width:
             raise SourceFailed(

@@ -145,7 +145,8 @@ def _covered(calendar: str, interval: Interval, times: Times, limit: int) -> Cov
         off[low:high] = ~np.isin(times[low:high], wanted, assume_unique=True)
         if calendar == currency_week.CALENDAR:
             wanted = wanted[~currency_week.may_be_absent(interval, wanted)]
-            off[low:high] &= ~currency_week.may_be_there(interval, times[low:high])
+            strays = low + np.flatnonzero(off[low:high])
+            off[strays] = ~currency_week.may_be_there(interval, times[strays])
         there = np.isin(wanted, times[low:high], assume_unique=True)
         expected += len(wanted)
         absent += len(wanted) - int(there.sum())

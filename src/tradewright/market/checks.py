@@ -50,6 +50,8 @@ from tradewright.market.frames import VALUES, resolve
 from tradewright.market.instruments import Instrument, Interval, Kind
 from tradewright.market.verdicts import DataVerdict, Finding, Verdict
 
+Positions = NDArray[np.intp]
+
 ROUNDING = 2e-3  # relative; published prices are rounded, adjusted ones twice
 FEW = 0.01
 MANY = 0.05
@@ -307,45 +309,45 @@ def _outliers(series: _Series) -> Iterator[Finding]:
         sigma = float(np.std(moves))
     if sigma <= 0.0:
         return
-    far = _far(series, np.abs(moves - centre), sigma)
-    following = np.append(moves[1:], 0.0)
-    spikes = far & (np.abs(moves + following) < SPIKE_RETURN * np.abs(moves)) & ~_traded_on(series)
-    others = far & ~spikes & ~np.append(False, spikes[:-1])
-    others = _far_for_its_place(series, np.abs(moves - centre), sigma, others)
+    sizes = np.abs(moves - centre)
+    far = _far(series, sizes, sigma)
+    if not len(far):
+        return
+    spikes = far[_taken_back(series, far)]
+    others = np.setdiff1d(far, np.concatenate([spikes, spikes + 1]))
+    others = others[_far_for_their_place(series, sizes, sigma, others)]
     for code, severity, which, text in (
         ("price_spike", Verdict.SUSPECT, spikes, "an outlier that the next bar takes back"),
         ("outlier_return", Verdict.USABLE, others, f"a log return beyond {OUTLIER_Z:g} robust standard deviations"),
     ):
-        if which.any():
-            yield series.finding(code, severity, text, np.flatnonzero(which) + 1)
+        if len(which):
+            yield series.finding(code, severity, text, which + 1)
 
 
-def _far(series: _Series, sizes: Floats, sigma: float) -> Flags:
-    far = sizes > OUTLIER_Z * sigma
-    if far.any():
+def _far(series: _Series, sizes: Floats, sigma: float) -> Positions:
+    far = np.flatnonzero(sizes > OUTLIER_Z * sigma)
+    if len(far):
         steps = np.abs(np.diff(series.close))
-        far &= steps > TICKS * steps[steps > 0.0].min()
+        far = far[steps[far] > TICKS * steps[steps > 0.0].min()]
     return far
 
 
-def _far_for_its_place(series: _Series, sizes: Floats, sigma: float, far: Flags) -> Flags:
-    """Which of `far` are so among their neighbours, and for the time that passed, too."""
-    at = np.flatnonzero(far)
-    nearby = at[:, None] + np.concatenate([np.arange(-NEARBY, 0), np.arange(1, NEARBY + 1)])
-    known = (nearby >= 0) & (nearby < len(sizes))
-    local = np.nanmedian(np.where(known, sizes[np.clip(nearby, 0, len(sizes) - 1)], np.nan), axis=1)
-    passed = np.maximum(np.diff(series.times)[at] / series.interval.us, 1.0)
-    kept = np.zeros(len(far), dtype=np.bool_)
-    kept[at] = sizes[at] > OUTLIER_Z * np.maximum(sigma, MAD_TO_SIGMA * local) * np.sqrt(passed)
-    return kept
+def _taken_back(series: _Series, far: Positions) -> Flags:
+    """Which moves the next bar takes back, at its open already or so large that no market does both."""
+    last = len(series.returns) - 1
+    moves, following = series.returns[far], np.where(far < last, series.returns[np.minimum(far + 1, last)], 0.0)
+    back = np.log(series.open[np.minimum(far + 2, last + 1)] / series.close[far + 1])
+    traded_on = (np.abs(moves + back) >= SPIKE_RETURN * np.abs(moves)) & (np.abs(moves) < SPIKE_ALWAYS)
+    return np.asarray((np.abs(moves + following) < SPIKE_RETURN * np.abs(moves)) & ~traded_on)
 
 
-def _traded_on(series: _Series) -> Flags:
-    """After which moves the next bar opens where the move ended: what happened, no wrong print."""
-    moves = series.returns
-    back = np.append(np.log(series.open[2:] / series.close[1:-1]), np.nan)
-    stayed = np.abs(moves + back) >= SPIKE_RETURN * np.abs(moves)
-    return np.asarray(stayed & (np.abs(moves) < SPIKE_ALWAYS) & ~np.isnan(back))
+def _far_for_their_place(series: _Series, sizes: Floats, sigma: float, at: Positions) -> Flags:
+    """Which moves are far among their neighbours, and for the time that passed, too."""
+    window = min(2 * NEARBY + 1, len(sizes))
+    begin = np.clip(at - NEARBY, 0, len(sizes) - window)
+    local = np.median(np.lib.stride_tricks.sliding_window_view(sizes, window)[begin], axis=1)
+    passed = np.maximum((series.times[at + 1] - series.times[at]) / series.interval.us, 1.0)
+    return np.asarray(sizes[at] > OUTLIER_Z * np.maximum(sigma, MAD_TO_SIGMA * local) * np.sqrt(passed))
 
 
 def _stale_runs(series: _Series) -> Iterator[Finding]:
@@ -373,13 +375,15 @@ def _volumes(series: _Series) -> Iterator[Finding]:
 def _flat_bars(series: _Series) -> Iterator[Finding]:
     if series.close_only:
         return
-    flat = (series.open == series.close) & (series.high == series.low) & (series.close == series.high)
-    traded = series.volume > 0
-    if traded.any():
-        flat &= traded
-    share = flat.mean()
+    flat = np.flatnonzero(series.high == series.low)
+    if len(flat) <= FEW * len(series):
+        return
+    traded = bool(np.any(series.volume > 0))
+    one_price = (series.open[flat] == series.close[flat]) & (series.close[flat] == series.high[flat])
+    flat = flat[one_price & ((series.volume[flat] > 0) | (not traded))]
+    share = len(flat) / len(series)
     if share > FEW:
-        severity = Verdict.SUSPECT if share > MOST and traded.any() else Verdict.USABLE
+        severity = Verdict.SUSPECT if share > MOST and traded else Verdict.USABLE
         detail = "open, high, low and close are one price: a single trade, or a bar that somebody made of one"
         yield series.finding("flat_bars", severity, detail, flat)
 

@@ -27,12 +27,17 @@ _EVES = ((12, 24), (12, 31))
 
 
 def may_be_absent(interval: Interval, times: Times) -> Flags:
-    """Return which of the bars that the calendar expects need not be there. times: ends, microseconds."""
+    """Return which of the bars that the calendar expects need not be there. times: ends, ascending, microseconds."""
+    if not len(times):
+        return np.zeros(0, dtype=np.bool_)
     days = (times - 1) // DAY_US
-    evening = times - days * DAY_US > EVENING_US
+    first = int(days[0])
+    calendar = np.arange(first, int(days[-1]) + 1)
     if interval is Interval.DAY:
-        return _is(days, _FIXED) | np.isin(days, _around_easter(days))
-    return np.asarray((days % 7 == _FRIDAY) & evening | _is(days, _CLOSED) | _is(days, _EVES) & evening)
+        return np.asarray((_is(calendar, _FIXED) | np.isin(calendar, _around_easter(calendar)))[days - first])
+    ends_early = (calendar % 7 == _FRIDAY) | _is(calendar, _EVES)
+    evening = times - days * DAY_US > EVENING_US
+    return np.asarray(_is(calendar, _CLOSED)[days - first] | ends_early[days - first] & evening)
 
 
 def may_be_there(interval: Interval, times: Times) -> Flags:
@@ -52,8 +57,6 @@ def _is(days: Times, dates: tuple[tuple[int, int], ...]) -> Flags:
 
 def _around_easter(days: Times) -> Times:
     """Good Friday and Easter Monday of every year from the first to the last of `days`. Gregorian, after Butcher."""
-    if not len(days):
-        return days
     first, last = (int(day.astype("datetime64[D]").astype("datetime64[Y]").astype(int)) for day in (days[0], days[-1]))
     year = np.arange(first, last + 1) + 1970
     century, golden = year // 100, year % 19

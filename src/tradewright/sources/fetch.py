@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+import numpy as np
 import polars as pl
 
 from tradewright.clock import format_us
@@ -128,10 +129,20 @@ async def bar_pages(
     span = max(end_us - start_us, 1)
     after_us = start_us - 1
     async for page, reached_us in pages:
-        within = page.bars.filter(pl.col("time").is_between(start_us, end_us)).sort("time")
-        acts = page.actions.filter(pl.col("time") >= start_us, pl.col("time") <= end_us)
+        within = _ordered(page.bars, start_us, end_us)
+        acts = page.actions
+        if acts.height:
+            acts = acts.filter(pl.col("time").is_between(start_us, end_us))
         after_us = max(after_us, reached_us)
         yield Fetched(within, acts, after_us, min((after_us - start_us) / span, 1.0))
+
+
+def _ordered(bars: pl.DataFrame, start_us: int, end_us: int) -> pl.DataFrame:
+    # most pages are in order and within the bounds: looked at here, where a plan for each page would cost more
+    times = bars["time"].to_numpy()
+    if len(times) and (times[0] < start_us or times[-1] > end_us or not (np.diff(times) >= 0).all()):
+        return bars.filter(pl.col("time").is_between(start_us, end_us)).sort("time")
+    return bars
 
 
 def checked(source: Source, interval: Interval | str, start_us: int, end_us: int) -> tuple[Bars, Interval]:
@@ -163,11 +174,12 @@ async def _advancing(line: Line, bars: Bars, query: BarsQuery) -> Pages:
     wanted_us = query.start_us
     while wanted_us <= query.end_us:
         page, received_us = await _ask(line, bars, query.at(wanted_us, query.end_us))
-        ahead = page.bars.filter(pl.col("time").is_between(wanted_us, query.end_us))
-        if ahead.height == 0:
+        times = page.bars["time"].to_numpy()
+        ahead = times[(times >= wanted_us) & (times <= query.end_us)]
+        if len(ahead) == 0:
             break
-        last_us = int(ahead["time"].max())  # type: ignore[arg-type] # of integers
-        yield page, min(last_us, query.end_us)
+        last_us = int(ahead.max())
+        yield page, last_us
         wanted_us = last_us + 1
         if last_us + query.interval.us > received_us:
             break

@@ -17,7 +17,7 @@ from tradewright.clock import DAY_US, format_us, from_us
 from tradewright.errors import InvalidInput, SourceFailed
 from tradewright.market.calendars import begins_us, close_of
 from tradewright.market.dated import ACTIONS
-from tradewright.market.frames import canonical
+from tradewright.market.frames import VALUES
 from tradewright.market.instruments import Instrument, Interval
 
 QUOTES: dict[str, pl.DataType] = {
@@ -150,37 +150,43 @@ def bars_frame(
     """
     instrument, interval = asked.instrument, asked.interval
     if ends_us is None:
-        if any(abs(start) > LATEST_US for start in starts_us or ()):
+        if starts_us and max(max(starts_us), -min(starts_us)) > LATEST_US:
             raise SourceFailed(f"{source} sent a time far from any market; the answer may have changed its form")
         if on_days is None and starts_us is not None and interval is Interval.DAY:
             on_days = _days_of(starts_us, instrument.calendar)
         if on_days is not None:
             ends_us = closes(instrument.calendar, on_days, source)
         elif starts_us is not None:
-            ends_us = [start + interval.us for start in starts_us]
+            step_us = interval.us
+            ends_us = [start + step_us for start in starts_us]
         else:
             raise AssertionError("one of starts_us, on_days and ends_us")
-    if any(abs(end) > LATEST_US for end in ends_us if end is not None):
+    known = [end for end in ends_us if end is not None]
+    if known and max(max(known), -min(known)) > LATEST_US:
         raise SourceFailed(f"{source} sent a time far from any market; the answer may have changed its form")
     columns = {name: numbers(column, f"{source}, {name}") for name, column in values.items()}
     if any(len(column) != len(ends_us) for column in columns.values()):
         said = ", ".join(f"{len(column)} of {name}" for name, column in columns.items())
         raise SourceFailed(f"{source} sent {len(ends_us)} times and {said}; the answer may have been cut off")
     frame = pl.DataFrame({"time": pl.Series(ends_us, dtype=pl.Int64), **columns})
-    return canonical(
-        frame.filter(pl.col("time") <= received_at_us),
-        source=source,
-        instrument=instrument.id,
-        interval=interval.value,
-        observed_at_us=received_at_us,
-        lag_us=lag_us,
+    if len(known) < len(ends_us) or (known and max(known) > received_at_us):
+        frame = frame.filter(pl.col("time") <= received_at_us)
+    return frame.select(  # the canonical columns, in one pass
+        pl.lit(source).alias("source"),
+        pl.lit(instrument.id).alias("instrument"),
+        pl.lit(interval.value).alias("interval"),
+        "time",
+        (pl.col("time") + lag_us).alias("known_at"),
+        pl.lit(received_at_us, pl.Int64).alias("observed_at"),
+        *(pl.col(name).fill_nan(None) if name in columns else pl.lit(None, pl.Float64).alias(name) for name in VALUES),
     )
 
 
 def on_grid(starts_us: Sequence[int], interval: Interval, source: str) -> Sequence[int]:
     """Return starts of bars of a market that never closes. Raises SourceFailed when one is no multiple of the interval:
     its days would not be those of UTC, or its times are in another unit."""
-    odd = next((start for start in starts_us if start % interval.us), None)
+    step_us = interval.us
+    odd = next((start for start in starts_us if start % step_us), None)
     if odd is not None:
         raise SourceFailed(
             f"{source} sent a bar of {interval.value} that starts at {format_us(odd)}, between two of ours"
@@ -248,7 +254,8 @@ def rows_of(records: Sequence[Any], names: Sequence[str], source: str) -> dict[s
 def arrays_of(rows: Sequence[Any], width: int, source: str) -> list[Sequence[Any]]:
     """Return the columns of arrays of at least `width` values. Raises SourceFailed for anything else."""
     if set(map(type, rows)) <= {list} and len(widths := set(map(len, rows))) == 1 and min(widths) >= width:
-        return list(zip(*rows, strict=True))[:width]
+        columns: list[Sequence[Any]] = list(zip(*rows, strict=True))
+        return columns[:width]
     for row in rows:
         if not isinstance(row, list) or len(row) < width:
             raise SourceFailed(

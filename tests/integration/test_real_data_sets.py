@@ -18,6 +18,7 @@ import pytest
 
 from tradewright.clock import format_us, parse_us
 from tradewright.market.checks import Checked, check_bars
+from tradewright.market.consensus import consensus
 from tradewright.market.frames import VALUES, canonical
 from tradewright.market.freshness import freshness
 from tradewright.market.instruments import Instrument, Interval
@@ -125,6 +126,28 @@ def test_every_split_of_the_unadjusted_shares_is_found(files: list[File], shared
         assert [format_us(time)[:10] for time in daily.finding("split_like_jump").rows] == days
     hourly = _named(files, "us_equities_unadjusted/AAPL_1h.parquet")
     assert [format_us(time)[:10] for time in hourly.finding("split_like_jump").rows] == known["AAPL"]
+
+
+def test_sources_of_the_same_share_agree_but_for_scale_and_bad_prints(files: list[File]) -> None:
+    def compared(a: str, b: str) -> dict[str, tuple[str, int]]:
+        frames = {name: _named(files, name).checked.accepted for name in (a, b)}
+        one, other = consensus(frames, Interval.DAY).values()
+        assert [(f.code, f.count) for f in one] == [(f.code, f.count) for f in other]
+        return {f.code: (f.severity.label, f.count) for f in one}
+
+    newer, raw = "us_equities_daily_2018_2023", "us_equities_unadjusted"
+    assert compared(f"{newer}/TSLA_1d.parquet", "us_equities_daily_yahoo/TSLA_1d.parquet") == {}
+    # 670 days before the split of 2020-08-31; the lows and highs of single prints; no close differs
+    assert compared(f"{newer}/AAPL_1d.parquet", f"{raw}/AAPL_1d.parquet") == {
+        "scaled_differently": ("usable", 670), "sources_disagree": ("suspect", 10),
+    }  # fmt: skip
+    assert compared(f"{newer}/BAC_1d.parquet", f"{raw}/BAC_1d.parquet") == {"sources_disagree": ("usable", 4)}
+
+
+def test_coins_and_their_future_agree_on_three_venues(files: list[File]) -> None:
+    names = ("binance_BTCBUSD", "bybit_BTCUSDT", "bybit_future_BTCUSDT")
+    frames = {n: _named(files, f"crypto_minute_samples/{n}_1m.parquet").checked.accepted for n in names}
+    assert not any(consensus(frames, Interval.MINUTE).values())
 
 
 def test_a_holiday_that_repeats_the_day_before_is_found_in_every_share(files: list[File]) -> None:

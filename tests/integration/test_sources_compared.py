@@ -18,10 +18,10 @@ from tradewright.market.frames import canonical
 from tradewright.market.freshness import read_freshness
 from tradewright.market.ingest import ingest_frame
 from tradewright.market.instruments import Instrument, Interval
-from tradewright.market.verdicts import DataVerdict, Verdict
+from tradewright.market.verdicts import Verdict
 from tradewright.sources import fmp, intrinio, polygon
 from tradewright.storage import series as store
-from tradewright.storage.database import Database, Tx
+from tradewright.storage.database import Database
 
 NOW = parse_us("2025-01-01")
 COIN = Instrument("crypto:BTC-USD")
@@ -69,7 +69,7 @@ def test_three_recorded_sources_do_not_deviate(shared: Path) -> None:
 
 
 @pytest.mark.parametrize("source", ["polygon", "fmp", "intrinio"])
-@pytest.mark.parametrize(("column", "factor"), [("close", 1.01), ("high", 1.3), ("low", 0.9), ("open", 0.99)])
+@pytest.mark.parametrize(("column", "factor"), [("close", 1.01), ("high", 1.3), ("low", 0.9), ("open", 0.98)])
 def test_a_wrong_row_in_one_of_three_recordings_is_found(shared: Path, source: str, column: str, factor: float) -> None:
     frames = _recordings(shared)
     day = parse_us("2023-01-05T21:00:00Z")
@@ -105,14 +105,8 @@ def test_a_new_check_keeps_them_and_a_new_comparison_replaces_them(catalog: Cata
     assert _codes(catalog, "b")["sources_disagree"]["count"] == 1
     _store(catalog, "b", _frame(), ingestion_id="ing_3", now_us=NOW + 1)
     assert "sources_disagree" in _codes(catalog, "b")
-    told: list[tuple[str, Verdict]] = []
-
-    def changed(_: Tx, row: Any, verdict: DataVerdict) -> None:
-        told.append((row["source"], verdict.verdict))
-
-    compare_sources(catalog, SYSTEM, NOW + 2, changed=changed)
+    compare_sources(catalog, SYSTEM, NOW + 2)
     assert _codes(catalog, "a") == _codes(catalog, "b") == {"": "clean"}
-    assert told == [("a", Verdict.CLEAN), ("b", Verdict.CLEAN)]
 
 
 def test_what_an_organization_has_is_compared_with_what_is_shared_and_only_its_own_is_marked(catalog: Catalog) -> None:

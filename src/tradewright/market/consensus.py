@@ -18,7 +18,7 @@ FEW is that of the checks, a share of the bars that can be compared.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -39,14 +39,14 @@ from tradewright.storage.database import Tx
 CODES = frozenset({"source_deviates", "sources_disagree", "scaled_differently"})
 FLOOR = {Interval.DAY: 2e-3, Interval.HOUR: 1.5e-3}  # relative; official and last prices differ by about as much
 FLOOR_WITHIN_THE_HOUR = 1e-3
-SPREADS = 8.0  # a deviation counts from so many of the usual spreads between the sources
+FLOORS_OPEN = 5.0  # floors: an opening auction and a first trade differ by more than two closes do
+FLOORS_EXTREME = 2.5  # floors: one trade that a source leaves out is the high or low of another
+SPREADS = 12.0  # a deviation counts from so many of the usual spreads between the sources
 LEVEL_ROWS = 7  # bars on one side whose ratio is the level there: up to three wrong ones in a row do not move it
 LEVEL_LEAST = 3  # fewer bars have no level of their own
 _ROUNDS = 3  # of estimating prices from levels and levels from prices
 _DECIMALS = 8
-_PRICES = ("close", "open", "high", "low")
-
-Changed = Callable[[Tx, Mapping[str, Any], DataVerdict], None]
+_PRICES = {"close": 1.0, "open": FLOORS_OPEN, "high": FLOORS_EXTREME, "low": FLOORS_EXTREME}
 
 
 def consensus(frames: Mapping[str, pl.DataFrame], interval: Interval) -> dict[str, tuple[Finding, ...]]:
@@ -63,27 +63,30 @@ def consensus(frames: Mapping[str, pl.DataFrame], interval: Interval) -> dict[st
     votes = np.isfinite(prices[0])
     compared = votes & (votes.sum(axis=1) > 1)[:, None]
     levels = _levels(prices[0])
-    tolerance = np.zeros(len(times))
+    floor = FLOOR.get(interval, FLOOR_WITHIN_THE_HOUR)
     outvoted, open_question = np.zeros_like(votes), np.zeros_like(votes)
-    for number, logs in enumerate(prices):
+    fields: dict[str, Flags] = {}
+    tolerances: list[Floats] = []
+    for (field, floors), logs in zip(_PRICES.items(), prices, strict=True):
         apart = _apart(logs - levels)
-        usual = max(FLOOR.get(interval, FLOOR_WITHIN_THE_HOUR), SPREADS * _spread(apart))
-        allowed = usual + allowance
-        tolerance = allowed if number == 0 else tolerance
+        allowed = max(floors * floor, SPREADS * _spread(apart)) + allowance
+        tolerances.append(allowed)
         wrong, unclear = _judged(apart, allowed)
+        fields[field] = wrong | unclear
         outvoted |= wrong
         open_question |= unclear
     open_question &= ~outvoted
-    scaled, factors = _scaled(np.where(compared, levels, np.nan), tolerance)
+    scaled, factors = _scaled(np.where(compared, levels, np.nan), 2.0 * tolerances[0])
     differ = f"the prices of {len(names)} sources differ, and no majority says which is right"
     found: dict[str, tuple[Finding, ...]] = {}
     for column, name in enumerate(names):
         instrument = str(current[name]["instrument"][0]) if current[name].height else ""
-        told = _Told(instrument, times, int(compared[:, column].sum()))
+        differing = {field: rows[:, column] for field, rows in fields.items()}
+        told = _Told(instrument, times, int(compared[:, column].sum()), differing)
         factor = f"the level is {factors[column]:.6g} times that of other sources: adjusted differently"
         findings = (
-            told.finding("source_deviates", "other sources agree on another price", outvoted[:, column]),
-            told.finding("sources_disagree", differ, open_question[:, column]),
+            told.finding("source_deviates", "other sources agree on another price", outvoted[:, column], True),
+            told.finding("sources_disagree", differ, open_question[:, column], True),
             told.finding("scaled_differently", factor, scaled[:, column]),
         )
         found[name] = tuple(finding for finding in findings if finding.count)
@@ -95,12 +98,15 @@ class _Told:
     instrument: str
     times: Times
     compared: int
+    fields: Mapping[str, Flags]
 
-    def finding(self, code: str, detail: str, rows: Flags) -> Finding:
+    def finding(self, code: str, detail: str, rows: Flags, deviates: bool = False) -> Finding:
         count = int(rows.sum())
-        many = count > FEW * self.compared and code != "scaled_differently"
-        severity = Verdict.SUSPECT if many else Verdict.USABLE
+        severity = Verdict.SUSPECT if deviates and count > FEW * self.compared else Verdict.USABLE
         first = tuple(int(time) for time in self.times[rows][:ROWS_KEPT])
+        if deviates:
+            each = {field: int((rows & differing).sum()) for field, differing in self.fields.items()}
+            detail += f" ({', '.join(f'{field} {many}' for field, many in each.items() if many)})"
         return Finding(code, severity, f"{count} of {self.compared} rows: {detail}", self.instrument, count, first)
 
 
@@ -197,11 +203,25 @@ def _scaled(levels: Floats, allowed: Floats) -> tuple[Flags, list[float]]:
     for column in range(levels.shape[1]):
         mine = levels[:, [column]]
         alike = votes & (np.abs(np.where(votes, levels - mine, 0.0)) <= allowed[:, None]) & votes[:, [column]]
-        scaled[:, column] = votes[:, column] & (many >= 2) & (alike.sum(axis=1) * 2 <= many)
+        alone = votes[:, column] & (many >= 2) & (alike.sum(axis=1) * 2 <= many)
+        scaled[:, column] = _lasting(alone, votes[:, column])
         others = _median(np.delete(levels, column, axis=1))
         known = (mine[:, 0] - others)[scaled[:, column]]
         factors.append(float(np.exp(np.median(known))) if len(known) else 1.0)
     return scaled, factors
+
+
+def _lasting(rows: Flags, known: Flags) -> Flags:
+    """Those of `rows` that stand in runs of at least LEVEL_ROWS, rows that are not known left out."""
+    of_known = np.concatenate([[False], rows[known], [False]])
+    edges = np.flatnonzero(np.diff(of_known))
+    lengths = edges[1::2] - edges[::2]
+    kept_rows = np.zeros(len(of_known) - 2, dtype=np.bool_)
+    for_run = np.repeat(lengths >= LEVEL_ROWS, lengths)
+    kept_rows[np.flatnonzero(of_known[1:-1])] = for_run
+    lasting = np.zeros_like(rows)
+    lasting[known] = kept_rows
+    return lasting
 
 
 def compare_sources(
@@ -211,14 +231,12 @@ def compare_sources(
     *,
     instruments: Sequence[str] | None = None,
     interval: Interval | None = None,
-    changed: Changed | None = None,
 ) -> dict[tuple[str, str, str], tuple[Finding, ...]]:
     """Compare the sources of each instrument that `owner` can read and write the findings into the verdicts of the
     series that are the owner's; return the findings by (source, instrument, interval).
 
     Findings of an earlier comparison are replaced, those of the checks stay; a series that is checked again keeps
-    those of the last comparison. changed: called in the transaction that stores a verdict other than before, with the
-    row as it was. Raises StorageFailed.
+    those of the last comparison. Another verdict than before is told as an event. Raises StorageFailed.
     """
     step = None if interval is None else interval.value
     rows = catalog.database.read(store.list_series, owner, instruments=instruments, interval=step)
@@ -233,7 +251,7 @@ def compare_sources(
             key = (source, instrument, name)
             found[key] = findings
             if by_source[source]["owner"] == owner:
-                catalog.database.write(_write_down, owner, key, findings, now_us, changed)
+                catalog.database.write(_write_down, owner, key, findings, now_us)
     return found
 
 
@@ -243,7 +261,6 @@ def _write_down(
     key: tuple[str, str, str],
     findings: Sequence[Finding],
     now_us: int,
-    changed: Changed | None,
 ) -> None:
     row = store.get_series(tx, owner, *key)
     if row is None or kept(row) == list(findings):
@@ -252,8 +269,6 @@ def _write_down(
     verdict = DataVerdict.of([*of_the_checks, *(replace(f, instrument=key[1]) for f in findings)])
     told = [finding_to_json(finding) for finding in verdict.findings]
     store.save_series(tx, row | {"verdict": verdict.verdict.label, "findings": told, "checked_at": now_us})
-    if changed is not None and row["verdict"] != verdict.verdict.label:
-        changed(tx, row, verdict)
 
 
 def kept(row: Mapping[str, Any] | None) -> list[Finding]:

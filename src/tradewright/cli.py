@@ -153,6 +153,24 @@ def ingest(
     _show(report, as_json, _ingest_text)
 
 
+@app.command()
+def follow(
+    source: Annotated[str, typer.Argument(help="A source with a stream.")],
+    instruments: Annotated[list[str], typer.Argument(help="Instrument ids.")],
+    interval: Annotated[Interval, typer.Option(help="Length of a bar.")] = Interval.MINUTE,
+    folder: Folder = None,
+    as_json: Json = False,
+) -> None:
+    """Stream bars into the catalog as they close, until Ctrl-C. One that was not seen whole comes from the history."""
+    from tradewright.app.follow import follow as run
+
+    def say(text: str) -> None:
+        print(text, file=sys.stderr if as_json else sys.stdout, flush=True)
+
+    counts = run(_settings(folder), source, instruments, interval.value, say)
+    _show(counts, as_json, lambda made: ", ".join(f"{count} {name}" for name, count in made.items() if count))
+
+
 @sources_app.callback(invoke_without_command=True)
 def sources(context: typer.Context, folder: Folder = None, as_json: Json = False) -> None:
     """Third parties that data can come from: what they offer, what they need, and whether they answer."""

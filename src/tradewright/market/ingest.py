@@ -147,20 +147,10 @@ class Ingestion:
         the database refuses.
         """
         run = self._run
-        rows = canonical(
-            frame, source=run.source, interval=run.interval.value, observed_at_us=run.now_us, lag_us=run.lag_us
-        )
-        parts = {str(key[0]): part for key, part in rows.partition_by("instrument", as_dict=True).items()}
-        for name in parts:
-            if name not in self._known:
-                raise UnknownName.of("instrument in this ingestion", name, self._known)
         if unreadable is not None and unreadable.height:
             _keep_unreadable(run, unreadable)
-        flags = {"close_only": run.close_only, "pre_adjusted": run.pre_adjusted}
-        checked = {
-            name: check_bars(part, self._known[name], run.interval, **flags) for name, part in sorted(parts.items())
-        }
-        _tell(progress, 0.4, f"checked {rows.height} rows of {len(parts)} series")
+        height, checked = self._judged(frame)
+        _tell(progress, 0.4, f"checked {height} rows of {len(checked)} series")
         for result in checked.values():
             _keep_rejected(run, result.rejected)
         _tell(progress, 0.5, "kept rejected rows aside")
@@ -174,7 +164,7 @@ class Ingestion:
         self._present |= {name for name, result in checked.items() if result.accepted.height}
         lost = 0 if unreadable is None else unreadable.height
         taken = Taken(
-            rows.height + lost,
+            height + lost,
             sum(result.accepted.height for result in checked.values()),
             sum(result.rejected.height for result in checked.values()) + lost,
             sum(result.duplicates for result in checked.values()),
@@ -193,6 +183,32 @@ class Ingestion:
         """Write down what a series holds now, with its verdict, without new rows; return that."""
         run = self._run
         return _conclude(run, self._known[instrument], None, _input_findings(run, instrument), True)
+
+    def checked(self, frame: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+        """Return the rows of a frame that can be used, for whoever stores them, and how many were kept aside.
+
+        Raises as `take` does.
+        """
+        _, checked = self._judged(frame)
+        for result in checked.values():
+            _keep_rejected(self._run, result.rejected)
+        good = [result.accepted for result in checked.values()]
+        rejected = sum(result.rejected.height for result in checked.values())
+        return (pl.concat(good) if good else canonical(pl.DataFrame(schema=SCHEMA))), rejected
+
+    def _judged(self, frame: pl.DataFrame) -> tuple[int, dict[str, Checked]]:
+        run = self._run
+        rows = canonical(
+            frame, source=run.source, interval=run.interval.value, observed_at_us=run.now_us, lag_us=run.lag_us
+        )
+        parts = {str(key[0]): part for key, part in rows.partition_by("instrument", as_dict=True).items()}
+        for name in parts:
+            if name not in self._known:
+                raise UnknownName.of("instrument in this ingestion", name, self._known)
+        flags = {"close_only": run.close_only, "pre_adjusted": run.pre_adjusted}
+        return rows.height, {
+            name: check_bars(part, self._known[name], run.interval, **flags) for name, part in sorted(parts.items())
+        }
 
     def revisit(self, instrument: str) -> None:
         """Judge this series at the end even when no frame of this run holds it: an earlier run stored some of it."""

@@ -1,0 +1,72 @@
+"""A stream of a local venue ends in the catalog: durable at once, judged at the end, the same bars as happened."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+
+from market_server import PRODUCT, Market, trading
+from tradewright.app import house
+from tradewright.app.follow import follow
+from tradewright.errors import InvalidInput, SourceRefused, UnknownName
+from tradewright.ids import SYSTEM
+from tradewright.market.instruments import Interval
+from tradewright.settings import Settings
+from tradewright.storage import series, third_parties
+
+
+def test_bars_of_a_stream_are_in_the_catalog_with_a_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    market, said = Market(), []
+    settings = Settings(data_folder=tmp_path / "data")
+    ready, done = threading.Event(), threading.Event()
+    addresses: list[str] = []
+
+    async def venue() -> None:
+        async with trading(market) as found:
+            addresses.extend(found)
+            ready.set()
+            while not done.is_set():
+                await asyncio.sleep(0.05)
+
+    def say(text: str) -> None:
+        said.append(text)
+        if sum("closed at" in each for each in said) == 5:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    other = threading.Thread(target=lambda: asyncio.run(venue()))
+    other.start()
+    try:
+        assert ready.wait(10)
+        monkeypatch.setenv("TRADEWRIGHT_COINBASE_URL", addresses[0])
+        monkeypatch.setenv("TRADEWRIGHT_COINBASE_STREAM_URL", addresses[1])
+        counts = follow(settings, "coinbase", [PRODUCT], "1m", say, market.clock)
+    finally:
+        done.set()
+        other.join()
+    assert counts["bars"] >= 5
+    assert counts["rejected"] == counts["lost"] == 0
+    truth = market.bars(60)
+    with house.open_database(settings) as database:
+        catalog = house.open_catalog(settings, database)
+        stored = catalog.read(SYSTEM, "coinbase", ["crypto:BTC-USD"], Interval.MINUTE)
+        assert stored.height == counts["bars"] - counts["revisions"]
+        for row in stored.iter_rows(named=True):
+            values = tuple(row[name] for name in ("open", "high", "low", "close", "volume"))
+            assert values == pytest.approx(truth[row["time"] // 1_000_000 - 60])
+            assert row["known_at"] == row["time"]
+            assert row["observed_at"] >= row["time"]
+        (judged,) = database.read(series.list_series, SYSTEM)
+        assert (judged["rows"], judged["verdict"]) == (stored.height, "clean")
+        assert database.read(third_parties.health, SYSTEM) == {}, "a stream that never was degraded is no news"
+
+
+def test_what_cannot_be_followed_is_refused(tmp_path: Path) -> None:
+    settings = Settings(data_folder=tmp_path / "data")
+    for name, kind in (("kucoin", InvalidInput), ("finnhub", SourceRefused), ("binanec", UnknownName)):
+        with pytest.raises(kind):
+            follow(settings, name, ["crypto:BTC-USDT" if name != "finnhub" else "equity:AAPL"], "1m", print)

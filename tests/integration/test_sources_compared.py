@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+import tradewright as tw
 from recorded import bars_query, recorded
 from tradewright.clock import DAY_US, parse_us
 from tradewright.ids import SYSTEM, Owner
@@ -134,3 +135,14 @@ def test_freshness_is_read_for_all_series_at_once(catalog: Catalog) -> None:
     assert (shared.source, shared.due, shared.coverage) == ("a", 1, 1.0)
     assert (mine.source, mine.owner, mine.coverage) == ("b", MINE, pytest.approx(1 - 1 / ROWS))
     assert [each.source for each in catalog.database.read(read_freshness, SYSTEM, now)] == ["a"]
+
+
+def test_what_was_found_stands_on_a_backtest(catalog: Catalog) -> None:
+    _store(catalog, "a", _frame())
+    _store(catalog, "b", _frame(close={7: 1.1, 60: 0.9}), revised=True, pre_adjusted=True)
+    _store(catalog, "c", _frame())
+    compare_sources(catalog, SYSTEM, NOW)
+    panel = catalog.panel(instruments=[COIN.id], source="b")
+    result = tw.backtest(tw.strategies.MovingAverageCross(fast=5, slow=20, units=1), panel, cash=100_000)
+    assert {"source_deviates", "revised", "pre_adjusted"} <= {f.code for f in result.data_verdict.findings}
+    assert result.data_verdict.verdict is Verdict.SUSPECT

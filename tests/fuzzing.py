@@ -55,7 +55,7 @@ PLENTY = Rules(
 BEYOND: dict[str, str] = {
     "query:cursor": "a cursor is one that a page ended with",
     "query:instruments": "so many at a time, by the sum of what they take to read",
-    "query:adjustment": "split and all are names kept for when splits and dividends are stored",
+    "query:adjustment": "not of prices that their source adjusted",
     "query:start": "a span that begins after it ends",
     "/start": "a span that begins after it ends",
     "/expires_at": "a moment of the coming hundred years, counted from now",

@@ -34,6 +34,7 @@ SAMPLES: dict[str, SampleOf] = {
     "list_bars": _plain("/v1/bars?instruments=crypto:AAA-USD"),
     "list_quotes": _plain("/v1/quotes?instruments=crypto:AAA-USD,crypto:BBB-USD"),
     "list_verdicts": _plain("/v1/verdicts"),
+    "list_facts": _plain("/v1/facts?instruments=equity:AAPL,macro:GDP"),
     "list_sources": _plain("/v1/sources"),
     "get_source": _plain("/v1/sources/binance", shared=True),
     "keep_source_credentials": _plain(
@@ -45,7 +46,7 @@ SAMPLES: dict[str, SampleOf] = {
     "release_quarantined_row": _plain("/v1/quarantine/qua_release/release", everywhere=True),
     "discard_quarantined_row": _plain("/v1/quarantine/qua_discard/discard", everywhere=True),
     "create_ingestion": _plain("/v1/ingestions", body=INGESTION),
-    "list_ingestions": _plain("/v1/ingestions"),
+    "list_ingestions": _plain("/v1/ingestions?limit=3"),
     "get_ingestion": _of("ingestion", "/v1/ingestions/{id}"),
     "cancel_ingestion": _of("ingestion to cancel", "/v1/ingestions/{id}/cancel"),
     "list_signals": _plain("/v1/signals"),

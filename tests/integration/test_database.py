@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from tradewright.storage.database import Database
+from tradewright.errors import StorageFailed
+from tradewright.storage.database import Database, Tx
 from tradewright.storage.migrations import current, head, upgrade
 from tradewright.storage.tables import house, metadata, portfolios
 
@@ -61,3 +62,16 @@ def test_the_migrations_make_exactly_the_tables_of_the_code(database: Database) 
     assert database.read(differences) == []
     assert database.read(current) == head()
     upgrade(database)
+
+
+def test_a_connection_that_is_lost_in_the_middle_is_told_and_replaced(database: Database) -> None:
+    if database.dialect != "postgresql":
+        return  # an embedded database has no connection to lose
+
+    def cut(tx: Tx) -> None:
+        tx.exec_driver_sql("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    for ask in (database.read, database.write):
+        with pytest.raises(StorageFailed, match="the database refused"):
+            ask(cut)
+        assert ask(lambda tx: tx.exec_driver_sql("SELECT 1").scalar_one()) == 1

@@ -27,6 +27,7 @@ KEYS = [
     *PARTS,
     *([first, second] for first, second in itertools.product((0, -(2**63) - 1), PARTS)),
     *(["a", "a", "a", part] for part in PARTS),
+    *([*["a"] * 4, first, second] for first, second in itertools.product((None, 1), PARTS)),
     ["a"] * 3, [],
 ]  # fmt: skip
 

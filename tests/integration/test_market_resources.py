@@ -77,9 +77,7 @@ def test_bars_name_what_is_wrong_with_a_request(served: Any) -> None:
     async def work(client: Client) -> None:
         refused = await client.get(BARS, headers={"Accept": "text/html"})
         assert (refused.status, refused.json["code"]) == (406, "not_acceptable")
-        adjusted = await client.get(f"{BARS}&adjustment=split")
-        assert adjusted.status == 422
-        assert "until splits and dividends are stored" in adjusted.json["errors"][0]["detail"]
+        assert (await client.get(f"{BARS}&adjustment=both")).status == 422
         many = ",".join(f"crypto:Z{n}-USD" for n in range(3))
         unknown = await client.get(f"/v1/quotes?instruments=crypto:AAA-USD,{many}")
         assert unknown.status == 404

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tradewright.api.dated_data import DatedData
 from tradewright.api.glances import Glances
 from tradewright.errors import InvalidInput, NotFound
 from tradewright.ids import Owner
@@ -58,11 +59,12 @@ class BarRow(NamedTuple):
 
 
 class MarketData:
-    """Answers questions about bars. Series in memory are dropped when anything was added to them."""
+    """Answers questions about bars. Series in memory are dropped when anything was added to them. dated: what else
+    there is of instruments."""
 
     def __init__(self, catalog: Catalog, database: Database) -> None:
         self._catalog = catalog
-        self._database = database
+        self.dated = DatedData(catalog.folder)
         self._glances = Glances(database)
         self._as_of = asyncio.Semaphore(_READS_AS_OF)
         self._held: OrderedDict[SeriesKey, _Held] = OrderedDict()
@@ -150,6 +152,16 @@ class MarketData:
     async def last_closes(self, keys: Sequence[SeriesKey], until_us: int | None) -> list[tuple[int, float] | None]:
         """Return time and value of the last close of each at or before `until_us` (None: the last one), or None."""
         return [_last_close(held, until_us) for held in await self._all_series(keys)]
+
+    async def times_and_closes(
+        self, keys: Sequence[SeriesKey], first_us: int, as_of_us: int | None
+    ) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+        """Return the times and closes of each, raw, from `first_us` or earlier on."""
+        if as_of_us is None:
+            found = await self._all_series(keys)
+        else:
+            found = await self._known_then(keys, first_us, None, as_of_us)
+        return [(held.times, held.columns["close"]) for held in found]
 
     async def versions(self, keys: Sequence[SeriesKey]) -> tuple[Any, ...]:
         """Return a value that changes when bars of one of these series were added."""

@@ -7,13 +7,14 @@ Source: Center for Research in Security Prices, data description guide, cumulati
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
 
 from tradewright.errors import InvalidInput, UnknownName
-from tradewright.market.panel import PRICES, Floats, Panel
+from tradewright.market.panel import PRICES, Floats, Panel, Times
 
 
 class Adjustment(StrEnum):
@@ -47,24 +48,56 @@ def adjusted(panel: Panel, adjustment: Adjustment | str, as_of_us: int | None = 
     return replace(panel, **arrays, volume=panel.volume * volume, actions=(), pre_adjusted=True, data_version="")
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What an action does to the rows before `time_us`: their prices and volumes are multiplied."""
+
+    time_us: int
+    price: float
+    volume: float
+
+
+def steps(
+    times: Times, close: Floats, actions: Iterable[tuple[int, float, float]], adjustment: Adjustment, name: str
+) -> list[Step]:
+    """Return the steps of the actions of one instrument, ascending by time.
+
+    times, close: (T,) of its raw rows, from before the first action that matters. actions: (time_us, split, dividend).
+    Those without a row before them do nothing. name: of the instrument, for people. Raises InvalidInput for a dividend
+    that is not below the close before it.
+    """
+    found = []
+    for time_us, split, dividend in sorted(actions) if adjustment is not Adjustment.RAW else ():
+        first = int(np.searchsorted(times, time_us))
+        if first == 0:
+            continue
+        price = 1.0 / split
+        before = _last_close(close, first) if adjustment is Adjustment.ALL and dividend else None
+        if before is not None:
+            if not dividend < before:
+                raise InvalidInput(
+                    f"{name}: a dividend of {dividend} is not below the close {before} before it; look at the unit of "
+                    "the dividend"
+                )
+            price *= 1.0 - dividend / before
+        found.append(Step(time_us, price, split))
+    return found
+
+
+def _last_close(close: Floats, end: int) -> float | None:
+    for row in range(end - 1, -1, -1):
+        if np.isfinite(close[row]):
+            return float(close[row])
+    return None
+
+
 def _factors(panel: Panel, kind: Adjustment, as_of_us: int | None) -> tuple[Floats, Floats]:
     price, volume = np.ones(panel.shape), np.ones(panel.shape)
-    for action in panel.actions:
-        first = int(np.searchsorted(panel.times, action.time_us))
-        if first == 0 or (as_of_us is not None and action.known_at_us > as_of_us):
-            continue
-        column = action.instrument
-        price[:first, column] /= action.split
-        volume[:first, column] *= action.split
-        if kind is Adjustment.ALL and action.dividend:
-            closes = panel.close[:first, column]
-            closes = closes[np.isfinite(closes)]
-            if not len(closes):
-                continue
-            if not action.dividend < closes[-1]:
-                raise InvalidInput(
-                    f"{panel.ids[column]}: a dividend of {action.dividend} is not below the close {closes[-1]} before "
-                    "it; look at the unit of the dividend"
-                )
-            price[:first, column] *= 1.0 - action.dividend / closes[-1]
+    known = [action for action in panel.actions if as_of_us is None or action.known_at_us <= as_of_us]
+    for column in {action.instrument for action in known}:
+        mine = [(a.time_us, a.split, a.dividend) for a in known if a.instrument == column]
+        for step in steps(panel.times, panel.close[:, column], mine, kind, panel.ids[column]):
+            first = int(np.searchsorted(panel.times, step.time_us))
+            price[:first, column] *= step.price
+            volume[:first, column] *= step.volume
     return price, volume

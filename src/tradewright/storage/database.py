@@ -137,7 +137,7 @@ def _scheme(url: str) -> str:
 def _translated(future: concurrent.futures.Future[R]) -> R:
     try:
         return future.result()
-    except sa.exc.DatabaseError as error:
+    except sa.exc.DBAPIError as error:
         if not _is_the_machines(error):
             raise
         raise _storage_failed(error) from error
@@ -146,7 +146,7 @@ def _translated(future: concurrent.futures.Future[R]) -> R:
 async def _awaited(future: concurrent.futures.Future[R]) -> R:
     try:
         return await asyncio.wrap_future(future)
-    except sa.exc.DatabaseError as error:
+    except sa.exc.DBAPIError as error:
         if not _is_the_machines(error):
             raise
         raise _storage_failed(error) from error
@@ -155,19 +155,20 @@ async def _awaited(future: concurrent.futures.Future[R]) -> R:
 async def _begun(begin: Callable[[], R | concurrent.futures.Future[R]]) -> R:
     try:
         answer = begin()
-    except sa.exc.DatabaseError as error:
+    except sa.exc.DBAPIError as error:
         if not _is_the_machines(error):
             raise
         raise _storage_failed(error) from error
     return await _awaited(answer) if isinstance(answer, concurrent.futures.Future) else answer
 
 
-def _is_the_machines(error: sa.exc.DatabaseError) -> bool:
+def _is_the_machines(error: sa.exc.DBAPIError) -> bool:
     # the other classes are a broken rule or statement: for the caller, or a fault of ours
-    return type(error) is sa.exc.DatabaseError or isinstance(error, sa.exc.OperationalError)
+    plain = type(error) in (sa.exc.DatabaseError, sa.exc.DBAPIError)  # a connection that is lost in the middle, too
+    return plain or isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError) or error.connection_invalidated
 
 
-def _storage_failed(error: sa.exc.DatabaseError) -> StorageFailed:
+def _storage_failed(error: sa.exc.DBAPIError) -> StorageFailed:
     cause = str(error.orig)
     advice = next((text for sign, text in _ADVICE.items() if sign in cause), "check the database and run it again")
     return StorageFailed(f"the database refused: {cause}; nothing of this transaction was kept; {advice}")

@@ -29,11 +29,13 @@ def list_page(
     tx: Tx, organization: str, environment: str, limit: int, descending: bool, after: str | None
 ) -> list[dict[str, Any]]:
     """Return up to `limit` ingestions by id (ids order by creation), after the id `after`."""
-    query = _select().where(_I.organization == organization, _I.environment == environment)
+    query = sa.select(ingestions).where(_I.organization == organization, _I.environment == environment)
     if after is not None:
         query = query.where(_I.id < after if descending else _I.id > after)
-    query = query.order_by(_I.id.desc() if descending else _I.id).limit(limit)
-    return [dict(row) for row in tx.execute(query).mappings()]
+    found = query.order_by(_I.id.desc() if descending else _I.id).limit(limit).subquery()  # each has one job
+    state = [jobs.c[name].label(name) for name in _JOB]
+    whole = sa.select(found, *state).join(jobs, jobs.c.id == found.c.job)
+    return [dict(row) for row in tx.execute(whole.order_by(found.c.id.desc() if descending else found.c.id)).mappings()]
 
 
 def unfinished(tx: Tx, organization: str, environment: str, source: str) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from tradewright.api import encoded, representations
+from tradewright.api.adjusted import adjusted_rows
 from tradewright.api.market_data import BarRow, SeriesKey
 from tradewright.api.operations import Call, Operation, Raw
 from tradewright.api.pages import Encoded
@@ -35,6 +36,7 @@ from tradewright.api.wire import (
 )
 from tradewright.clock import format_us
 from tradewright.ids import Owner
+from tradewright.market.adjustment import Adjustment
 from tradewright.market.verdicts import Verdict
 from tradewright.storage import series
 
@@ -112,7 +114,10 @@ class BarQuery(PageQuery, frozen=True, kw_only=True):
     ) = None
     adjustment: Annotated[
         Literal["raw", "split", "all"],
-        msgspec.Meta(description="Only `raw` until splits and dividends are stored."),
+        msgspec.Meta(
+            description="Prices and volumes as of the last moment asked for: adjusted for splits, or for splits and "
+            "dividends, that the source told of and that had taken place."
+        ),
     ] = "raw"
     source: Annotated[SourceName, msgspec.Meta(description="Needed where several sources have it.")] | None = None
 
@@ -197,11 +202,8 @@ async def _get_instrument(call: Call) -> Instrument:
 async def _list_bars(call: Call) -> Raw:
     query: BarQuery = call.query
     media_type = representations.chosen(call.headers.get("accept"), _BARS)
-    wanted = _listed(query.instruments, 100 if query.as_of is None else _MOST_AS_OF)
+    wanted = listed_ids(query.instruments, 100 if query.as_of is None else _MOST_AS_OF)
     start, end = micros(query.start), micros(query.end)
-    if query.adjustment != "raw":
-        text = f"only raw bars are served until splits and dividends are stored; got {query.adjustment}"
-        raise Refused("invalid_input", text, [FieldError("query:adjustment", text)])
     if start is not None and end is not None and start >= end:
         raise Refused("invalid_input", "start must lie before end", [FieldError("query:start", "not before end")])
     if end is None:
@@ -209,7 +211,9 @@ async def _list_bars(call: Call) -> Raw:
         end = None if shown_until is None else shown_until + 1
     data = call.services.market_data
     keys = await data.series_of(call.principal.organization, wanted, query.interval, query.source)
-    if query.as_of is not None:  # read from the tables, past the series in memory
+    if query.adjustment != "raw":
+        await _refuse_adjusted_by_source(call, keys)
+    if query.as_of is not None or query.adjustment != "raw":  # from the tables, past the pages in memory
         part = await _bars(call, keys, end, media_type)
     else:
         pages = call.services.pages
@@ -230,9 +234,34 @@ async def _bars(call: Call, keys: Sequence[SeriesKey], end: int | None, media_ty
     rows = await call.services.market_data.page(
         keys, micros(query.start), end, micros(query.as_of), after, query.limit + 1
     )
+    if query.adjustment != "raw":
+        rows = await _adjusted(call, keys, rows)
     if len(rows) > _IN_A_THREAD:
         return await asyncio.to_thread(_encoded, query, rows, media_type)
     return _encoded(query, rows, media_type)
+
+
+async def _refuse_adjusted_by_source(call: Call, keys: Sequence[SeriesKey]) -> None:
+    query: BarQuery = call.query
+    owner, names = Owner(call.principal.organization), [key.instrument for key in keys]
+    rows = await call.services.database.read_replica_async(
+        series.list_series, owner, instruments=names, interval=query.interval
+    )
+    adjusted = {SeriesKey(*(row[name] for name in SeriesKey._fields)) for row in rows if row["pre_adjusted"]}
+    wrong = [f"{key.instrument} from {key.source}" for key in keys if key in adjusted]
+    if wrong:
+        text = f"the prices of {', '.join(wrong[:20])} were adjusted by their source; they are served as they are: raw"
+        raise Refused("invalid_input", text, [FieldError("query:adjustment", text)])
+
+
+async def _adjusted(call: Call, keys: Sequence[SeriesKey], rows: list[BarRow]) -> list[BarRow]:
+    query: BarQuery = call.query
+    as_of = micros(query.as_of)
+    shown_until = await market_time_of(call) if query.end is None else None
+    until = next(us for us in (as_of, shown_until, call.services.clock.now_us()) if us is not None)
+    kind = Adjustment.parse(query.adjustment)
+    data = call.services.market_data
+    return await adjusted_rows(data, call.principal.organization, keys, rows, kind, as_of, until)
 
 
 def _encoded(query: BarQuery, rows: list[BarRow], media_type: str) -> Encoded:
@@ -255,7 +284,7 @@ def _next_link(query: BarQuery, cursor: str) -> str:
 
 async def _list_quotes(call: Call) -> Raw:
     query: QuoteQuery = call.query
-    wanted = _listed(query.instruments, 500)
+    wanted = listed_ids(query.instruments, 500)
     session = await session_of(call)
     interval = session["interval"] if session else "1d"
     data, seen_until = call.services.market_data, await market_time_of(call)
@@ -276,7 +305,8 @@ def _quote(key: SeriesKey, close: tuple[int, float] | None) -> Quote:
     return Quote(key.instrument, price, time, key.source, key.interval)  # type: ignore[arg-type]
 
 
-def _listed(text: str, most: int) -> list[str]:
+def listed_ids(text: str, most: int) -> list[str]:
+    """Return the ids of `instruments=`, each once. Raises Refused for more than `most` and for what is no id."""
     names = list(dict.fromkeys(text.split(",")))
     if len(names) > most:
         fault = FieldError("query:instruments", f"at most {most} at a time; got {len(names)}")
@@ -366,9 +396,9 @@ OPERATIONS = [
     Operation(
         "GET", "/v1/bars", "list_bars", "Bars of one or more instruments", "market data", "market:read",
         _list_bars, BarPage, BarQuery, cacheable=True, media_types=_BARS, errors=("not_found", "not_acceptable"),
-        description="Ascending, up to 100 instruments and 10,000 rows a page, as JSON, CSV or an Arrow stream by "
-        "`Accept`. CSV and Arrow name the next page in the `Link` header. The ETag does not change with the age of "
-        "the feed.",
+        description="Ascending, up to 100 instruments and 10,000 rows a page, raw or adjusted, as JSON, CSV or an "
+        "Arrow stream by `Accept`. CSV and Arrow name the next page in the `Link` header. The ETag does not change "
+        "with the age of the feed.",
     ),
     Operation(
         "GET", "/v1/quotes", "list_quotes", "Latest prices", "market data", "market:read",

@@ -155,6 +155,11 @@ def test_a_holiday_that_repeats_the_day_before_is_found_in_every_share(files: li
     off = [f for each in shares for f in each.checked.verdict.findings if f.code == "off_calendar"]
     assert len(off) == 396
     assert {format_us(time)[:10] for finding in off for time in finding.rows} == {"2022-06-20"}
+    for each in shares:
+        bars = each.checked.accepted
+        row = bars["time"].search_sorted(parse_us("2022-06-20T20:00:00Z"))
+        if format_us(bars["time"][row])[:10] == "2022-06-20":
+            assert bars.select(VALUES).row(row) == bars.select(VALUES).row(row - 1), each.name
 
 
 def test_hours_of_the_clock_and_the_week_of_currencies_raise_no_alarm(files: list[File]) -> None:

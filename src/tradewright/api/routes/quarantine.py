@@ -77,8 +77,8 @@ async def _release(call: Call) -> Effect:
         place = {name: row[name] for name in ("owner", "source", "instrument", "interval")}
         if not why and series.get_series(tx, **place) is None:
             why = "its ingestion has not come to an end, and may be asked for again"
-        if row["status"] == quarantine.DISCARDED or why:
-            raise Refused("conflict", f"the row cannot be released: {why or 'it was discarded'}")
+        if why:
+            raise Refused("conflict", f"the row cannot be released: {why}")
         jobs.enqueue(tx, *call.tenant, "release", place, now_us)
         return quarantine.RELEASING
 
@@ -138,9 +138,9 @@ OPERATIONS = [
         "the series is made anew and says how many rows were released. Rows of `system` stay held: 409.",
     ),
     Operation(
-        "POST", "/v1/quarantine/{id}/discard", "discard_quarantined_row", "Leave a row out for good", "sources",
+        "POST", "/v1/quarantine/{id}/discard", "discard_quarantined_row", "Leave a row out", "sources",
         "sources:write", _discard, QuarantinedRow, idempotent=True, errors=("not_found", "conflict"),
-        description="It stays listed and no longer counts in the verdict of the series when that is next made. Rows of "
-        "`system` stay held: 409.",
+        description="It stays listed, may be released later, and no longer counts in the verdict of the series when "
+        "that is next made. Rows of `system` stay held: 409.",
     ),
 ]  # fmt: skip

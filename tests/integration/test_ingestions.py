@@ -85,6 +85,9 @@ def test_everything_that_is_wrong_with_a_request_is_told_at_once(served: Any) ->
         assert "did you mean coinbase" in told["/source"]
         long_ago = {"start": "1900-01-01T00:00:00Z", "interval": "1m", "instruments": ["crypto:BTC-USD"]}
         assert list((await refused(client, **long_ago))[2]) == ["/start"]
+        first_day = {"source": "binance", "start": None, "end": "0001-01-02T00:00:00Z", "instruments": ["BTCUSDT"]}
+        made = await client.post("/v1/ingestions", wrong | first_day)
+        assert (made.status, made.json["request"]["start"]) == (202, "0001-01-01T00:00:00Z")
         off = await refused(client, source="yahoo", instruments=["AAPL"], start=None)
         assert list(off[2]) == ["/source"]
         assert "off here" in off[2]["/source"]

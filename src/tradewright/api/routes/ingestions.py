@@ -11,7 +11,7 @@ from tradewright.api.operations import Call, Effect, Operation
 from tradewright.api.pagination import Page, PageQuery, decode_cursor, page
 from tradewright.api.problems import FieldError, Refused
 from tradewright.api.wire import InstrumentId, IntervalName, Moment, Rfc3339, found, micros, moment
-from tradewright.clock import DAY_US, format_us
+from tradewright.clock import DAY_US, format_us, parse_us
 from tradewright.errors import Conflict
 from tradewright.ids import SYSTEM, Owner
 from tradewright.sources import asking
@@ -21,6 +21,7 @@ from tradewright.storage.database import Tx
 
 MAX_UNFINISHED = 20
 _USUAL_SPAN_US = 500 * DAY_US
+_FIRST_US, _LAST_US = parse_us("0001-01-01"), parse_us("9999-12-31")
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64, examples=["binance"])]
 _Symbol = Annotated[str, msgspec.Meta(min_length=1, max_length=64, examples=["crypto:BTC-USDT"])]
 
@@ -97,10 +98,9 @@ async def _create(call: Call) -> Effect:
 
 def _checked(call: Call, kept: dict[str, int]) -> tuple[dict[str, Any], str]:
     asked: IngestionRequest = call.body
-    end = micros(asked.end)
-    end_us = call.services.clock.now_us() if end is None else end
-    start = micros(asked.start)
-    start_us = end_us - _USUAL_SPAN_US if start is None else start
+    end, start = micros(asked.end), micros(asked.start)
+    end_us = call.services.clock.now_us() if end is None else _within_years(end)
+    start_us = _within_years(end_us - _USUAL_SPAN_US if start is None else start)
     known, wrong = asking.request_faults(asked.source, asked.instruments, asked.interval, start_us, end_us)
     faults = [FieldError(f"/{place}", error.message) for place, error in wrong]
     source = SOURCES.get(asked.source)
@@ -120,6 +120,11 @@ def _checked(call: Call, kept: dict[str, int]) -> tuple[dict[str, Any], str]:
         raise Refused("invalid_input", f"{len(faults)} value(s) were refused: {names}", faults)
     words = {"instruments": known, "interval": asked.interval, "start": format_us(start_us), "end": format_us(end_us)}
     return {**words, "start_us": start_us, "end_us": end_us}, asked.source
+
+
+def _within_years(us: int) -> int:
+    # an offset from UTC can put a moment of the first or the last day into a year that is none
+    return min(max(us, _FIRST_US), _LAST_US)
 
 
 async def _list(call: Call) -> Page[Ingestion]:

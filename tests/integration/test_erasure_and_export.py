@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import tempfile
 import threading
 import zipfile
 from decimal import Decimal
@@ -52,7 +53,12 @@ def asked_again(served: Any, user: str) -> Person:
 
 def finished(served: Any) -> None:
     """Let a worker run until the exports have ended."""
-    hands = build_hands(served.database, served.clock, Settings(data_folder=Path("unused")))
+    with tempfile.TemporaryDirectory() as folder:
+        _work_until_exported(served, Settings(data_folder=Path(folder)))
+
+
+def _work_until_exported(served: Any, settings: Settings) -> None:
+    hands = build_hands(served.database, served.clock, settings)
     hands.start()
     try:
         for _ in range(200):

@@ -182,10 +182,10 @@ def test_the_queue_finds_whose_turn_it_is_by_its_indexes(seen: Seen, served: Any
     database.write(fill)
     for organization, status in (("org_a", "running"), ("org_b", "queued"), ("org_c", "queued")):
         mine = jobs.update().where(jobs.c.organization == organization)
-        database.write(lambda tx, q=mine, s=status: tx.execute(q.values(status=s)))
+        database.write(lambda tx, q=mine, s=status: tx.execute(q.values(status=s, kind="backtest")))
     database.write(lambda tx: tx.exec_driver_sql("ANALYZE"))
     seen.statements.clear()
-    claimed = database.write(jobs_queue.claim, "one", 1, 10)
+    claimed = database.write(jobs_queue.claim, "one", 1, 10, ("backtest", "export"))
     assert claimed is not None
     asked = dict(seen.statements)
     assert any("waiting" in statement for statement in asked)

@@ -69,12 +69,12 @@ def test_internal_events_are_not_listed(database: Database) -> None:
 def test_a_job_is_done_by_one_worker_and_another_goes_on_when_it_is_gone(database: Database) -> None:
     clock = FixedClock()
     job = database.write(jobs.enqueue, *ORG, "x", {"a": 1}, clock.now_us())
-    taken = database.write(jobs.claim, "one", clock.now_us(), 10)
+    taken = database.write(jobs.claim, "one", clock.now_us(), 10, ("x",))
     assert taken is not None
     assert (taken["id"], taken["payload"]) == (job, {"a": 1})
-    assert database.write(jobs.claim, "two", clock.now_us(), 10) is None
+    assert database.write(jobs.claim, "two", clock.now_us(), 10, ("x",)) is None
     clock.advance(1)
-    again = database.write(jobs.claim, "two", clock.now_us(), 10)
+    again = database.write(jobs.claim, "two", clock.now_us(), 10, ("x",))
     assert again is not None
     assert again["worker"] == "two"
     assert database.write(jobs.finish, job, "succeeded", clock.now_us(), result=3)
@@ -151,7 +151,7 @@ def test_organizations_take_turns_however_many_jobs_one_has(database: Database) 
             database.write(jobs.enqueue, organization, "paper", "x", {}, next(now))
 
     def claim(ends: bool) -> str:
-        job = database.write(jobs.claim, "one", next(now), 1_000_000)
+        job = database.write(jobs.claim, "one", next(now), 1_000_000, ("x",))
         assert job is not None
         if ends:
             database.write(jobs.finish, job["id"], "succeeded", next(now))
@@ -166,7 +166,7 @@ def test_organizations_take_turns_however_many_jobs_one_has(database: Database) 
 def test_workers_that_claim_at_once_get_different_jobs(database: Database) -> None:
     made = {database.write(jobs.enqueue, f"org_{n % 3}", "paper", "x", {}, n) for n in range(12)}
     with ThreadPoolExecutor(4) as pool:
-        taken = list(pool.map(lambda n: database.write(jobs.claim, f"w{n}", 100 + n, 1_000_000), range(12)))
+        taken = list(pool.map(lambda n: database.write(jobs.claim, f"w{n}", 100 + n, 1_000_000, ("x",)), range(12)))
     assert {job["id"] for job in taken if job is not None} == made
 
 
@@ -174,7 +174,7 @@ def test_a_job_that_ends_its_worker_each_time_is_given_up(database: Database) ->
     clock, told = FixedClock(), []
     job = database.write(jobs.enqueue, *ORG, "x", {}, clock.now_us())
     for number in range(ATTEMPTS):
-        taken = database.write(jobs.claim, "killed", clock.now_us(), 10)
+        taken = database.write(jobs.claim, "killed", clock.now_us(), 10, ("x",))
         assert taken is not None
         assert taken["attempts"] == number + 1
         clock.advance(1)
@@ -195,7 +195,7 @@ def test_a_job_that_ends_its_worker_each_time_is_given_up(database: Database) ->
 def test_giving_a_job_back_is_no_attempt(database: Database) -> None:
     job = database.write(jobs.enqueue, *ORG, "x", {}, 1)
     for counted, attempts in ((False, 0), (True, 1)):
-        database.write(jobs.claim, "one", 2, 10)
+        database.write(jobs.claim, "one", 2, 10, ("x",))
         database.write(jobs.release, "one", counted)
         assert database.read(jobs.get, *ORG, job)["attempts"] == attempts
 

@@ -133,6 +133,8 @@ class DeltaStore:
 
         Can be repeated, after a cut too. Raises StorageFailed.
         """
+        if not self.folder.exists():
+            return 0  # and no lock is made where nothing ever was
         with self._writing():
             opened = self._opened(anew=True)
             if opened is None:

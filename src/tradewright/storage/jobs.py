@@ -34,20 +34,19 @@ def enqueue(tx: Tx, organization: str, environment: str, kind: str, payload: dic
     return job
 
 
-def claim(tx: Tx, worker: str, now_us: int, lease_us: int, kinds: Sequence[str] | None = None) -> dict[str, Any] | None:
-    """Take a job and return it, None when there is nothing to do. kinds: only of these, None for any.
+def claim(tx: Tx, worker: str, now_us: int, lease_us: int, kinds: Sequence[str]) -> dict[str, Any] | None:
+    """Take a job of one of these kinds and return it, None when there is nothing to do.
 
     First a running one whose lease ran out. Then the oldest queued one of the organization with the fewest running;
     of several, of the one served longest ago. `attempts` counts this time too.
     """
-    wanted = [] if kinds is None else [jobs.c.kind.in_(kinds)]
-    lost = sa.select(jobs).where(jobs.c.status == "running", jobs.c.lease_until < now_us, *wanted)
+    lost = sa.select(jobs).where(jobs.c.status == "running", jobs.c.lease_until < now_us, jobs.c.kind.in_(kinds))
     row = _first(tx, lost.order_by(jobs.c.lease_until, jobs.c.id))
-    turns: Sequence[str] = () if row is not None else tx.execute(_TURNS).scalars().all()
-    for organization in turns:
-        queued = sa.select(jobs).where(jobs.c.status == "queued", jobs.c.organization == organization, *wanted)
-        row = _first(tx, queued.order_by(jobs.c.created_at, jobs.c.id))
-        if row is not None:  # else other workers hold all of them, or they are of other kinds
+    turns = [] if row is not None else [turn for kind in kinds for turn in tx.execute(_TURNS, {"kind": kind})]
+    for turn in sorted(turns, key=lambda turn: (turn.running, turn.served, turn.oldest)):
+        mine = (jobs.c.status == "queued", jobs.c.kind == turn.kind, jobs.c.organization == turn.organization)
+        row = _first(tx, sa.select(jobs).where(*mine).order_by(jobs.c.created_at, jobs.c.id))
+        if row is not None:  # else other workers hold all of them
             break
     if row is None:
         return None
@@ -76,17 +75,23 @@ def _first(tx: Tx, query: sa.Select[Any]) -> sa.RowMapping | None:
 
 def _turns() -> sa.Select[Any]:
     # one step in an index for each organization that waits, however many jobs it has there
-    queued = jobs.c.status == "queued"
+    kind = sa.bindparam("kind", type_=sa.Text)
+    queued = sa.and_(jobs.c.status == "queued", jobs.c.kind == kind)
     first = sa.select(sa.func.min(jobs.c.organization).label("organization")).where(queued)
     waiting = first.cte("waiting", recursive=True)
     after = sa.select(sa.func.min(jobs.c.organization)).where(queued, jobs.c.organization > waiting.c.organization)
     waiting = waiting.union_all(sa.select(after.scalar_subquery()).where(waiting.c.organization.is_not(None)))
     of_it = jobs.c.organization == waiting.c.organization
-    running = sa.select(sa.func.count()).where(jobs.c.status == "running", of_it).scalar_subquery()
+    running = sa.select(sa.func.count()).where(jobs.c.status == "running", jobs.c.kind == kind, of_it)
     served = sa.select(sa.func.max(jobs.c.started_at)).where(of_it).scalar_subquery()
     oldest = sa.select(sa.func.min(jobs.c.created_at)).where(queued, of_it).scalar_subquery()
-    known = sa.select(waiting.c.organization).where(waiting.c.organization.is_not(None))
-    return known.order_by(running, sa.func.coalesce(served, 0), oldest)
+    return sa.select(
+        waiting.c.organization,
+        sa.cast(kind, sa.Text).label("kind"),
+        running.scalar_subquery().label("running"),
+        sa.func.coalesce(served, 0).label("served"),
+        oldest.label("oldest"),
+    ).where(waiting.c.organization.is_not(None))
 
 
 _TURNS = _turns()

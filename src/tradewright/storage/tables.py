@@ -358,7 +358,7 @@ jobs = Table(
     _time("created_at"),
     _time("started_at", nullable=True),
     _time("finished_at", nullable=True),
-    Index(None, "status", "organization", "created_at", "id"),
+    Index(None, "status", "kind", "organization", "created_at", "id"),
     Index(None, "organization", "started_at"),
     Index(None, "organization", "environment", "kind", "id"),
     Index(None, "finished_at"),

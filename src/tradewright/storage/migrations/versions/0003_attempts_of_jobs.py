@@ -11,9 +11,9 @@ def upgrade() -> None:
     op.add_column("jobs", sa.Column("attempts", sa.Integer(), server_default="0", nullable=False))
     op.drop_index(op.f("ix_jobs_status_created_at"), table_name="jobs")
     op.create_index(
-        op.f("ix_jobs_status_organization_created_at_id"),
+        op.f("ix_jobs_status_kind_organization_created_at_id"),
         "jobs",
-        ["status", "organization", "created_at", "id"],
+        ["status", "kind", "organization", "created_at", "id"],
         unique=False,
     )
     op.create_index(op.f("ix_jobs_organization_started_at"), "jobs", ["organization", "started_at"], unique=False)

@@ -60,6 +60,19 @@ def test_times_in_microseconds_are_told_by_their_size() -> None:
     assert format_us(frame["time"][0]) == "2020-06-06T21:23:00Z"
 
 
+@pytest.mark.parametrize(
+    ("interval", "start_ms"), [(Interval.MINUTE, 1591478521000), (Interval.DAY, parse_us("2024-01-01T08:00Z") // 1000)]
+)
+def test_bars_between_two_of_ours_are_a_failure(interval: Interval, start_ms: int) -> None:
+    rows = [[start_ms + n * interval.us // 1000, "1", "2", "0.5", "1.5", "3", 0, "0", 1, "0", "0", "0"] for n in (0, 1)]
+    with pytest.raises(SourceFailed, match="between two of ours"):
+        parse(json_answer(rows), bars_query(binance.SOURCE, "BTCUSDT", interval))
+
+
+def test_a_coin_of_one_letter_leads_back() -> None:
+    assert binance.instrument_of("TUSDT").id == "crypto:T-USDT"
+
+
 def test_recorded_refusals_become_typed_errors(shared: Path) -> None:
     with pytest.raises(UnknownName, match="Binance spot does not know 'BTCUSDT'"):
         parse(recorded(shared, "binance", "error_unknown_symbol__-1121"))
@@ -113,7 +126,9 @@ def test_a_pair_can_be_written_in_several_ways(text: str) -> None:
     assert binance.symbol_of(instrument) == "BTCUSDT"
 
 
-@pytest.mark.parametrize("text", ["equity:AAPL", "fx:EUR-USD", "NOTAPAIR", "USDT", "BTC-", ""])
+@pytest.mark.parametrize(
+    "text", ["equity:AAPL", "fx:EUR-USD", "NOTAPAIR", "USDT", "BTC-", "", "USDEUR", "crypto:usd-eur", "A-B-C"]
+)
 def test_what_is_no_pair_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(UnknownName, match="crypto:BTC-USDT"):
         binance.instrument_of(text)

@@ -14,11 +14,11 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from tradewright.errors import SourceFailed, UnknownName
+from tradewright.errors import SourceFailed
 from tradewright.market.instruments import Instrument, Interval, Kind
-from tradewright.sources import answers
+from tradewright.sources import answers, symbols
 from tradewright.sources.binance_stream import STREAM
-from tradewright.sources.rows import QUOTES, arrays_of, bars_frame, numbers, rows_of, whole_numbers
+from tradewright.sources.rows import QUOTES, arrays_of, bars_frame, numbers, on_grid, rows_of, whole_numbers
 from tradewright.sources.source import Bars, BarsPage, BarsQuery, Listed, Listing, ListingPage, Paging, Quotes, Source
 from tradewright.transport.messages import Request, Response
 from tradewright.transport.pace import Limit
@@ -42,14 +42,13 @@ def instrument_of(text: str) -> Instrument:
 
     Raises UnknownName when it is no pair of this source.
     """
-    symbol = text.removeprefix("crypto:").upper()
-    base, dash, quote = symbol.rpartition("-")
-    if not dash:
+    kind, symbol = symbols.split(text)
+    if "-" not in symbol:
         quote = next((q for q in QUOTE_CURRENCIES if symbol.endswith(q) and len(symbol) > len(q)), "")
-        base = symbol[: -len(quote)] if quote else ""
-    if not (base.isalnum() and quote.isalnum()) or text.partition(":")[0] in ("equity", "index", "fx", "macro"):
-        raise UnknownName(f"{text!r} is no pair of Binance; write it like {EXAMPLE} or BTCUSDT", name=text)
-    return Instrument(f"crypto:{base}-{quote}", currency=quote, name=f"{base}/{quote}")
+        symbol = f"{symbol.removesuffix(quote)}-{quote}" if quote else symbol
+    if kind not in ("", "crypto") or symbol.count("-") != 1:
+        raise symbols.no_such(text, TITLE, f"{EXAMPLE} or BTCUSDT")
+    return symbols.coins(f"crypto:{symbol}", TITLE, f"{EXAMPLE} or BTCUSDT", separators="-")
 
 
 def symbol_of(instrument: Instrument) -> str:
@@ -81,7 +80,8 @@ def parse_bars(response: Response, query: BarsQuery) -> BarsPage:
     starts_us = times if times and min(times) >= MICROSECONDS_FROM else [at * 1_000 for at in times]
     names = ("open", "high", "low", "close", "volume")
     values = dict(zip(names, columns[1:], strict=True))
-    return BarsPage(bars_frame(NAME, query, response.received_at_us, values, starts_us=starts_us))
+    grid_us = on_grid(starts_us, query.interval, TITLE)
+    return BarsPage(bars_frame(NAME, query, response.received_at_us, values, starts_us=grid_us))
 
 
 def quotes_request(symbols: Sequence[str]) -> Request:
@@ -121,16 +121,14 @@ def parse_listing(response: Response) -> ListingPage:
     listed, skipped = [], 0
     for entry in body["symbols"]:
         try:
-            pair = f"{entry['baseAsset']}-{entry['quoteAsset']}"
             filters = {each["filterType"]: each for each in entry.get("filters", ())}
             notional = filters.get("NOTIONAL") or filters.get("MIN_NOTIONAL") or {}
-            instrument = Instrument(
-                f"crypto:{pair}",
-                currency=entry["quoteAsset"],
-                name=pair.replace("-", "/"),
-                tick=answers.step(filters.get("PRICE_FILTER", {}).get("tickSize")),
-                lot=answers.step(filters.get("LOT_SIZE", {}).get("stepSize")),
-                minimum_notional=answers.step(notional.get("minNotional")),
+            instrument = symbols.pair(
+                entry["baseAsset"],
+                entry["quoteAsset"],
+                tick=filters.get("PRICE_FILTER", {}).get("tickSize"),
+                lot=filters.get("LOT_SIZE", {}).get("stepSize"),
+                minimum_notional=notional.get("minNotional"),
             )
             listed.append(Listed(entry["symbol"], instrument, entry.get("status", "TRADING") == "TRADING"))
         except answers.REFUSED_ENTRY:

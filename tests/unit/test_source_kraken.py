@@ -108,3 +108,28 @@ def test_the_request_asks_from_just_before_the_first_start() -> None:
 def test_bitcoin_has_two_names(text: str) -> None:
     instrument = kraken.instrument_of(text)
     assert (instrument.id, kraken.symbol_of(instrument)) == ("crypto:BTC-USD", "XBTUSD")
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "short"),
+    [
+        ("XXBTZUSD", "crypto:BTC-USD", "XBTUSD"),
+        ("crypto:XXBTZUSD", "crypto:BTC-USD", "XBTUSD"),
+        ("XXBT/ZUSD", "crypto:BTC-USD", "XBTUSD"),
+        ("XETHZEUR", "crypto:ETH-EUR", "ETHEUR"),
+        ("XETHXXBT", "crypto:ETH-BTC", "ETHXBT"),
+        ("XXDGZUSD", "crypto:DOGE-USD", "XDGUSD"),
+        ("XZECZUSD", "crypto:ZEC-USD", "ZECUSD"),
+        ("XTZUSD", "crypto:XTZ-USD", "XTZUSD"),
+        ("ZECUSD", "crypto:ZEC-USD", "ZECUSD"),
+    ],
+)
+def test_the_long_names_of_old_pairs_are_the_same_instruments(text: str, name: str, short: str) -> None:
+    instrument = kraken.instrument_of(text)
+    assert (instrument.id, kraken.symbol_of(instrument)) == (name, short)
+    assert kraken.instrument_of(short) == instrument
+
+
+def test_a_long_name_of_two_currencies_is_refused() -> None:
+    with pytest.raises(UnknownName, match="crypto:"):
+        kraken.instrument_of("ZEUR/ZUSD")

@@ -119,3 +119,50 @@ def test_the_requests_ask_for_every_vintage_and_hold_no_secret() -> None:
         "series_id": "GDP", "file_type": "json", "realtime_start": "1776-07-04", "realtime_end": "9999-12-31",
         "observation_start": "2022-12-30", "observation_end": "2024-12-31", "limit": "100000", "offset": "0",
     }  # fmt: skip
+
+
+TOO_MANY = (
+    "Bad Request.  There are 2004 vintage dates in the specified real-time period: 1776-07-04 to 9999-12-31.  "
+    "This exceeds the maximum number of vintage dates allowed (2000)."
+)
+
+
+def test_a_series_with_too_many_vintages_is_asked_in_slices_that_meet() -> None:
+    days = span_query(fred.SOURCE, "T10Y2Y").page("D|0")
+    refused = json_answer({"error_code": 400, "error_message": TOO_MANY}, 400)
+    page = fred.parse_facts(refused, days)
+    assert (page.facts.height, page.token) == (0, "D|0|1776-07-04|1996-12-31")
+    spans, offsets, token = [], [], page.token
+    while token:
+        asked = dict(fred.facts_request(days.page(token)).query)
+        spans.append((asked["realtime_start"], asked["realtime_end"]))
+        offsets.append(asked["offset"])
+        token = fred.parse_facts(json_answer({"count": 0, "observations": []}), days.page(token)).token
+    assert spans[0] == ("1776-07-04", "1996-12-31")
+    assert [before[1] for before in spans[:-1]] == [after[0] for after in spans[1:]]
+    assert spans[-1] == ("2021-12-31", "9999-12-31")
+    assert set(offsets) == {"0"}
+
+
+def test_what_a_slice_repeats_from_before_it_is_left_out_and_its_pages_stay_in_it() -> None:
+    days = span_query(fred.SOURCE, "T10Y2Y").page("D|0|2001-12-31|2006-12-31")
+    rows = [
+        {"date": "2001-01-02", "realtime_start": told, "value": value}
+        for told, value in (("2001-12-31", "1"), ("2002-01-02", "2"))
+    ]
+    page = fred.parse_facts(json_answer({"count": 3, "observations": rows}), days)
+    assert page.facts["value"].to_list() == [2.0]
+    assert page.token == "D|2|2001-12-31|2006-12-31"
+
+
+def test_a_slice_from_before_the_series_began_has_no_rows() -> None:
+    days = span_query(fred.SOURCE, "T10Y2Y").page("D|0|1776-07-04|1996-12-31")
+    said = "Bad Request.  The series does not exist in ALFRED but may exist in FRED."
+    page = fred.parse_facts(json_answer({"error_code": 400, "error_message": said}, 400), days)
+    assert (page.facts.height, page.token) == (0, "D|0|1996-12-31|2001-12-31")
+
+
+def test_too_many_vintages_of_a_slice_are_a_failure_that_says_what_to_do() -> None:
+    days = span_query(fred.SOURCE, "T10Y2Y").page("D|0|2001-12-31|2006-12-31")
+    with pytest.raises(SourceFailed, match=r"more vintages of 'T10Y2Y' in five years.*longer period"):
+        fred.parse_facts(json_answer({"error_code": 400, "error_message": TOO_MANY}, 400), days)

@@ -5,6 +5,11 @@
 values as text, "." for none, at most 100,000 a page by `offset`. `date` is the first day of a month, quarter or year,
 and the last one of a week. A vintage is dated by the day in US Central time; what hour it came is not said, so it
 counts as known at the end of that day. Errors are 400 with `error_message`, for unknown series too.
+
+A span of more than 2,000 vintages, which a daily series has, is refused: `There are 2004 vintage dates in the specified
+real-time period ... This exceeds the maximum`. Then it is asked in slices of a few years. FRED dates a value that was
+known before a slice by the first day of it, so each slice begins with the last day of the one before and what is dated
+that day is left out: it came with that one.
 Source: FRED API documentation, series/observations.
 """
 
@@ -14,6 +19,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from tradewright.clock import DAY_US, from_us
+from tradewright.errors import SourceFailed
 from tradewright.market.instruments import Instrument, Kind
 from tradewright.sources import answers, symbols
 from tradewright.sources.rows import days, end_of_day_us, numbers, rows_of, whole_numbers
@@ -26,8 +32,11 @@ NAME, TITLE, EXAMPLE = "fred", "FRED", "macro:CPIAUCSL"
 BASE_URL = "https://api.stlouisfed.org"
 PAGE_ROWS = 100_000
 ZONE = "America/Chicago"
+FIRST_DAY, LAST_DAY = "1776-07-04", "9999-12-31"  # what FRED takes as ever
 _MONTHS = {"M": 1, "Q": 3, "SA": 6, "A": 12, "5Y": 60}
 _WEEKS = {"W": 7, "BW": 14}  # in days
+_SLICES_FROM, _SLICE_YEARS = 1996, 5  # five years of days are below the 2,000 vintages of one answer
+_TOO_MANY, _NOT_THERE = "maximum number of vintage dates", "does not exist"
 
 
 def instrument_of(text: str) -> Instrument:
@@ -46,30 +55,38 @@ def sign(request: Request, credentials: Credentials) -> Request:
 
 
 def facts_request(query: SpanQuery) -> Request:
-    """Return the request for the frequency of the series, then for a page of vintages; token: `frequency|offset`.
+    """Return the request for the frequency of the series, then for a page of vintages.
 
-    A period of up to five years may begin before the span that it ends in.
+    token: `frequency|offset`, and in slices `frequency|offset|first day|last day`. A period of up to five years may
+    begin before the span that it ends in.
     """
     if not query.token:
         return Request(f"{BASE_URL}/fred/series", query=(("series_id", query.symbol), ("file_type", "json")))
-    frequency, _, offset = query.token.partition("|")
+    frequency, offset, first, last = _place(query.token)
     before = 5 * 366 if frequency == "5Y" else 367
     asked = {
         "series_id": query.symbol,
         "file_type": "json",
-        "realtime_start": "1776-07-04",
-        "realtime_end": "9999-12-31",
-        "observation_start": max(from_us(query.start_us - before * DAY_US).date(), date(1776, 7, 4)).isoformat(),
+        "realtime_start": first,
+        "realtime_end": last,
+        "observation_start": max(from_us(query.start_us - before * DAY_US).date().isoformat(), FIRST_DAY),
         "observation_end": from_us(query.end_us).date().isoformat(),
         "limit": str(PAGE_ROWS),
-        "offset": offset,
+        "offset": str(offset),
     }
     return Request(f"{BASE_URL}/fred/series/observations", query=tuple(asked.items()))
 
 
 def parse_facts(response: Response, query: SpanQuery) -> FactsPage:
-    """Return every vintage of a page; an observation without a value is left out. Of the series itself: no rows."""
-    body = _read(response, query.symbol)
+    """Return every vintage of a page; an observation without a value is left out. No rows come of the series itself,
+    and of a refusal for having too many vintages, behind which the slices begin."""
+    slices = _slices(response) if query.token.count("|") == 1 and _says(response, _TOO_MANY) else ()
+    if slices:
+        first, last = slices[0]
+        token = f"{query.token.partition('|')[0]}|0|{first}|{last}"
+        return FactsPage(facts_frame(query.instrument, [], response.received_at_us), token)
+    early = query.token.count("|") > 1 and _says(response, _NOT_THERE)  # a slice from before the series began
+    body = {"count": 0, "observations": []} if early else _read(response, query.symbol)
     if not query.token:
         series = body.get("seriess")
         columns = rows_of(series if isinstance(series, list) else [series], ("frequency_short",), TITLE)
@@ -80,22 +97,41 @@ def parse_facts(response: Response, query: SpanQuery) -> FactsPage:
         )
     if not isinstance(body.get("observations"), list):
         raise answers.changed(response, TITLE, "list of observations")
-    frequency, _, offset = query.token.partition("|")
+    frequency, offset, first, last = _place(query.token)
     kept = [row for row in body["observations"] if not isinstance(row, dict) or row.get("value") != "."]
     columns = rows_of(kept, ("date", "realtime_start", "value"), TITLE)
     dated, published = days(columns["date"], TITLE), days(columns["realtime_start"], TITLE)
     spans = {day: _span_us(day, frequency) for day in set(dated)}
     known = {day: end_of_day_us(day, ZONE) for day in set(published)}
+    values = numbers(columns["value"], f"{TITLE}, value")
     records = [
         ("", "", *spans[day], max(known[told], spans[day][1]), value)
-        for day, told, value in zip(dated, published, numbers(columns["value"], f"{TITLE}, value"), strict=True)
+        for day, told, value in zip(dated, published, values, strict=True)
+        if first == FIRST_DAY or told.isoformat() > first
     ]
     (count,) = whole_numbers([body.get("count", 0)], TITLE)
-    reached = int(offset) + len(body["observations"])
-    more = body["observations"] and reached < count
-    return FactsPage(
-        facts_frame(query.instrument, records, response.received_at_us), f"{frequency}|{reached}" if more else ""
-    )
+    reached = offset + len(body["observations"])
+    span = "" if query.token.count("|") == 1 else f"|{first}|{last}"
+    token = f"{frequency}|{reached}{span}" if body["observations"] and reached < count else ""
+    if not token and last != LAST_DAY:
+        following = next((each for each in _slices(response) if each[0] == last), (last, LAST_DAY))
+        token = f"{frequency}|0|{following[0]}|{following[1]}"
+    return FactsPage(facts_frame(query.instrument, records, response.received_at_us), token)
+
+
+def _place(token: str) -> tuple[str, int, str, str]:
+    frequency, offset, first, last = (*token.split("|"), FIRST_DAY, LAST_DAY)[:4]
+    return frequency, int(offset), first, last
+
+
+def _slices(response: Response) -> list[tuple[str, str]]:
+    this_year = from_us(response.received_at_us).year
+    ends = [f"{year}-12-31" for year in range(_SLICES_FROM, this_year, _SLICE_YEARS)]
+    return list(zip([FIRST_DAY, *ends], [*ends, LAST_DAY], strict=True))
+
+
+def _says(response: Response, words: str) -> bool:
+    return response.status == 400 and words in response.body.decode("utf-8", "replace")
 
 
 def _span_us(day: date, frequency: str) -> tuple[int, int]:
@@ -118,7 +154,13 @@ def _read(response: Response, symbol: str) -> dict[str, Any]:
         raise answers.limited(response, TITLE, said)
     if "api_key" in said:
         raise answers.refused_key(response, TITLE, NAME, said)
-    if "does not exist" in said:
+    if _TOO_MANY in said:
+        raise SourceFailed(
+            f"{TITLE} has more vintages of {symbol!r} in five years than one answer holds: {said[:200]}; use a series "
+            "of a longer period, or bring its vintages in from a file of ALFRED",
+            status=response.status,
+        )
+    if _NOT_THERE in said:
         raise answers.unknown(TITLE, symbol, said, EXAMPLE)
     raise answers.failed(response, TITLE, said)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from recorded import json_answer, recorded, span_query
+from recorded import LATE, json_answer, recorded, span_query
 from source_checks import assert_damage_fails, assert_secret_apart, assert_symbols, assert_unknown, times
 from tradewright.clock import parse_us
 from tradewright.errors import SourceFailed, SourceLimited, SourceRefused, UnknownName
@@ -19,9 +19,16 @@ def test_the_recorded_series_is_read(shared: Path) -> None:
     facts = nasdaq.parse_facts(recorded(shared, "nasdaq_data_link", "macro_series__EIA-PET_RBRTE_D"), BRENT).facts
     assert facts.height == 16
     assert facts.row(0) == (
-        "macro:EIA.PET-RBRTE-D", "", "", None, parse_us("2016-12-20"), parse_us("2016-12-20"), 53.53,
+        "macro:EIA.PET-RBRTE-D", "", "", None, parse_us("2016-12-20"), LATE, 53.53,
     )  # fmt: skip
     assert (times(facts, "period_end")[-1], facts["value"][-1]) == ("2016-11-29T00:00:00Z", 46.64)
+
+
+def test_a_value_counts_as_known_from_when_it_was_received_and_not_while_its_day_runs() -> None:
+    body = {"dataset": {"column_names": ["Date", "Value"], "data": [["2024-01-02", 1.0], ["2024-03-01", 2.0]]}}
+    received = parse_us("2024-03-01T12:00:00Z")
+    facts = nasdaq.parse_facts(json_answer(body, received_at_us=received), BRENT).facts
+    assert facts.select("known_at", "value").rows() == [(received, 1.0)]
 
 
 def test_several_columns_are_facts_of_their_names() -> None:

@@ -8,7 +8,7 @@ from datetime import date
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recorded import LATE
@@ -42,6 +42,7 @@ def test_days_and_markets_that_do_not_close_keep_every_bar() -> None:
     assert in_sessions(bars, "XNYS", Interval.MINUTE).height == 0
 
 
+@settings(deadline=None)  # the first example reads the calendar
 @given(st.integers(0, 10 * 1440), st.sampled_from([Interval.MINUTE, Interval.MINUTES_5, Interval.MINUTES_15]))
 def test_bars_within_sessions_are_those_that_the_calendar_expects(minute: int, interval: Interval) -> None:
     begin = parse_us("2024-11-25")
@@ -85,6 +86,12 @@ def test_facts_that_count_as_known_only_later_wait() -> None:
     rows = [("", "", None, 5, 5, 1.0), ("", "", None, 5, 5, 1.0), ("", "", None, 5, 9, 2.0), ("", "", None, 5, 5, None)]
     assert facts_frame(AAPL, rows, 8)["value"].to_list() == [1.0]
     assert facts_frame(AAPL, rows, 9)["value"].to_list() == [1.0, 2.0]
+
+
+def test_facts_without_vintages_are_known_from_when_they_were_received() -> None:
+    rows = [("", "", None, 5, 5, 1.0), ("", "", None, 9, 9, 2.0)]
+    assert facts_frame(AAPL, rows, 8, vintages=False).select("period_end", "known_at").rows() == [(5, 8)]
+    assert facts_frame(AAPL, rows, 9, vintages=False)["known_at"].to_list() == [9, 9]
 
 
 def test_days_are_asked_for_from_the_one_before() -> None:

@@ -1,8 +1,9 @@
 """Nasdaq Data Link, formerly Quandl: series of economics and commodities; with a free key.
 
 `GET /api/v3/datasets/<database>/<code>.json` answers `{dataset: {column_names, data}}`, an array a row, the first
-column a date, newest first unless `order=asc`. Refusals are `{quandl_error: {code, message}}`. A value counts as known
-at the end of its day: the service tells no vintages, so the history is revised.
+column a date, newest first unless `order=asc`. Refusals are `{quandl_error: {code, message}}`. The service does not
+tell when a value came, which may be weeks after its day, nor what it was before it was revised: so a value counts as
+known from the moment it was received.
 Source: Nasdaq Data Link API documentation.
 """
 
@@ -22,6 +23,7 @@ from tradewright.transport.pace import Limit
 
 NAME, TITLE, EXAMPLE = "nasdaq_data_link", "Nasdaq Data Link", "macro:EIA.PET-RBRTE-D"
 BASE_URL = "https://data.nasdaq.com"
+VINTAGES = False
 _CODE = re.compile(r"[A-Z0-9]+/[A-Z0-9_]+")
 
 
@@ -67,7 +69,7 @@ def parse_facts(response: Response, query: SpanQuery) -> FactsPage:
             continue
         values = numbers(columns[at + 1] if rows else [], f"{TITLE}, {name}")
         records += [(called, "", None, end, end, value) for end, value in zip(ends, values, strict=True)]
-    return FactsPage(facts_frame(query.instrument, records, response.received_at_us))
+    return FactsPage(facts_frame(query.instrument, records, response.received_at_us, VINTAGES))
 
 
 def _read(response: Response, symbol: str) -> dict[str, Any]:
@@ -101,8 +103,9 @@ SOURCE = Source(
     symbol_of=symbol_of,
     example=EXAMPLE,
     auth=Auth(("api_key",), sign, "make a free key at https://data.nasdaq.com/sign-up"),
-    facts=Facts(facts_request, parse_facts, vintages=False),
+    facts=Facts(facts_request, parse_facts, vintages=VINTAGES),
     notes=(
+        "no vintages: what is fetched counts as known from then on, so a backtest over earlier years does not see it",
         "free share prices ended in 2018",
         "a slash is written as a dot and an underscore as a dash in instrument ids",
     ),

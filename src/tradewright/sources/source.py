@@ -79,11 +79,12 @@ class BarsPage:
 
 @dataclass(frozen=True, slots=True)
 class Bars:
-    """The history of bars. page_rows: most of one answer. adjusted: prices are adjusted by the source. close_only: it
-    has one price a bar. revised: history is rewritten without vintages. lag_us: from the end of a bar until anyone can
-    have it. reach_us: how far back from now it goes, reach_rows: how many bars; None for all there is. pages: for a
-    source that needs more than one request for a page; it is used instead of request and parse. sparse: an interval
-    without a trade has no bar, so that what is absent need not be missing."""
+    """The history of bars. page_rows: most of one answer. adjusted: prices are adjusted by the source, except those of
+    raw_intervals; `adjusts` tells of one interval. close_only: it has one price a bar. revised: history is rewritten
+    without vintages. lag_us: from the end of a bar until anyone can have it, the longest where instruments differ.
+    reach_us: how far back from now it goes, reach_rows: how many bars; None for all there is. pages: for a source that
+    needs more than one request for a page; it is used instead of request and parse. sparse: an interval without a
+    trade has no bar, so that what is absent need not be missing."""
 
     intervals: tuple[Interval, ...]
     page_rows: int
@@ -98,6 +99,11 @@ class Bars:
     reach_rows: int | None = None
     sparse: bool = False
     pages: Callable[[BarsQuery, Ask], AsyncIterator[BarsPage]] | None = None
+    raw_intervals: tuple[Interval, ...] = ()
+
+    def adjusts(self, interval: Interval) -> bool:
+        """Return whether the prices of this interval are adjusted by the source."""
+        return self.adjusted and interval not in self.raw_intervals
 
     def oldest_us(self, interval: Interval, now_us: int) -> int:
         """Return from when on its bars can surely still be had, 0 for all there is: its reach less a twentieth, since
@@ -133,7 +139,13 @@ class FactsPage:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The history of facts. vintages: each row says when it was known; else the history is `revised`."""
+    """The history of facts.
+
+    vintages: the source says of each row since when it could be known, and `known_at` is that. Without, it gives the
+    values of today, which may have come long after their period and may have been revised since: then `known_at` is
+    the moment the answer was received, or the end of the period if that is later (`tables.facts_frame`), so that a
+    backtest never sees a value before we had it. Such a history grows from the first fetch on.
+    """
 
     request: Callable[[SpanQuery], Request]
     parse: Callable[[Response, SpanQuery], FactsPage]

@@ -163,11 +163,16 @@ def merged(actions: pl.DataFrame) -> pl.DataFrame:
     return alike.agg(pl.col("known_at").max(), pl.col("split").product(), pl.col("dividend").sum())
 
 
-def facts_frame(instrument: Instrument, records: Sequence[tuple[Any, ...]], received_at_us: int) -> pl.DataFrame:
+def facts_frame(
+    instrument: Instrument, records: Sequence[tuple[Any, ...]], received_at_us: int, vintages: bool = True
+) -> pl.DataFrame:
     """Return a frame of `dated.FACTS` of rows (name, unit, period_start, period_end, known_at, value), each once.
 
+    vintages: as in `Facts`; without, nothing counts as known before the answer was received, whatever known_at says.
     Rows without a value are left out, and those that count as known only after the answer came: they come next time.
     """
+    if not vintages:
+        records = [(*row[:4], max(row[3], received_at_us), row[5]) for row in records]
     columns = {name: kind for name, kind in FACTS.items() if name != "instrument"}
     frame = pl.DataFrame(records, schema=columns, orient="row")
     frame = frame.filter(pl.col("value").is_not_null(), pl.col("known_at") <= received_at_us)

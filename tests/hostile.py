@@ -20,7 +20,7 @@ MINUTE_MS = 60_000
 FAULTS = (
     "429", "429 with Retry-After", "418-like body with 200", "500", "503 page", "reset", "slow", "cut off",
     "half a page", "page with holes", "rows repeated", "rows reordered", "page repeated", "empty body", "html with 200",
-    "a clock that is ahead", "a field more", "a field less", "numbers as numbers", "redirect", "huge",
+    "a clock that is ahead", "no rows", "a field more", "a field less", "numbers as numbers", "redirect", "huge",
 )  # fmt: skip
 REFUSED = ("a field less", "redirect", "huge")
 """Faults that no repetition mends as long as they last: whoever asks must be told, and go on another time."""
@@ -67,6 +67,8 @@ class Hostile:
                 return web.Response(text="<!DOCTYPE html><html>Log in</html>", content_type="text/html")
             case "empty body":
                 return web.Response(text="", content_type="application/json")
+            case "no rows":
+                return web.json_response([])
             case "reset":
                 assert request.transport is not None
                 request.transport.abort()

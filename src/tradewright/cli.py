@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -41,6 +42,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def main() -> None:
     """Run the command line; exit status 0, 1 (failed), 2 (usage or settings) or 130 (interrupted)."""
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         status = app(sys.argv[1:] or ["--help"], prog_name="tradewright", standalone_mode=False) or 0
         if status == _INTERRUPTED:
@@ -61,6 +63,10 @@ def main() -> None:
         hint = "please report it; with TRADEWRIGHT_LOG_LEVEL=debug it says where it happened"
         status = _failed("internal_error", f"a fault of Tradewright ({type(error).__name__}: {error}); {hint}", 1)
     sys.exit(status)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt  # whoever ends us gets what Ctrl-C gets: what was stored stays
 
 
 def _misused(error: typer.TyperException) -> int:

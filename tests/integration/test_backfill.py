@@ -10,6 +10,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from aiohttp import web
 
 from hostile import FAULTS, MINUTE_MS, REFUSED, Hostile, listening
 from tradewright.clock import WallClock, parse_us
@@ -157,3 +158,25 @@ def test_a_run_that_ended_before_its_verdict_is_completed_by_the_next(stores: St
     hostile = Hostile(rows, [])
     done = filled(hostile, stores, plan=plan(1_500), reached=dict(marks))
     assert (hostile.asked, done.report.series[0].rows) == (0, 1_500)
+
+
+def test_a_page_that_came_empty_once_ends_nothing(stores: Stores) -> None:
+    rows = truth(2_500)
+    hostile = Hostile(rows, faults=["no rows"] * 3)
+    done = filled(hostile, stores, plan=plan(2_500))
+    assert_whole(stores, rows)
+    assert hostile.injected["no rows"] == 3
+    assert done.report.series[0].rows == 2_500
+
+
+def test_a_source_that_sends_the_same_page_again_and_again_is_told(stores: Stores) -> None:
+    rows = truth(2_500)
+
+    class Stuck(Hostile):
+        async def answer(self, request):  # type: ignore[no-untyped-def]
+            return web.json_response(rows[:1_000])
+
+    with pytest.raises(SourceFailed, match=r"sent bars up to .* where those from .* on were asked for"):
+        filled(Stuck(rows, []), stores, plan=plan(2_500))
+    there = stores.catalog.read(SYSTEM, "binance", [BITCOIN.id], Interval.MINUTE)
+    assert there.height == 1_000, "what came before is stored"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -235,7 +236,7 @@ def begun(
     """Yield the id of an ingestion that this process works on: a new one, or the one that was asked for in the same
     words and has not ended, which goes on where it was. It ends with the block. Raises Conflict when another process
     is at it."""
-    now_us, worker = WallClock().now_us(), ids.new("wrk")
+    now_us, worker = WallClock().now_us(), f"{ids.new('wrk')}@{socket.gethostname()}/{os.getpid()}"
 
     def begin(tx: Tx) -> tuple[str, str]:
         known = _same(tx, organization, environment, source, request)
@@ -246,8 +247,13 @@ def begun(
             job = jobs.enqueue(tx, organization, environment, "ingestion", {"ingestion": ingestion}, now_us)
             row = {"id": ingestion, "organization": organization, "environment": environment, "owner": owner}
             ingestions.add(tx, {**row, "source": source, "job": job, "request": request, "created_at": now_us})
+        if _is_gone(jobs.holder(tx, job)):
+            jobs.give_back(tx, job)
         if not jobs.claim_one(tx, job, worker, now_us, LEASE_US):
-            raise Conflict(f"another process works on the same ingestion {ingestion}; wait until it has ended")
+            raise Conflict(
+                f"another process works on the same ingestion {ingestion}; wait until it has ended (or a minute, when "
+                "it ended by force on another machine)"
+            )
         return ingestion, job
 
     ingestion, job = database.write(begin)
@@ -261,6 +267,20 @@ def begun(
         database.write(jobs.finish, job, "failed", WallClock().now_us(), error=said)
         raise
     database.write(jobs.finish, job, "succeeded", WallClock().now_us(), result={"ingestion": ingestion})
+
+
+def _is_gone(worker: str | None) -> bool:
+    # a command says on which machine and as which process it works
+    host, slash, process = (worker or "").partition("@")[2].rpartition("/")
+    if not slash or host != socket.gethostname() or not process.isdigit():
+        return False
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
 
 
 def leased(database: Database, ingestion: str, progress: Progress) -> Progress:

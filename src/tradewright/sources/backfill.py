@@ -170,7 +170,9 @@ class _Filling:
         if bars is None or bars.sparse:
             return
         oldest_us = bars.oldest_us(self._plan.interval, self._now_us())
-        absent = _gaps(self._stores.catalog, self._plan, self._line.source.name, instrument)
+        absent = _gaps(
+            self._stores.catalog, self._plan, self._line.source.name, instrument, self._now_us() - bars.lag_us
+        )
         gaps = [(max(first, oldest_us), last) for first, last in absent if last >= oldest_us]
         for first_us, last_us in gaps[:MENDED_GAPS]:
             async for page in bar_pages(self._line, instrument, self._plan.interval, first_us, last_us):
@@ -205,14 +207,16 @@ class _Filling:
             self.actions += self._stores.actions.append(self._plan.owner, source, found, self._now_us(), batch)
 
 
-def _gaps(catalog: Catalog, plan: Plan, source: str, instrument: Instrument) -> Iterator[tuple[int, int]]:
+def _gaps(catalog: Catalog, plan: Plan, source: str, instrument: Instrument, now_us: int) -> Iterator[tuple[int, int]]:
+    # from the first bar that came: before it the instrument may not have been listed
     there = catalog.read(plan.owner, source, [instrument.id], plan.interval, plan.start_us, plan.end_us)
     if there.height < 2:
         return
     times = there["time"].to_numpy()
-    if instrument.calendar == ALWAYS and (times[-1] - times[0]) // plan.interval.us > _SPAN_BARS:
+    if instrument.calendar == ALWAYS and (plan.end_us - times[0]) // plan.interval.us > _SPAN_BARS:
         return
-    expected = expected_times(instrument.calendar, plan.interval, int(times[0]), int(times[-1]))
+    until_us = max(int(times[-1]), min(plan.end_us, now_us))
+    expected = expected_times(instrument.calendar, plan.interval, int(times[0]), until_us)
     absent = np.setdiff1d(expected, times, assume_unique=True)
     if not len(absent):
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
@@ -34,6 +34,7 @@ from tradewright.transport.recording import Recorder
 
 Progress = Callable[[float, str], None]
 USUAL = Policy()
+SHORTEST_SECRET = 6  # letters; anything shorter would be found in many answers by chance
 Parsed = TypeVar("Parsed")
 Paged = TypeVar("Paged", FactsPage, ActionsPage)
 
@@ -62,6 +63,9 @@ class Line:
                 source=self.source.name,
             )
         signed = request if missing else auth.sign(request, self.credentials)
+        if not missing:
+            secrets = tuple(text for text in self.credentials.values() if len(text) >= SHORTEST_SECRET)
+            signed = replace(signed, secrets=secrets)
         response = await self.transport.fetch(signed.at(self.base_url), self.policy)
         if self.recorder is not None:
             self.recorder.keep(request, response)
@@ -171,13 +175,22 @@ async def _whole(line: Line, bars: Bars, query: BarsQuery) -> Pages:
 
 
 async def _advancing(line: Line, bars: Bars, query: BarsQuery) -> Pages:
-    wanted_us = query.start_us
+    wanted_us, asked_again = query.start_us, False
     while wanted_us <= query.end_us:
         page, received_us = await _ask(line, bars, query.at(wanted_us, query.end_us))
         times = page.bars["time"].to_numpy()
         ahead = times[(times >= wanted_us) & (times <= query.end_us)]
+        if len(ahead) == 0 and len(times) >= query.limit and int(times.max()) < wanted_us:  # a whole page again
+            raise SourceFailed(
+                f"{line.source.title} sent bars up to {format_us(int(times.max()))} where those from "
+                f"{format_us(wanted_us)} on were asked for; it does not go on, or its API has changed"
+            )
+        if len(ahead) == 0 and not asked_again:  # nothing can mean that there is no more, or a fault of the moment
+            asked_again = True
+            continue
         if len(ahead) == 0:
             break
+        asked_again = False
         last_us = int(ahead.max())
         yield page, last_us
         wanted_us = last_us + 1

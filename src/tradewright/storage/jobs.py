@@ -69,6 +69,18 @@ def claim_one(tx: Tx, job: str, worker: str, now_us: int, lease_us: int) -> bool
     return done.rowcount == 1
 
 
+def holder(tx: Tx, job: str) -> str | None:
+    """Return the worker that has a running job, None when nobody has it."""
+    query = sa.select(jobs.c.worker).where(jobs.c.id == job, jobs.c.status == "running")
+    return tx.execute(query).scalar_one_or_none()
+
+
+def give_back(tx: Tx, job: str) -> None:
+    """Put a running job back into the queue, for a worker that is known to be gone."""
+    back = {"status": "queued", "worker": None, "lease_until": None}
+    tx.execute(jobs.update().where(jobs.c.id == job, jobs.c.status == "running").values(back))
+
+
 def _first(tx: Tx, query: sa.Select[Any]) -> sa.RowMapping | None:
     return tx.execute(query.limit(1).with_for_update(skip_locked=True)).mappings().first()
 

@@ -67,11 +67,12 @@ class HttpTransport:
             try:
                 response = await self._once(request, policy, deadline)
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                said = request.cleaned(_said(error))
                 failure: SourceFailed = SourceFailed(
-                    f"{request.url} did not answer: {_said(error)} (attempt {attempt} of {policy.attempts}); "
+                    f"{request.url} did not answer: {said} (attempt {attempt} of {policy.attempts}); "
                     "check the network and the address, or try later"
                 )
-                failure.__cause__ = error
+                failure.__cause__ = None if request.secrets else error
             else:
                 if response.status not in RETRIED | LIMITED:
                     return response
@@ -100,13 +101,15 @@ class HttpTransport:
             timeout=timeout,
         ) as answer:
             if answer.status in (301, 302, 303, 307, 308):
-                elsewhere = answer.headers.get("Location", "nowhere")
+                elsewhere = request.cleaned(answer.headers.get("Location", "nowhere").partition("?")[0])
                 raise SourceFailed(
                     f"{request.url} answered {answer.status} and points to {elsewhere}; "
                     "redirects are not followed: set the address of the source to where it lives now"
                 )
             body = await _read_capped(answer, request, policy.cap_bytes)
-            headers = tuple((name.lower(), value) for name, value in answer.headers.items())
+            headers = tuple((name.lower(), request.cleaned(value)) for name, value in answer.headers.items())
+            if request.secrets:  # byte for byte in this encoding, so that a body that is no text stays as it is
+                body = request.cleaned(body.decode("latin-1")).encode("latin-1")
             return Response(answer.status, body, headers, self._clock.now_us(), request.url)
 
 

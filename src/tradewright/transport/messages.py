@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from urllib.parse import urlsplit, urlunsplit
+import re
+from dataclasses import dataclass, field, replace
+from urllib.parse import quote, quote_plus, urlsplit, urlunsplit
 
 from tradewright.errors import SettingsInvalid
 
@@ -11,7 +12,8 @@ from tradewright.errors import SettingsInvalid
 @dataclass(frozen=True, slots=True)
 class Request:
     """One HTTP request. url: absolute, without a query. query, headers: pairs in the order they are sent. weight: what
-    it counts against the limits of the source. Secrets stand in query and headers only, so `url` can be told."""
+    it counts against the limits of the source. Secrets stand in query and headers only, so `url` can be told; secrets:
+    those texts, which nothing that is told of the answer may hold, since a server may repeat what it was sent."""
 
     url: str
     method: str = "GET"
@@ -19,6 +21,15 @@ class Request:
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
     weight: int = 1
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+    def cleaned(self, text: str) -> str:
+        """Return a text without the secrets of this request, however they are spelled in an address."""
+        for secret in self.secrets:
+            for spelled in (secret, quote(secret), quote(secret, safe=""), quote_plus(secret)):
+                for form in (spelled, _lower_escapes(spelled)):
+                    text = text.replace(form, "REDACTED")
+        return text
 
     def asking(self, **more: str) -> Request:
         """Return this request with more query parameters."""
@@ -44,6 +55,10 @@ class Request:
         if not usable or any(letter.isspace() for letter in base_url):
             raise SettingsInvalid(f"the address of a source must begin with http:// or https://, got {base_url!r}")
         return replace(self, url=urlunsplit((base.scheme, base.netloc, base.path.rstrip("/") + own.path, "", "")))
+
+
+def _lower_escapes(text: str) -> str:
+    return re.sub(r"%[0-9A-F]{2}", lambda found: found[0].lower(), text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,7 @@ def parse_facts(response: Response, query: SpanQuery) -> FactsPage:
         token = f"{query.token.partition('|')[0]}|0|{first}|{last}"
         return FactsPage(facts_frame(query.instrument, [], response.received_at_us), token)
     early = query.token.count("|") > 1 and _says(response, _NOT_THERE)  # a slice from before the series began
-    body = {"count": 0, "observations": []} if early else _read(response, query.symbol)
+    body: dict[str, Any] = {"count": 0, "observations": []} if early else _read(response, query.symbol)
     if not query.token:
         series = body.get("seriess")
         columns = rows_of(series if isinstance(series, list) else [series], ("frequency_short",), TITLE)

@@ -65,7 +65,7 @@ def instrument_of(text: str) -> Instrument:
 def symbol_of(instrument: Instrument) -> str:
     """Return what we ask for: `BRK-B`, or a pair with a slash, of which both sides are asked for apart."""
     if instrument.kind is Kind.EQUITY:
-        return instrument.symbol.replace(".", "-")
+        return symbols.dashed(instrument)
     return instrument.symbol.replace("-", "/")
 
 

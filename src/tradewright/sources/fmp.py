@@ -14,6 +14,7 @@ from typing import Any
 
 import polars as pl
 
+from tradewright.errors import UnknownName
 from tradewright.market.instruments import Instrument, Interval, Kind
 from tradewright.sources import answers, symbols
 from tradewright.sources.rows import bars_frame, days, numbers, rows_of, texts, whole_numbers
@@ -43,13 +44,23 @@ _SPLITS, _DIVIDENDS = "splits", "dividends"
 
 
 def instrument_of(text: str) -> Instrument:
-    """Return the instrument of `AAPL`, `BRK-B` or an instrument id. Raises UnknownName."""
+    """Return the instrument of `AAPL`, `BRK-B` or an instrument id.
+
+    Raises UnknownName, also for pairs of currencies, coins and metals, which FMP writes like shares: EURUSD, GCUSD.
+    """
+    _, symbol = symbols.split(text)
+    if (len(symbol) > 4 and symbol.endswith(("USD", "USX"))) or (len(symbol) > 5 and symbol[-3:] in symbols.MONEY):
+        raise UnknownName(
+            f"{text!r} is no share at {TITLE} but looks like a pair of currencies, coins or metals, which are not read "
+            f"from there; write a share like {EXAMPLE}",
+            name=text,
+        )
     return symbols.dashed_share(text, TITLE, EXAMPLE)
 
 
 def symbol_of(instrument: Instrument) -> str:
     """Return what FMP calls a share: `equity:BRK.B` is `BRK-B`."""
-    return instrument.symbol.replace(".", "-")
+    return symbols.dashed(instrument)
 
 
 def sign(request: Request, credentials: Credentials) -> Request:

@@ -46,7 +46,7 @@ def instrument_of(text: str) -> Instrument:
 
 def symbol_of(instrument: Instrument) -> str:
     """Return the ticker: `equity:BRK.B` is `BRK-B`."""
-    return instrument.symbol.replace(".", "-")
+    return symbols.dashed(instrument)
 
 
 def sign(request: Request, credentials: Credentials) -> Request:

@@ -27,7 +27,7 @@ def instrument_of(text: str) -> Instrument:
     """Return the instrument of `aapl.us`, `^spx`, `eurusd` or an instrument id. Raises UnknownName."""
     kind, symbol = symbols.split(text)
     if kind == "index" or symbol.startswith("^"):
-        return symbols.index(f"index:{symbol.removeprefix('^')}", TITLE, "index:SPX")
+        return symbols.american_index(f"index:{symbol.removeprefix('^')}", TITLE, "index:SPX")
     if kind == "fx" or (kind == "" and len(symbol) == 6 and {symbol[:3], symbol[3:]} <= symbols.MONEY):
         return symbols.currencies(text, TITLE, "fx:EUR-USD")
     if kind == "" and symbol.endswith(".US"):
@@ -40,7 +40,7 @@ def symbol_of(instrument: Instrument) -> str:
     symbol = instrument.symbol.lower()
     if instrument.kind is Kind.INDEX:
         return f"^{symbol}"
-    return symbol.replace("-", "") if instrument.kind is Kind.FX else f"{symbol.replace('.', '-')}.us"
+    return symbol.replace("-", "") if instrument.kind is Kind.FX else f"{symbols.dashed(instrument).lower()}.us"
 
 
 def sign(request: Request, credentials: Credentials) -> Request:

@@ -12,6 +12,9 @@ from tradewright.market.instruments import Instrument
 from tradewright.sources.answers import step
 
 _SHARE = re.compile(r"[A-Z][A-Z0-9]{0,9}([.-][A-Z0-9]{1,4})?")
+_CLASS = re.compile(r"[A-EG-K]|U|UN|W|WS|WT|R|RT|RW|WI|PR[A-Z]")
+"""What may follow a share of the United States: a class like the B of BRK.B, a unit, a warrant, a right, when issued, a
+preferred share. Other endings are exchanges, F (Frankfurt) and V (TSX Venture) too, which are classes only rarely."""
 _CODE = re.compile(r"[A-Z0-9]{1,15}")
 _KINDS = ("equity", "crypto", "index", "fx", "macro")
 MONEY = frozenset(
@@ -33,10 +36,21 @@ def split(text: str) -> tuple[str, str]:
 
 
 def share(text: str, title: str, example: str, currency: str = "USD") -> Instrument:
-    """Return the instrument of `AAPL` or `equity:AAPL`. Raises UnknownName for what can be no share."""
+    """Return the instrument of `AAPL`, `BRK.B` or `equity:AAPL`, a share of the United States.
+
+    Raises UnknownName for what can be no share, and for one whose ending is an exchange, like `VOD.L`: it would be
+    taken as an American share, in dollars.
+    """
     kind, symbol = split(text)
     if kind not in ("", "equity") or not _SHARE.fullmatch(symbol):
         raise no_such(text, title, example)
+    ending = re.split(r"[.-]", symbol)[-1]
+    if ending != symbol and not _CLASS.fullmatch(ending):
+        raise UnknownName(
+            f"{text!r}: {ending} is no class of an American share but looks like an exchange or a currency, and shares "
+            f"of {title} are American here; write one like {example} or equity:BRK.B, or use a source of that market",
+            name=text,
+        )
     name = f"equity:{symbol}"
     return Instrument(name, currency=currency, calendar=calendar_of(name))
 
@@ -44,12 +58,18 @@ def share(text: str, title: str, example: str, currency: str = "USD") -> Instrum
 def dashed_share(text: str, title: str, example: str) -> Instrument:
     """Return the instrument of `BRK-B` where the source writes a class of shares with a dash: `equity:BRK.B`.
 
-    Raises UnknownName.
+    A preferred share like `BAC-PB` is `equity:BAC.PRB`. Raises UnknownName as `share` does.
     """
     kind, symbol = split(text)
     if kind not in ("", "equity"):
         raise no_such(text, title, example)
-    return share(f"equity:{symbol.replace('-', '.')}", title, example)
+    plain = re.sub(r"-P([A-Z])$", r".PR\1", symbol)
+    return share(f"equity:{plain.replace('-', '.')}", title, example)
+
+
+def dashed(instrument: Instrument) -> str:
+    """Return a share as a source with dashes writes it, `BRK-B` for `equity:BRK.B`: the inverse of `dashed_share`."""
+    return re.sub(r"\.PR([A-Z])$", r"-P\1", instrument.symbol).replace(".", "-")
 
 
 def money_or_coins(text: str, title: str, example: str, quotes: Sequence[str] = ()) -> Instrument:
@@ -128,6 +148,26 @@ def index(text: str, title: str, example: str) -> Instrument:
         raise no_such(text, title, example)
     name = f"index:{symbol}"
     return Instrument(name, calendar=calendar_of(name))
+
+
+US_INDICES = frozenset(
+    (
+        "COMP", "DJI", "DJT", "DJU", "GVZ", "IXIC", "MID", "NDX", "NYA", "OEX", "OVX", "RUA", "RUI", "RUT",
+        "RVX", "SKEW", "SOX", "SPX", "VIX", "VIX1D", "VIX3M", "VIX6M", "VIX9D", "VVIX", "VXN",
+    )
+)  # fmt: skip
+"""Indices of American markets, which have their sessions."""
+
+
+def american_index(text: str, title: str, example: str) -> Instrument:
+    """Return the instrument of an index as `index` does, where a source also has those of other markets.
+
+    Raises UnknownName for these: their sessions and currencies are not known here.
+    """
+    made = index(text, title, example)
+    if made.symbol not in US_INDICES:
+        raise no_such(text, title, f"{example}; its indices here are American: {', '.join(sorted(US_INDICES))}")
+    return made
 
 
 def no_such(text: str, title: str, example: str) -> UnknownName:

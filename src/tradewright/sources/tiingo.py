@@ -59,7 +59,7 @@ def symbol_of(instrument: Instrument) -> str:
     """Return what Tiingo calls an instrument: `equity:BRK.B` is `BRK-B`, `crypto:BTC-USD` is `btcusd`."""
     if instrument.kind is Kind.CRYPTO:
         return instrument.symbol.replace("-", "").lower()
-    return instrument.symbol.replace(".", "-")
+    return symbols.dashed(instrument)
 
 
 def sign(request: Request, credentials: Credentials) -> Request:

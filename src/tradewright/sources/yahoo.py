@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import polars as pl
 
 from tradewright.clock import DAY_US
-from tradewright.errors import SourceFailed
+from tradewright.errors import SourceFailed, UnknownName
 from tradewright.market.instruments import Instrument, Interval, Kind
 from tradewright.sources import answers, symbols
 from tradewright.sources.rows import bars_frame, no_actions, rows_of, whole_numbers
@@ -40,6 +40,12 @@ MARKETS = {
 }  # fmt: skip
 """Exchange and currency by the ending of a symbol; London is not among them, as it is quoted in pence."""
 
+COINS = (
+    "ADA", "AVAX", "BCH", "BNB", "BTC", "DASH", "DOGE", "ETC", "ETH", "LINK", "LTC", "SOL", "TRX", "USDC", "USDT",
+    "XLM", "XMR", "XRP", "ZEC",
+)  # fmt: skip
+"""Coins whose ticker is their own at Yahoo; it numbers others (UNI7083-USD) and UNI-USD is another coin than ours."""
+
 _FRAMES = {"1m": "1m", "5m": "5m", "15m": "15m", "1h": "60m", "1d": "1d"}
 _NAMES = ("open", "high", "low", "close", "volume")
 _ENDINGS = {mic: ending for ending, (mic, _) in MARKETS.items()}
@@ -59,9 +65,16 @@ def instrument_of(text: str) -> Instrument:
         return symbols.currencies(f"fx:{pair if len(pair) > 3 else 'USD' + pair}", TITLE, "fx:EUR-USD")
     if kind == "index" or symbol.startswith("^"):
         plain = symbol.removeprefix("^")
-        return symbols.index(f"index:{_INDICES.get(plain, plain)}", TITLE, "index:VIX")
+        return symbols.american_index(f"index:{_INDICES.get(plain, plain)}", TITLE, "index:VIX")
     if kind == "crypto" or (kind == "" and re.fullmatch(r"[^.]+-[^.]{3,}", symbol)):
-        return symbols.coins(text, TITLE, "crypto:BTC-USD", separators="-")
+        coins = symbols.coins(text, TITLE, "crypto:BTC-USD", separators="-")
+        if coins.symbol.split("-")[0] not in COINS:
+            raise UnknownName(
+                f"{TITLE} has other coins under some tickers, so {text!r} may not be what it says; its coins here are "
+                f"{', '.join(COINS)}, written like crypto:BTC-USD",
+                name=text,
+            )
+        return coins
     abroad = _ABROAD.fullmatch(symbol)
     if kind in ("", "equity") and abroad is not None:
         base, ending = abroad.groups()
@@ -81,7 +94,7 @@ def symbol_of(instrument: Instrument) -> str:
     if instrument.kind is Kind.CRYPTO:
         return symbol
     base, _, mic = symbol.rpartition(".")
-    return f"{base}.{_ENDINGS[mic]}" if mic in _ENDINGS else symbol.replace(".", "-")
+    return f"{base}.{_ENDINGS[mic]}" if mic in _ENDINGS else symbols.dashed(instrument)
 
 
 def bars_request(query: BarsQuery) -> Request:

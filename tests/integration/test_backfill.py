@@ -22,6 +22,7 @@ from tradewright.market.instruments import Interval
 from tradewright.sources import binance
 from tradewright.sources.backfill import Filled, Plan, Stores, backfill
 from tradewright.sources.fetch import Line
+from tradewright.sources.source import Paging
 from tradewright.storage.database import Database
 from tradewright.storage.migrations import upgrade
 from tradewright.transport.http import HttpTransport
@@ -63,8 +64,10 @@ def filled(hostile: Hostile, stores: Stores, policy: Policy = QUICK, **more) -> 
     async def run() -> Filled:
         async with listening(hostile) as address, HttpTransport() as transport:
             lane = Lane(transport, "Binance", binance.SOURCE.limits)
-            source = replace(binance.SOURCE, bars=replace(binance.SOURCE.bars, page_rows=more.pop("page_rows", 1_000)))
-            line = Line(source, lane, base_url=address, policy=policy, wait=lambda s: asyncio.sleep(s / 50))
+            paged = replace(binance.SOURCE, bars=replace(binance.SOURCE.bars, page_rows=more.pop("page_rows", 1_000)))
+            line = Line(
+                more.pop("source", paged), lane, base_url=address, policy=policy, wait=lambda s: asyncio.sleep(s / 50)
+            )
             return await backfill(line, more.pop("plan", plan()), stores, CLOCK.now_us, **more)
 
     return asyncio.run(run())
@@ -180,3 +183,22 @@ def test_a_source_that_sends_the_same_page_again_and_again_is_told(stores: Store
         filled(Stuck(rows, []), stores, plan=plan(2_500))
     there = stores.catalog.read(SYSTEM, "binance", [BITCOIN.id], Interval.MINUTE)
     assert there.height == 1_000, "what came before is stored"
+
+
+def test_a_source_that_leaves_out_quiet_minutes_is_asked_again_for_long_runs_only(stores: Stores) -> None:
+    rows = [row for at, row in enumerate(truth(1_200)) if at % 7 or at < 600]
+
+    class Fourth(Hostile):
+        async def answer(self, request):  # type: ignore[no-untyped-def]
+            if self.asked == 3:
+                self.asked += 1
+                return web.json_response([])
+            return await super().answer(request)
+
+    hostile = Fourth(rows, faults=[])
+    sparse = replace(
+        binance.SOURCE, bars=replace(binance.SOURCE.bars, sparse=True, paging=Paging.WINDOWS, page_rows=100)
+    )
+    done = filled(hostile, stores, plan=plan(1_200), source=sparse)
+    assert done.report.series[0].rows == len(rows), "the window that came empty was asked for again"
+    assert hostile.asked == 13

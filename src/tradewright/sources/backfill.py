@@ -33,6 +33,7 @@ Keep = Callable[[str, int], None]
 STORED_ROWS = 100_000  # that wait at most before they are stored together
 STORED_US = 5_000_000
 MENDED_GAPS = 50  # of one instrument; where more is absent, the source has no more
+SPARSE_RUN, SPARSE_RUNS = 30, 3  # bars that are absent together, and how many such runs are asked for again
 _SPAN_BARS = 2_000_000  # of a calendar that are looked through for gaps
 
 
@@ -165,16 +166,17 @@ class _Filling:
                 self._store(instrument, reached_us)
 
     async def mend(self, instrument: Instrument) -> None:
-        """Ask once more for what the calendar expects and did not come."""
+        """Ask once more for what the calendar expects and did not come; of a source that leaves out intervals without a
+        trade, only for long runs of them."""
         bars = self._line.source.bars
-        if bars is None or bars.sparse:
+        if bars is None:
             return
         oldest_us = bars.oldest_us(self._plan.interval, self._now_us())
-        absent = _gaps(
-            self._stores.catalog, self._plan, self._line.source.name, instrument, self._now_us() - bars.lag_us
-        )
-        gaps = [(max(first, oldest_us), last) for first, last in absent if last >= oldest_us]
-        for first_us, last_us in gaps[:MENDED_GAPS]:
+        known_us = self._now_us() - bars.lag_us
+        absent = _gaps(self._stores.catalog, self._plan, self._line.source.name, instrument, known_us)
+        least, most = (SPARSE_RUN, SPARSE_RUNS) if bars.sparse else (1, MENDED_GAPS)
+        gaps = [(max(first, oldest_us), last) for first, last, count in absent if last >= oldest_us and count >= least]
+        for first_us, last_us in gaps[:most]:
             async for page in bar_pages(self._line, instrument, self._plan.interval, first_us, last_us):
                 self.count += 1
                 self._add_actions(page.actions)
@@ -207,8 +209,10 @@ class _Filling:
             self.actions += self._stores.actions.append(self._plan.owner, source, found, self._now_us(), batch)
 
 
-def _gaps(catalog: Catalog, plan: Plan, source: str, instrument: Instrument, now_us: int) -> Iterator[tuple[int, int]]:
-    # from the first bar that came: before it the instrument may not have been listed
+def _gaps(
+    catalog: Catalog, plan: Plan, source: str, instrument: Instrument, now_us: int
+) -> Iterator[tuple[int, int, int]]:
+    # (first, last, how many); from the first bar that came: before it the instrument may not have been listed
     there = catalog.read(plan.owner, source, [instrument.id], plan.interval, plan.start_us, plan.end_us)
     if there.height < 2:
         return
@@ -223,4 +227,4 @@ def _gaps(catalog: Catalog, plan: Plan, source: str, instrument: Instrument, now
     places = np.searchsorted(expected, absent)
     breaks = np.flatnonzero(np.diff(places) > 1) + 1
     for run in np.split(absent, breaks):
-        yield int(run[0]), int(run[-1])
+        yield int(run[0]), int(run[-1]), len(run)

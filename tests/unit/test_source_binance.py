@@ -69,6 +69,12 @@ def test_bars_between_two_of_ours_are_a_failure(interval: Interval, start_ms: in
         parse(json_answer(rows), bars_query(binance.SOURCE, "BTCUSDT", interval))
 
 
+def test_a_time_in_a_unit_that_is_not_known_is_a_failure() -> None:
+    row = [1591478520000000001, "1", "2", "0.5", "1.5", "3", 0, "0", 1, "0", "0", "0"]
+    with pytest.raises(SourceFailed, match="far from any market"):
+        parse(json_answer([row]), MINUTES)
+
+
 def test_a_coin_of_one_letter_leads_back() -> None:
     assert binance.instrument_of("TUSDT").id == "crypto:T-USDT"
 

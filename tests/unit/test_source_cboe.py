@@ -20,6 +20,9 @@ def test_the_recorded_table_is_read(shared: Path) -> None:
     assert page.bars.height == 26
     assert (times(page.bars)[0], prices(page.bars)[0]) == ("2020-10-23T20:00:00Z", (28.47, 28.67, 27.26, 27.55, None))
     assert times(page.bars)[-1] == "2020-11-30T21:00:00Z"
+    early = next(at for at, end in enumerate(times(page.bars)) if end.startswith("2020-11-27"))
+    assert times(page.bars, "known_at")[0] == "2020-10-23T20:15:00Z"  # options go on until 16:15 in New York
+    assert times(page.bars, "known_at")[early] == "2020-11-27T18:15:00Z"  # an early close
     assert prices(page.bars)[-1] == (22.64, 22.89, 20.48, 20.57, None)
 
 

@@ -183,3 +183,10 @@ def test_the_request_asks_for_the_span_without_extended_hours_and_the_source_is_
     assert dict(request.headers)["User-Agent"] == "Mozilla/5.0 (compatible; tradewright)"
     assert yahoo.bars_request(bars_query(yahoo.SOURCE, "index:VIX")).url.endswith("/chart/^VIX")
     assert "forbid automated access" in yahoo.SOURCE.opt_in
+
+
+def test_a_day_of_the_vix_is_known_at_a_quarter_past_four() -> None:
+    opened = parse_us("2024-03-08T14:30:00Z") // 1_000_000
+    for name, known in (("^VIX", "2024-03-08T21:15:00Z"), ("^GSPC", "2024-03-08T21:00:00Z")):
+        page = yahoo.parse_bars(json_answer(chart([opened], [15.0])), bars_query(yahoo.SOURCE, name))
+        assert (times(page.bars), times(page.bars, "known_at")) == (["2024-03-08T21:00:00Z"], [known])

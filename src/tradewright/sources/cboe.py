@@ -1,7 +1,9 @@
 """Cboe: the daily history of its volatility indices, without a key.
 
 `GET /api/global/us_indices/daily_prices/<index>_History.csv` is a table with commas, oldest first: `DATE` as
-MM/DD/YYYY, then OPEN, HIGH, LOW, CLOSE, or one column named like the index. There is no volume.
+MM/DD/YYYY, then OPEN, HIGH, LOW, CLOSE, or one column named like the index. There is no volume. The options that the
+indices are made of trade until 16:15 in New York, a quarter of an hour after the shares whose sessions end our bars; so
+that is the least lag of a value. When in the evening the table has it Cboe does not say.
 Source: Cboe, historical data for indices.
 """
 
@@ -12,7 +14,7 @@ from datetime import date, datetime
 from tradewright.errors import SourceFailed
 from tradewright.market.instruments import Instrument, Interval, Kind
 from tradewright.sources import answers, symbols
-from tradewright.sources.rows import bars_frame
+from tradewright.sources.rows import LATE_US, bars_frame
 from tradewright.sources.source import Bars, BarsPage, BarsQuery, Paging, Source
 from tradewright.sources.tables import table_of
 from tradewright.transport.messages import Request, Response
@@ -53,7 +55,7 @@ def parse_bars(response: Response, query: BarsQuery) -> BarsPage:
     else:
         raise answers.changed(response, TITLE, "table of prices")
     on_days = _days(table["DATE"])
-    return BarsPage(bars_frame(NAME, query, response.received_at_us, values, on_days=on_days))
+    return BarsPage(bars_frame(NAME, query, response.received_at_us, values, on_days=on_days, lag_us=LATE_US))
 
 
 def _days(texts: list[str]) -> list[date]:
@@ -73,6 +75,6 @@ SOURCE = Source(
     instrument_of=instrument_of,
     symbol_of=symbol_of,
     example=EXAMPLE,
-    bars=Bars((Interval.DAY,), PAGE_ROWS, Paging.WHOLE, bars_request, parse_bars, sparse=True),
+    bars=Bars((Interval.DAY,), PAGE_ROWS, Paging.WHOLE, bars_request, parse_bars, sparse=True, lag_us=LATE_US),
     notes=("VIX, VIX9D, VIX3M, VIX6M, VVIX, SKEW, VXN, RVX, OVX, GVZ and others; no volume",),
 )

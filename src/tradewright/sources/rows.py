@@ -18,7 +18,7 @@ from tradewright.errors import InvalidInput, SourceFailed
 from tradewright.market.calendars import begins_us, close_of
 from tradewright.market.dated import ACTIONS
 from tradewright.market.frames import VALUES
-from tradewright.market.instruments import Instrument, Interval
+from tradewright.market.instruments import Instrument, Interval, Kind
 
 QUOTES: dict[str, pl.DataType] = {
     "instrument": pl.String(),
@@ -28,6 +28,11 @@ QUOTES: dict[str, pl.DataType] = {
     "ask": pl.Float64(),
 }
 
+LATE_INDICES = frozenset(("GVZ", "OVX", "RVX", "SKEW", "VIX", "VIX1D", "VIX3M", "VIX6M", "VIX9D", "VVIX", "VXN", "VXO"))
+"""Indices of Cboe made of the prices of options, which go on until 16:15 in New York (an early close plus 15 minutes
+likewise), while their bars end with the session of the shares. Source: Cboe, VIX regular trading hours to 3:15 p.m.
+Chicago time."""
+LATE_US = 15 * 60 * 1_000_000
 LATEST_US = 10**17
 """A time beyond this, about the year 5138, or as long before 1970, is none that a source means."""
 _LAST_YEAR = 5000
@@ -145,13 +150,13 @@ def bars_frame(
     One of starts_us (start of each bar), on_days (trading days of daily bars: they end with their session) and ends_us.
     Daily bars given by their start are taken by its date in the calendar's zone: UTC for 24/7 and 24/5, else New York.
     values: open, high, low, close, volume, each as long as the times, texts or numbers. A bar is complete when its end
-    had passed when the answer came in; a day before the calendar begins cannot be placed and is left out. Raises
-    SourceFailed for what is no number and for columns of unequal length.
+    had passed when the answer came in; a day before the calendar begins cannot be placed and is left out. lag_us: how
+    long after its end a bar is known; hours and days of `LATE_INDICES` are complete and known LATE_US later at the
+    earliest. Raises SourceFailed for what is no number and for columns of unequal length.
     """
     instrument, interval = asked.instrument, asked.interval
     if ends_us is None:
-        if starts_us and max(max(starts_us), -min(starts_us)) > LATEST_US:
-            raise SourceFailed(f"{source} sent a time far from any market; the answer may have changed its form")
+        near(starts_us or (), source)
         if on_days is None and starts_us is not None and interval is Interval.DAY:
             on_days = _days_of(starts_us, instrument.calendar)
         if on_days is not None:
@@ -161,32 +166,43 @@ def bars_frame(
             ends_us = [start + step_us for start in starts_us]
         else:
             raise AssertionError("one of starts_us, on_days and ends_us")
-    known = [end for end in ends_us if end is not None]
-    if known and max(max(known), -min(known)) > LATEST_US:
-        raise SourceFailed(f"{source} sent a time far from any market; the answer may have changed its form")
+    known = near([end for end in ends_us if end is not None], source)
     columns = {name: numbers(column, f"{source}, {name}") for name, column in values.items()}
     if any(len(column) != len(ends_us) for column in columns.values()):
         said = ", ".join(f"{len(column)} of {name}" for name, column in columns.items())
         raise SourceFailed(f"{source} sent {len(ends_us)} times and {said}; the answer may have been cut off")
     frame = pl.DataFrame({"time": pl.Series(ends_us, dtype=pl.Int64), **columns})
-    if len(known) < len(ends_us) or (known and max(known) > received_at_us):
-        frame = frame.filter(pl.col("time") <= received_at_us)
+    late_us = _late_us(instrument, interval)
+    if len(known) < len(ends_us) or (known and max(known) + late_us > received_at_us):
+        frame = frame.filter(pl.col("time") + late_us <= received_at_us)
     return frame.select(  # the canonical columns, in one pass
         pl.lit(source).alias("source"),
         pl.lit(instrument.id).alias("instrument"),
         pl.lit(interval.value).alias("interval"),
         "time",
-        (pl.col("time") + lag_us).alias("known_at"),
+        (pl.col("time") + max(lag_us, late_us)).alias("known_at"),
         pl.lit(received_at_us, pl.Int64).alias("observed_at"),
         *(pl.col(name).fill_nan(None) if name in columns else pl.lit(None, pl.Float64).alias(name) for name in VALUES),
     )
+
+
+def near(times_us: Sequence[int], source: str) -> Sequence[int]:
+    """Return the times. Raises SourceFailed when one is beyond `LATEST_US`: it may be in another unit."""
+    if times_us and max(max(times_us), -min(times_us)) > LATEST_US:
+        raise SourceFailed(f"{source} sent a time far from any market; the answer may have changed its form")
+    return times_us
+
+
+def _late_us(instrument: Instrument, interval: Interval) -> int:
+    late = instrument.kind is Kind.INDEX and instrument.symbol in LATE_INDICES
+    return LATE_US if late and interval in (Interval.HOUR, Interval.DAY) else 0  # shorter ones beyond it are left out
 
 
 def on_grid(starts_us: Sequence[int], interval: Interval, source: str) -> Sequence[int]:
     """Return starts of bars of a market that never closes. Raises SourceFailed when one is no multiple of the interval:
     its days would not be those of UTC, or its times are in another unit."""
     step_us = interval.us
-    odd = next((start for start in starts_us if start % step_us), None)
+    odd = next((start for start in near(starts_us, source) if start % step_us), None)
     if odd is not None:
         raise SourceFailed(
             f"{source} sent a bar of {interval.value} that starts at {format_us(odd)}, between two of ours"

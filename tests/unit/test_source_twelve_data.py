@@ -55,6 +55,28 @@ def test_the_last_hour_of_a_session_ends_with_it_and_pairs_are_in_utc() -> None:
     assert times(pairs.bars) == ["2024-03-08T10:30:00Z", "2024-03-08T16:30:00Z"]
 
 
+def test_only_days_are_adjusted() -> None:
+    bars = twelve_data.SOURCE.bars
+    assert bars is not None
+    assert [bars.adjusts(each) for each in (Interval.DAY, Interval.HOUR, Interval.MINUTE)] == [True, False, False]
+
+
+def test_a_day_or_last_hour_of_the_vix_is_known_a_quarter_of_an_hour_after_the_shares_closed() -> None:
+    row = {"open": "1", "high": "2", "low": "0.5", "close": "1.5"}
+    body = {"meta": {}, "values": [{"datetime": "2024-03-08", **row}], "status": "ok"}
+    vix = bars_query(twelve_data.SOURCE, "index:VIX")
+    for received, rows in (("2024-03-08T21:14:59Z", 0), ("2024-03-08T21:15:00Z", 1)):
+        page = twelve_data.parse_bars(json_answer(body, received_at_us=parse_us(received)), vix)
+        assert page.bars.height == rows
+    page = twelve_data.parse_bars(json_answer(body), vix)
+    assert (times(page.bars), times(page.bars, "known_at")) == (["2024-03-08T21:00:00Z"], ["2024-03-08T21:15:00Z"])
+    body["values"] = [{"datetime": "2024-03-08 15:30:00", **row}]
+    hour = twelve_data.parse_bars(json_answer(body), bars_query(twelve_data.SOURCE, "index:VIX", Interval.HOUR))
+    assert (times(hour.bars), times(hour.bars, "known_at")) == (["2024-03-08T21:00:00Z"], ["2024-03-08T21:15:00Z"])
+    shares = twelve_data.parse_bars(json_answer(body), bars_query(twelve_data.SOURCE, "index:SPX", Interval.HOUR))
+    assert times(shares.bars, "known_at") == ["2024-03-08T21:00:00Z"]
+
+
 @pytest.mark.parametrize("status", [200, None])
 def test_refusals_say_what_to_do_whatever_the_status(shared: Path, status: int | None) -> None:
     def parsed(name: str) -> object:

@@ -202,13 +202,21 @@ SOURCE = Source(
     example=EXAMPLE,
     auth=Auth(("api_key",), sign, "make a free key at https://twelvedata.com/apikey"),
     bars=Bars(
-        tuple(Interval), PAGE_ROWS, Paging.WINDOWS, bars_request, parse_bars, adjusted=True, revised=True, sparse=True
+        tuple(Interval),
+        PAGE_ROWS,
+        Paging.WINDOWS,
+        bars_request,
+        parse_bars,
+        adjusted=True,
+        raw_intervals=tuple(each for each in Interval if each is not Interval.DAY),
+        revised=True,
+        sparse=True,
     ),
     actions=Actions(actions_request, parse_actions),
     quotes=Quotes(8, quotes_request, parse_quotes),
     listing=Listing(listing_request, parse_listing),
     notes=(
-        "days are adjusted for splits, minutes are as traded",
+        "days are adjusted for splits, shorter bars are as traded",
         "splits and dividends need a paid plan",
     ),
 )

@@ -40,6 +40,16 @@ def test_recorded_minutes_of_a_coin(shared: Path) -> None:
     assert page.bars["close"].to_list() == [22887.0, 22895.0]
 
 
+def test_bars_of_shares_are_known_when_the_free_plan_has_them_and_those_of_coins_at_once(shared: Path) -> None:
+    shares = alpaca.parse_bars(recorded(shared, "alpaca", "bars_daily__stock-get_bars"), AAPL).bars
+    assert format_us(shares["known_at"][0]) == "2022-02-01T21:15:00Z"
+    query = bars_query(alpaca.SOURCE, "BTC/USD", Interval.MINUTE)
+    coins = alpaca.parse_bars(recorded(shared, "alpaca", "bars_intraday__ccxt-crypto-BTC-USD-1Min"), query).bars
+    assert coins["known_at"].equals(coins["time"])
+    assert alpaca.SOURCE.bars is not None
+    assert alpaca.SOURCE.bars.lag_us == alpaca.LAG_US
+
+
 def test_a_symbol_without_data_is_no_rows(shared: Path) -> None:
     page = alpaca.parse_bars(recorded(shared, "alpaca", "error_no_data__stock-get_bars_multi_empty_response"), AAPL)
     assert (page.bars.height, page.token) == (0, "")

@@ -8,7 +8,7 @@ import pytest
 
 from recorded import LATE, bars_query, json_answer, recorded
 from source_cases import ends, refuses_what_is_no_answer
-from tradewright.clock import parse_us
+from tradewright.clock import format_us, parse_us
 from tradewright.errors import SourceFailed, SourceLimited, SourceRefused, UnknownName
 from tradewright.sources import coingecko
 
@@ -25,6 +25,28 @@ def test_recorded_points_at_midnight_are_closes_and_the_moment_of_the_call_is_le
     ]  # fmt: skip
     assert page.bars["instrument"].unique().to_list() == ["crypto:ALPH-BTC"]
     assert page.bars.select("open", "high", "low", "volume").null_count().row(0) == (5, 5, 5, 5)
+
+
+def test_a_point_shortly_after_midnight_is_that_midnights_and_is_known_when_it_is_published() -> None:
+    body = {"prices": [[1702080000000, 1.0], [1702166460000, 2.0], [1702252800000, 3.0], [1702300000000, 4.0]]}
+    page = coingecko.parse_bars(json_answer(body), BITCOIN)
+    assert ends(page) == ["2023-12-09T00:00:00Z", "2023-12-10T00:00:00Z", "2023-12-11T00:00:00Z"]
+    assert page.bars["close"].to_list() == [1.0, 2.0, 3.0]
+    assert format_us(page.bars["known_at"][0]) == "2023-12-09T00:35:00Z"
+    assert coingecko.SOURCE.bars is not None
+    assert coingecko.SOURCE.bars.lag_us == parse_us("2023-12-09T00:35:00Z") - parse_us("2023-12-09")
+
+
+def test_a_point_of_another_time_of_day_is_a_failure() -> None:
+    for odd in (1702083600000, 10**22 + 1, -(10**22)):  # at 01:00, and in no unit that we know
+        with pytest.raises(SourceFailed, match=r"no day's|far from any market"):
+            coingecko.parse_bars(json_answer({"prices": [[odd, 1.0], [1702166400000, 2.0]]}), BITCOIN)
+
+
+def test_the_moment_of_a_call_just_after_midnight_is_not_its_close() -> None:
+    body = {"prices": [[1702080000000, 1.0], [1702166580000, 2.0]]}  # at 00:03, when the point is not out yet
+    early = json_answer(body, received_at_us=parse_us("2023-12-10T00:04:00Z"))
+    assert ends(coingecko.parse_bars(early, BITCOIN)) == ["2023-12-09T00:00:00Z"]
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,9 @@
 
 `GET /v2/stocks/bars` answers `{"bars": {SYMBOL: [{t, o, h, l, c, v}]}, "next_page_token"}`, oldest first, a page of up
 to 10,000; a symbol without data is absent. `t` is the start of the bar in RFC 3339; that of a day is midnight in New
-York. Coins stand under `/v1beta3/crypto/us/bars` as BTC/USD. `adjustment=raw` leaves prices as they were.
-Source: Alpaca Market Data API documentation.
+York. Coins stand under `/v1beta3/crypto/us/bars` as BTC/USD. `adjustment=raw` leaves prices as they were. The free plan
+refuses bars of shares of the last 15 minutes, so that is their lag; coins have none.
+Source: Alpaca Market Data API documentation; for the lag its FAQ: SIP data of the last 15 minutes needs a paid plan.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ NAME, TITLE, EXAMPLE = "alpaca", "Alpaca", "equity:AAPL"
 BASE_URL = "https://data.alpaca.markets"
 TRADING_URL = "https://paper-api.alpaca.markets"
 PAGE_ROWS = 10_000
+LAG_US = 15 * 60 * 1_000_000
 
 _FRAMES = {"1m": "1Min", "5m": "5Min", "15m": "15Min", "1h": "1Hour", "1d": "1Day"}
 _VALUES = {"open": "o", "high": "h", "low": "l", "close": "c", "volume": "v"}
@@ -91,7 +93,9 @@ def parse_bars(response: Response, query: BarsQuery) -> BarsPage:
         raise answers.changed(response, TITLE, "list of bars")
     columns = rows_of(listed, ("t", *_VALUES.values()), TITLE)
     values = {name: columns[short] for name, short in _VALUES.items()}
-    frame = bars_frame(NAME, query, response.received_at_us, values, starts_us=moments(columns["t"], TITLE))
+    lag_us = 0 if query.instrument.kind is Kind.CRYPTO else LAG_US
+    starts_us = moments(columns["t"], TITLE)
+    frame = bars_frame(NAME, query, response.received_at_us, values, starts_us=starts_us, lag_us=lag_us)
     return BarsPage(frame, token=_token(body))
 
 
@@ -214,7 +218,7 @@ SOURCE = Source(
     symbol_of=symbol_of,
     example=EXAMPLE,
     auth=Auth(("key_id", "secret_key"), sign, "make an API key in the dashboard of a free paper account"),
-    bars=Bars(tuple(Interval), PAGE_ROWS, Paging.TOKEN, bars_request, parse_bars, sparse=True),
+    bars=Bars(tuple(Interval), PAGE_ROWS, Paging.TOKEN, bars_request, parse_bars, sparse=True, lag_us=LAG_US),
     actions=Actions(actions_request, parse_actions),
     quotes=Quotes(100, quotes_request, parse_quotes),
     listing=Listing(listing_request, parse_listing),

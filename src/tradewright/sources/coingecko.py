@@ -1,10 +1,11 @@
 """CoinGecko: one price a day of well-known coins, averaged over exchanges; without a key, or with a free one.
 
 `GET /coins/bitcoin/market_chart/range` answers `{"prices": [[ms, price], ...], "total_volumes": ...}`: points, no
-bars. Those at midnight UTC are taken as the close of the day before; the last one is the moment of the call and left
-out. Volumes are those of the last 24 hours in the quote currency, not of the bar, and left out too. CoinGecko knows
-coins by an id, not by their ticker, which several share; so only the coins of the list below are offered.
-Source: CoinGecko API documentation, coins and simple.
+bars. Those at midnight UTC, or up to five minutes after it, are taken as the close of the day before; the last one is
+the moment of the call and left out. The point of a midnight comes 35 minutes after it. Volumes are those of the last 24
+hours in the quote currency, not of the bar, and left out too. CoinGecko knows coins by an id, not by their ticker,
+which several share; so only the coins of the list below are offered.
+Source: CoinGecko API documentation, coins and simple; for the lag the notes of market_chart/range.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from typing import Any
 
 import polars as pl
 
-from tradewright.clock import DAY_US
+from tradewright.clock import DAY_US, format_us
+from tradewright.errors import SourceFailed
 from tradewright.market.instruments import Instrument, Interval, Kind
 from tradewright.sources import answers, symbols
-from tradewright.sources.rows import arrays_of, bars_frame, quotes_frame, whole_numbers
+from tradewright.sources.rows import arrays_of, bars_frame, near, quotes_frame, whole_numbers
 from tradewright.sources.source import (
     Auth,
     Bars,
@@ -37,6 +39,8 @@ from tradewright.transport.pace import Limit
 NAME, TITLE, EXAMPLE = "coingecko", "CoinGecko", "crypto:BTC-USD"
 BASE_URL = "https://api.coingecko.com"
 REACH_DAYS = 365
+LAG_US = 35 * 60 * 1_000_000
+NEAR_US = 5 * 60 * 1_000_000  # how far after midnight its point may be
 COINS = {
     "AAVE": "aave", "ADA": "cardano", "ALGO": "algorand", "ALPH": "alephium", "APT": "aptos", "ARB": "arbitrum",
     "ATOM": "cosmos", "AVAX": "avalanche-2", "BCH": "bitcoin-cash", "BNB": "binancecoin", "BTC": "bitcoin",
@@ -86,16 +90,19 @@ def bars_request(query: BarsQuery) -> Request:
 
 
 def parse_bars(response: Response, query: BarsQuery) -> BarsPage:
-    """Return the points at midnight UTC as bars of the days that ended then, with a close only."""
+    """Return the points of midnights UTC as bars of the days that ended then, with a close only.
+
+    Raises SourceFailed for a point of another time of day, but for the last one.
+    """
     body = _read(response, query.symbol)
     if not isinstance(body, dict) or not isinstance(body.get("prices"), list):
         raise answers.changed(response, TITLE, "list of prices")
     at_ms, prices = arrays_of(body["prices"], 2, TITLE)
     times_us = whole_numbers(at_ms, TITLE, 1_000)
-    taken = [at for at, time_us in enumerate(times_us) if time_us % DAY_US == 0]
-    values = {"close": [prices[at] for at in taken]}
-    ends_us = [times_us[at] for at in taken]
-    return BarsPage(bars_frame(NAME, query, response.received_at_us, values, ends_us=ends_us))
+    taken = _midnights(times_us, response.received_at_us)
+    values = {"close": [prices[at] for at in taken.values()]}
+    frame = bars_frame(NAME, query, response.received_at_us, values, ends_us=list(taken), lag_us=LAG_US)
+    return BarsPage(frame)
 
 
 def quotes_request(wanted: Sequence[str]) -> Request:
@@ -146,6 +153,21 @@ def parse_listing(response: Response) -> ListingPage:
     return ListingPage(tuple(listed), skipped)
 
 
+def _midnights(times_us: Sequence[int], received_at_us: int) -> dict[int, int]:
+    taken: dict[int, int] = {}
+    for at, time_us in enumerate(near(times_us, TITLE)):
+        after_us = time_us % DAY_US
+        called = at == len(times_us) - 1 and (after_us > NEAR_US or received_at_us - time_us < LAG_US)
+        if after_us and called:
+            continue
+        if after_us > NEAR_US:
+            raise SourceFailed(
+                f"{TITLE} sent a point of {format_us(time_us)}, which is no day's; it may no longer take interval=daily"
+            )
+        taken.setdefault(time_us - after_us, at)
+    return taken
+
+
 def _read(response: Response, symbol: str) -> Any:
     body = answers.answered(response, TITLE, NAME)
     error = body.get("error") if isinstance(body, dict) else None
@@ -184,6 +206,7 @@ SOURCE = Source(
         parse_bars,
         close_only=True,
         revised=True,
+        lag_us=LAG_US,
         reach_us=REACH_DAYS * DAY_US,
     ),
     quotes=Quotes(50, quotes_request, parse_quotes),

@@ -85,6 +85,8 @@ def test_it_says_what_it_is(source: Source) -> None:
         assert source.bars.page_rows > 0
         assert source.bars.lag_us >= 0
         assert source.bars.intervals
+        assert set(source.bars.raw_intervals) <= set(source.bars.intervals)
+        assert source.bars.adjusted or not source.bars.raw_intervals
 
 
 def test_its_symbols_lead_back_to_the_instrument(source: Source) -> None:
@@ -98,6 +100,14 @@ def test_its_symbols_lead_back_to_the_instrument(source: Source) -> None:
 def test_a_name_that_can_be_nothing_is_refused_with_an_example(source: Source, text: str) -> None:
     with pytest.raises(UnknownName, match=":"):
         source.instrument_of(text)
+
+
+@pytest.mark.parametrize("text", ["VOD.L", "TSCO.LON", "RY.TO", "BTCUSD", "XXBTZUSD", "USDEUR", "^N225", "UNI-USD"])
+def test_a_name_is_itself_or_refused_and_leads_back(source: Source, text: str) -> None:
+    with contextlib.suppress(UnknownName):
+        instrument = source.instrument_of(text)
+        assert source.instrument_of(source.symbol_of(instrument)) == instrument
+        assert instrument.id not in ("equity:VOD.L", "equity:TSCO.LON", "equity:RY.TO", "index:N225", "crypto:USD-EUR")
 
 
 def test_its_requests_are_the_same_for_the_same_arguments_and_go_where_told(source: Source) -> None:

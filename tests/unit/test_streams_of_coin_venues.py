@@ -104,6 +104,9 @@ def test_what_else_coinbase_says() -> None:
     )
     assert coinbase_stream.read('{"type":"error","message":"Too slow"}') == (Trouble("Coinbase Exchange: Too slow"),)
     assert coinbase_stream.read('{"type":"heartbeat","sequence":90,"last_trade_id":20}') == (Heartbeat(),)
+    beat = '{"type":"heartbeat","sequence":90,"last_trade_id":%d,"product_id":"BTC-USD","time":"2014-11-07T08:19:28Z"}'
+    assert coinbase_stream.read(beat % 20) == (Heartbeat(symbol="BTC-USD", sequence=20),)
+    assert coinbase_stream.read(beat % 0) == (Heartbeat(),)
 
 
 def test_recorded_messages_of_kraken_version_2(shared: Path) -> None:

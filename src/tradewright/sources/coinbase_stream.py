@@ -1,8 +1,9 @@
 """The socket of Coinbase Exchange: trades and prices.
 
 Messages are objects with a `type`: `match` is a trade, `last_match` the one before the subscription began, `ticker` a
-price after a trade, `heartbeat` comes every second where it was asked for. `trade_id` rises by one for each product;
-`sequence` counts orders too and has gaps. Books (`snapshot`, `l2update`) are of no interest.
+price after a trade, `heartbeat` comes every second where it was asked for and says the `last_trade_id` of its product.
+`trade_id` rises by one for each product; `sequence` counts orders too and has gaps. Books (`snapshot`, `l2update`) are
+of no interest.
 Source: Coinbase Exchange documentation, web socket channels.
 """
 
@@ -57,7 +58,10 @@ def _event(message: Mapping[str, Any]) -> Event | None:
             price, bid, ask = (float(message[name]) for name in ("price", "best_bid", "best_ask"))
             return Ticker(str(message["product_id"]), time_of(message["time"]), price, bid, ask)
         case "heartbeat":
-            return Heartbeat()
+            number = int(message.get("last_trade_id", 0))  # 0 for a product that has not traded yet
+            if number == 0 or "product_id" not in message:
+                return Heartbeat()
+            return Heartbeat(symbol=str(message["product_id"]), sequence=number)
         case "subscriptions":
             listed = (each["product_ids"] for each in message["channels"])
             return Acknowledged(tuple(sorted({str(name) for names in listed for name in names})))

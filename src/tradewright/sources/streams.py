@@ -63,9 +63,12 @@ class Acknowledged:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """A sign of life that carries no data. answer: what must be sent back, "" for nothing."""
+    """A sign of life that carries no data. answer: what must be sent back, "" for nothing. symbol, sequence: the number
+    of the latest trade of that symbol, where the source says it."""
 
     answer: str = ""
+    symbol: str = ""
+    sequence: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

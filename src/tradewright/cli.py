@@ -237,7 +237,9 @@ def catalog(
 
     if verdict not in (None, "verdict"):
         raise typer.BadParameter(f"{verdict!r}; write `tradewright catalog` or `tradewright catalog verdict`")
-    _show(run(_settings(folder)), as_json, lambda rows: _catalog_text(rows, verdict is not None))
+    from tradewright.app.texts import catalog_text
+
+    _show(run(_settings(folder)), as_json, lambda rows: catalog_text(rows, verdict is not None))
 
 
 @app.command()
@@ -498,20 +500,6 @@ def _ingest_text(report: dict[str, Any]) -> str:
         ]
     for finding in report["findings"]:
         lines.append(f"  {finding['severity']:8} {finding['instrument']:16} {finding['code']}: {finding['detail']}")
-    return "\n".join(lines)
-
-
-def _catalog_text(rows: list[dict[str, Any]], findings: bool) -> str:
-    if not rows:
-        return "there is no data yet; run `tradewright up` or `tradewright ingest us-stocks`"
-    lines = [f"{'instrument':18} {'interval':8} {'source':10} {'rows':>8} {'first':20} {'last':20} verdict"]
-    for row in rows:
-        lines.append(
-            f"{row['instrument']:18} {row['interval']:8} {row['source']:10} {row['rows']:>8} {row['first']:20} "
-            f"{row['last']:20} {row['verdict']}"
-        )
-        if findings:
-            lines += [f"    {f['code']}: {f['detail']}" for f in row["findings"]]
     return "\n".join(lines)
 
 

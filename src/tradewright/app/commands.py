@@ -158,8 +158,17 @@ def _report(report: Any) -> dict[str, Any]:
 
 def catalog(settings: Settings) -> list[dict[str, Any]]:
     """Return every series that this installation sees. Raises NotFound where there is no installation."""
+    from tradewright.market.freshness import read_freshness
+
+    now_us = WallClock().now_us()
     with _present(settings) as database:
-        rows = database.read(series.list_series, _organization(database))
+        owner = _organization(database)
+        rows = database.read(series.list_series, owner)
+        fresh = {
+            (each.owner, each.source, each.instrument, each.interval): each
+            for each in database.read(read_freshness, owner, now_us)
+        }
+    stands = [fresh.get((row["owner"], row["source"], row["instrument"], row["interval"])) for row in rows]
     return [
         {
             "instrument": row["instrument"],
@@ -169,10 +178,14 @@ def catalog(settings: Settings) -> list[dict[str, Any]]:
             "rows": row["rows"],
             "first": "" if row["first_time"] is None else format_us(row["first_time"]),
             "last": "" if row["last_time"] is None else format_us(row["last_time"]),
+            "prices": "adjusted" if row["pre_adjusted"] else "closes" if row["close_only"] else "raw",
+            "age_s": None if stand is None or stand.age_us is None else round(stand.age_us / 1e6),
+            "due": 0 if stand is None else stand.due,
+            "checked_at": "" if row["checked_at"] is None else format_us(row["checked_at"]),
             "verdict": row["verdict"],
             "findings": [{"code": f["code"], "detail": f["detail"], "count": f["count"]} for f in row["findings"]],
         }
-        for row in rows
+        for row, stand in zip(rows, stands, strict=True)
     ]
 
 

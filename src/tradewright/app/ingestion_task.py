@@ -108,11 +108,35 @@ def ingest(
     database.write(third_parties.note, owner, source.name, None, clock.now_us(), environment)
     if isinstance(filled, Filled):
         done = {"pages": filled.pages, "mended": filled.mended, "actions": filled.actions, "refused": filled.refused}
-        result = {**report_of(filled.report), **done}
+        result = {**report_of(filled.report), **done, **_compared(stores.catalog, plan, source.name, clock.now_us())}
     else:
         result = {**asdict(filled), "verdict": "usable" if filled.rejected else "clean", "findings": []}
     database.write(ingestions.save_report, ingestion, result)
     return result
+
+
+def _compared(catalog: Any, plan: Any, source: str, now_us: int) -> dict[str, Any]:
+    from tradewright.market.consensus import compare_sources
+    from tradewright.storage import series
+
+    names = [instrument.id for instrument in plan.instruments]
+    rows = catalog.database.read(series.list_series, plan.owner, instruments=names, interval=plan.interval.value)
+    several = {row["instrument"] for row in rows if row["source"] != source and row["rows"]}
+    if not several:
+        return {"compared": []}
+    found = compare_sources(catalog, plan.owner, now_us, instruments=sorted(several), interval=plan.interval)
+    told = [
+        {
+            "source": who,
+            "instrument": instrument,
+            "code": finding.code,
+            "detail": finding.detail,
+            "count": finding.count,
+        }
+        for (who, instrument, _), findings in found.items()
+        for finding in findings
+    ]
+    return {"compared": told}
 
 
 def line_to(source: Any, lane: Any, credentials: Mapping[str, str], patience_s: float = 0.0) -> Any:

@@ -75,3 +75,29 @@ def checks_text(rows: list[dict[str, Any]]) -> str:
         lines.append(f"{row['source']:18} {row['status']:10} {took:>8}  {row['said']}")
     counts = [(status, sum(row["status"] == status for row in rows)) for status in order]
     return "\n".join([*lines, ", ".join(f"{count} {status}" for status, count in counts if count)])
+
+
+def catalog_text(rows: list[dict[str, Any]], findings: bool) -> str:
+    """Return the series as a table: what came from where, how old its newest bar is, how far to trust it."""
+    if not rows:
+        return "there is no data yet; run `tradewright up` or `tradewright ingest us-stocks`"
+    head = f"{'instrument':18} {'interval':8} {'source':10} {'rows':>8} {'first':20} {'last':20} {'age':>8} {'due':>6}"
+    lines = [f"{head} {'prices':8} verdict"]
+    for row in rows:
+        lines.append(
+            f"{row['instrument']:18} {row['interval']:8} {row['source']:10} {row['rows']:>8} {row['first']:20} "
+            f"{row['last']:20} {_age(row['age_s']):>8} {row['due']:>6} {row['prices']:8} {row['verdict']}"
+        )
+        if findings:
+            lines.append(f"    checked {row['checked_at']}")
+            lines += [f"    {f['code']}: {f['detail']}" for f in row["findings"]]
+    return "\n".join(lines)
+
+
+def _age(seconds: int | None) -> str:
+    if seconds is None:
+        return ""
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= length * 2:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"

@@ -37,6 +37,8 @@ class Market:
 
     silent: hearts beat, trades do not come. leave_out: so many of the next trades are not sent. twice: each is sent
     twice. shuffled: pairs of them are sent the wrong way round. history_fails: so many questions get a 500.
+    numbered: heartbeats say the number of the last trade. refusing: no socket is opened. history_lag_us: so long after
+    its end a bar has no place in the history yet.
     """
 
     clock: FastClock = field(default_factory=FastClock)
@@ -47,6 +49,9 @@ class Market:
     twice: bool = False
     shuffled: bool = False
     connections: int = 0
+    numbered: bool = False
+    refusing: bool = False
+    history_lag_us: int = 0
     subscriptions: list[dict[str, object]] = field(default_factory=list)
     asked: int = 0
     history_fails: int = 0
@@ -76,7 +81,15 @@ class Market:
         """Send heartbeats until cancelled."""
         while True:
             await asyncio.sleep(0.1)
-            await self._send({"type": "heartbeat", "product_id": PRODUCT}, True)
+            if self.trades and self.numbered:
+                number = self.trades[-1][0]
+                await self._send({"type": "heartbeat", "product_id": PRODUCT, "last_trade_id": number}, True)
+            else:
+                await self._send({"type": "heartbeat", "product_id": PRODUCT}, True)
+
+    async def stamp_ahead(self, by_us: int) -> None:
+        """Send one trade that says it happened so much later than now."""
+        await self._send(self._said((self.trades[-1][0] + 10**6, self.clock.now_us() + by_us, 9e6, 9e6)))
 
     async def hang_up(self) -> None:
         """End every connection without a word."""
@@ -102,6 +115,8 @@ class Market:
 
     async def socket(self, request: web.Request) -> web.StreamResponse:
         """The socket."""
+        if self.refusing:
+            return web.Response(status=503)
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         self.connections += 1
@@ -129,6 +144,9 @@ class Market:
         rows = [
             [b, low, high, opened, close, volume] for b, (opened, high, low, close, volume) in self.bars(step).items()
         ]
+        if self.history_lag_us:
+            latest = (self.clock.now_us() - self.history_lag_us) / 1e6 - step
+            rows = [row for row in rows if row[0] <= latest]
         return web.json_response([row for row in reversed(rows) if start <= row[0] <= end])
 
     def bars(self, step_s: int) -> dict[int, tuple[float, float, float, float, float]]:

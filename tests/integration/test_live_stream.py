@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from market_server import PRODUCT, Market, trading
+from market_server import PRODUCT, FastClock, Market, trading
 from tradewright.errors import InvalidInput
 from tradewright.market.instruments import Interval
-from tradewright.sources import coinbase, fred, watching
+from tradewright.sources import coinbase, fred, live, watching
 from tradewright.sources.fetch import Line
 from tradewright.sources.live import LiveStream, Outlets
 from tradewright.transport.http import HttpTransport
@@ -115,6 +115,87 @@ def test_a_lost_connection_is_made_again_and_nothing_is_missing() -> None:
     assert begins == list(range(begins[0], begins[-1] + 1, MINUTE_S)), "a minute is missing"
     assert [degraded for degraded, _ in seen.states] == [True, False]
     assert len(market.subscriptions) == 2
+
+
+def second_of(market: Market) -> float:
+    return market.clock.now_us() / 1e6 % MINUTE_S
+
+
+def no_minute_is_missing(seen: Seen) -> bool:
+    begins = sorted(seen.latest())
+    return begins == list(range(begins[0], begins[-1] + 1, MINUTE_S))
+
+
+@pytest.mark.parametrize("away_s", [15, 100])
+def test_a_bar_that_a_lost_connection_touches_is_handed_on_whole_or_not_at_all(away_s: int) -> None:
+    async def play(market: Market, seen: Seen, stream: LiveStream) -> None:
+        await until(lambda: len(seen.latest()) >= 2)
+        await until(lambda: 48 <= second_of(market) < 53)
+        back_us = market.clock.now_us() + away_s * 1_000_000
+        market.refusing = True
+        await market.hang_up()
+        await until(lambda: market.clock.now_us() >= back_us)
+        market.refusing = False
+        await until(lambda: market.connections >= 2)
+        count = len(seen.latest())
+        await until(lambda: len(seen.latest()) >= count + 5)
+
+    _, seen, stream = streamed(play, Market(clock=FastClock(30.0)))
+    assert stream.counts.revisions == 0, "a part of a bar was handed on"
+    assert no_minute_is_missing(seen)
+
+
+def test_a_trade_stamped_an_hour_ahead_is_refused_and_the_bars_go_on() -> None:
+    async def play(market: Market, seen: Seen, stream: LiveStream) -> None:
+        await until(lambda: len(seen.latest()) >= 2)
+        await market.stamp_ahead(3_600_000_000)
+        count = len(seen.latest())
+        await until(lambda: len(seen.latest()) >= count + 3)
+
+    market, seen, stream = streamed(play)
+    assert stream.counts.refused == 1
+    assert no_minute_is_missing(seen)
+    assert all(int(row["time"]) <= market.clock.now_us() for row in seen.rows)  # type: ignore[call-overload]
+    assert any(degraded and "stamped far ahead" in why for degraded, why in seen.states)
+    assert not seen.states[-1][0]
+
+
+def test_a_history_that_comes_late_is_asked_until_the_bar_is_there() -> None:
+    async def play(market: Market, seen: Seen, stream: LiveStream) -> None:
+        await until(lambda: len(seen.latest()) >= 4 and stream.counts.filled >= 1)
+
+    market, seen, stream = streamed(play, Market(history_lag_us=45_000_000))
+    assert market.asked >= 2
+    assert stream.counts.lost == 0
+    assert min(seen.latest()) == min(market.bars(MINUTE_S))
+
+
+def test_a_bar_that_the_history_never_has_is_told_as_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "FILL_TRIES", 3)
+
+    async def play(market: Market, seen: Seen, stream: LiveStream) -> None:
+        await until(lambda: stream.counts.lost == 1)
+
+    market, seen, stream = streamed(play, Market(history_lag_us=10**15))
+    assert stream.counts.filled == 0
+    assert market.asked >= 3
+    assert any(degraded and "could not be filled" in why for degraded, why in seen.states)
+    assert min(market.bars(MINUTE_S)) not in seen.latest()
+
+
+def test_numbers_in_heartbeats_show_that_trades_stay_away_before_a_bar_closes() -> None:
+    async def play(market: Market, seen: Seen, stream: LiveStream) -> None:
+        await until(lambda: len(seen.latest()) >= 2)
+        await until(lambda: 35 <= second_of(market) < 40)
+        market.silent = True
+        count = len(seen.latest())
+        await until(lambda: len(seen.latest()) >= count + 2)
+        market.silent = False
+        await until(lambda: len(seen.latest()) >= count + 5)
+
+    _, seen, stream = streamed(play, Market(numbered=True))
+    assert stream.counts.revisions == 0, "a part of a bar was handed on"
+    assert no_minute_is_missing(seen)
 
 
 def test_trades_sent_twice_or_the_wrong_way_round_change_no_bar() -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tradewright.market.building import GRACE_US, LATE_US, BarBuilder, Built
+from tradewright.market.building import AGREED, GRACE_US, LATE_US, SKEW_US, BarBuilder, Built
 
 MINUTE = 60_000_000
 BEGIN = 1_700_000_040_000_000 - 1_700_000_040_000_000 % MINUTE
@@ -37,7 +37,7 @@ def by_hand(trades: list[Trade]) -> dict[int, tuple[float, float, float, float, 
 
 
 def built(trades: list[Trade], order: list[int], repeats: int = 0) -> tuple[list[Built], BarBuilder]:
-    builder = BarBuilder(MINUTE)
+    builder = BarBuilder(MINUTE, skew_us=5 * MINUTE)  # all come at once, so the last is as far ahead of the first
     now = BEGIN + 5 * MINUTE + 1_000
     for number in [*order, *order[:repeats]]:
         offset, price, size = trades[number]
@@ -92,6 +92,64 @@ def test_a_clock_that_is_wrong_closes_nothing_early() -> None:
         builder.trade("X", BEGIN, 1.0, 1.0, 1, 1, BEGIN + skew)
         assert builder.close(BEGIN + skew + MINUTE + GRACE_US - 1) == []
         assert len(builder.close(BEGIN + skew + MINUTE + GRACE_US)) == 1
+
+
+@given(delays=st.lists(st.integers(0, 900_000), min_size=8, max_size=400), seed=st.integers(0, 1_000))
+def test_trades_far_ahead_change_no_bar_and_close_none_early(delays: list[int], seed: int) -> None:
+    draw = random.Random(seed)
+    plain, builder = BarBuilder(MINUTE), BarBuilder(MINUTE)
+    wanted, got, wrong = [], [], 0
+    for number, delay in enumerate(delays):
+        time = BEGIN + number * 1_000_000
+        for each in (plain, builder):
+            assert each.trade("X", time, 1.0 + number, 1.0, number, number, time + delay)
+        if draw.random() < 0.1:
+            ahead = draw.randrange(SKEW_US + 1_000_000, 86_400_000_000)
+            assert not builder.trade("X", time + ahead, 9e9, 1.0, f"x{number}", number, time + delay)
+            wrong += 1
+        wanted += plain.close(time + delay)
+        got += builder.close(time + delay)
+        assert all(bar.time_us <= time + delay for bar in got)
+    assert got == wanted
+    assert builder.clock.refused == wrong
+
+
+@given(stamp=st.integers(1_000_000, 86_400_000_000))
+def test_even_when_it_is_the_first_of_all_one_wrong_stamp_makes_no_bar_of_the_future(stamp: int) -> None:
+    builder, made = BarBuilder(MINUTE), []
+    for number in range(400):
+        now = BEGIN + number * 1_000_000
+        builder.trade("X", now + (0 if number else stamp), 1.0, 1.0, number, number, now)
+        if number > 2:
+            made += builder.close(now)
+            assert all(bar.time_us <= now for bar in made)
+    ends = [bar.time_us for bar in made if not bar.revision]
+    assert ends[-3:] == [BEGIN + n * MINUTE for n in (4, 5, 6)], "the bars go on"
+
+
+def test_a_clock_that_was_set_back_is_believed_once_all_trades_say_so() -> None:
+    builder, hour = BarBuilder(MINUTE), 3_600_000_000
+    for number in range(200):
+        time = BEGIN + number * 1_000_000
+        builder.trade("X", time, 1.0, 1.0, number, number, time - (hour if number >= 70 else 0))
+    assert builder.clock.refused == AGREED - 1
+    assert builder.clock.now(BEGIN) == BEGIN + hour
+
+
+def test_once_a_symbol_is_lost_its_bars_are_in_doubt_until_it_is_known_how_far() -> None:
+    builder = BarBuilder(MINUTE)
+    for symbol in ("X", "Y"):
+        builder.trade(symbol, BEGIN + 10_000_000, 1.0, 1.0, 1, 1, BEGIN + 10_000_000)
+    builder.lose("X", BEGIN + 10_000_000)
+    assert [b.symbol for b in builder.close(BEGIN + MINUTE + GRACE_US)] == ["Y"]
+    for number, offset in ((2, MINUTE + 1), (3, 2 * MINUTE + 1)):
+        builder.trade("X", BEGIN + offset, 1.0, 1.0, number, number, BEGIN + offset)
+    assert builder.close(BEGIN + 3 * MINUTE) == []
+    assert builder.doubt("X", BEGIN + MINUTE + 1, BEGIN + MINUTE + 2) == (BEGIN + MINUTE, BEGIN + 2 * MINUTE)
+    assert [b.time_us for b in builder.close(BEGIN + 3 * MINUTE + GRACE_US)] == [BEGIN + 3 * MINUTE]
+    assert builder.awaited("X", BEGIN, BEGIN + 3 * MINUTE) == {BEGIN + MINUTE: True, BEGIN + 2 * MINUTE: True}
+    builder.closed_by_source("X", BEGIN + MINUTE, (1.0, 3.0, 1.0, 2.0, 9.0))
+    assert builder.awaited("X", BEGIN, BEGIN + 3 * MINUTE) == {BEGIN + 2 * MINUTE: True}
 
 
 def test_a_trade_later_than_that_is_counted_and_changes_nothing() -> None:

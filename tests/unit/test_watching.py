@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -12,6 +13,7 @@ from tradewright.sources.watching import (
     LEAST_SILENT_S,
     MOST_BACKOFF_S,
     MOST_SILENT_S,
+    Doubt,
     Fill,
     Give,
     Now,
@@ -37,7 +39,10 @@ class Told:
 
     def __init__(self, stream: Stream = STREAM) -> None:
         self.watch, self.said = Watch(stream, ("A", "B"), {}), []
-        self.said += self.watch.connected(0.0)
+        self.connect(0)
+
+    def connect(self, second: float) -> list[object]:
+        return self._keep(self.watch.connected(second, round(second * SECOND)))
 
     def hear(self, second: float, *events: Event) -> list[object]:
         return self._keep(self.watch.received(events, second, round(second * SECOND)))
@@ -54,7 +59,14 @@ class Told:
 
 
 def test_it_says_what_opens_the_stream() -> None:
-    assert Told().said == [Say("sub A"), Say("sub B")]
+    assert Told().said == [Doubt("A", 0), Doubt("B", 0), Say("sub A"), Say("sub B")]
+
+
+def test_what_came_before_the_subscription_was_acknowledged_is_asked_for() -> None:
+    told = Told()
+    assert told.hear(2, Acknowledged(("A",))) == [Fill("A", 0, 2 * SECOND)]
+    assert told.hear(3, trade(5, 3, "B")) == [Fill("B", 0, 3 * SECOND), Give(trade(5, 3, "B"))]
+    assert told.hear(4, Acknowledged(("B",)), trade(6, 4, "B")) == [Give(trade(6, 4, "B"))]
 
 
 def test_a_subscription_without_an_answer_is_given_up() -> None:
@@ -74,6 +86,74 @@ def test_new_trades_are_handed_on_and_those_that_came_before_are_not() -> None:
     assert told.hear(2, trade(6, 2)) == [Give(trade(6, 2))]
     assert told.hear(3, trade(6, 2), trade(5, 1)) == []
     assert told.hear(3, trade(1, 1, "B")) == [Give(trade(1, 1, "B"))]
+
+
+def test_a_lost_connection_puts_every_symbol_in_doubt_from_its_last_trade_until_it_is_heard_again() -> None:
+    told = Told()
+    told.hear(1, Acknowledged(), trade(5, 1))
+    told.hear(8, Heartbeat())
+    assert told.end(10)[:2] == [Doubt("A", 1 * SECOND), Doubt("B", 8 * SECOND)]
+    assert not any(isinstance(each, Doubt) for each in told.end(11)), "it is told once"
+    assert told.connect(70) == [Say("sub A"), Say("sub B")]
+    assert told.wait(71) == []
+    assert told.hear(72, Acknowledged()) == [Fill("A", 1 * SECOND, 72 * SECOND), Fill("B", 8 * SECOND, 72 * SECOND)]
+
+
+def test_a_connection_that_is_given_up_is_in_doubt_as_well() -> None:
+    told = Told()
+    told.hear(1, Acknowledged(), trade(5, 1))
+    assert Doubt("A", 1 * SECOND) in told.wait(31.1)
+
+
+def test_while_data_stay_away_every_symbol_is_in_doubt() -> None:
+    told = Told(replace(STREAM, quiet_s=1_000.0, ping=""))
+    told.hear(1, Acknowledged(), trade(5, 1), trade(7, 1, "B"))
+    assert told.wait(1 + told.watch.patience_s + 0.1)[:2] == [Doubt("A", 1 * SECOND), Doubt("B", 1 * SECOND)]
+    assert told.wait(140) == [], "it is told once"
+    said = told.hear(150, trade(6, 150))
+    assert said[1:] == [Fill("A", 1 * SECOND, 150 * SECOND), Fill("B", 1 * SECOND, 150 * SECOND), Give(trade(6, 150))]
+
+
+def test_a_heartbeat_that_says_a_higher_number_shows_the_gap_at_once() -> None:
+    told = Told()
+    told.hear(1, Acknowledged(), trade(5, 1))
+    assert told.hear(2, Heartbeat(symbol="A", sequence=5)) == []
+    assert told.hear(9, Heartbeat(symbol="A", sequence=8)) == [Fill("A", 1 * SECOND, 9 * SECOND)]
+    assert told.hear(10, Heartbeat(symbol="A", sequence=8)) == [], "it is asked for once"
+    assert told.hear(11, trade(9, 11)) == [Give(trade(9, 11))], "no gap behind what was asked for"
+    assert told.hear(12, trade(12, 12)) == [Fill("A", 11 * SECOND, 12 * SECOND), Give(trade(12, 12))]
+    assert told.hear(13, Heartbeat(symbol="C", sequence=8)) == [], "nobody asked for it"
+
+
+def test_a_trade_that_its_heartbeat_overtook_is_handed_on() -> None:
+    told = Told()
+    told.hear(1, Acknowledged(), trade(5, 1), Heartbeat(symbol="A", sequence=6))
+    assert told.hear(2, trade(6, 1)) == [Give(trade(6, 1))]
+
+
+def test_without_a_trade_yet_heartbeats_begin_the_numbers() -> None:
+    told = Told()
+    told.hear(1, Acknowledged())
+    assert told.hear(10, Heartbeat(symbol="A", sequence=5)) == []
+    assert told.hear(20, trade(8, 20)) == [Fill("A", 8 * SECOND, 20 * SECOND), Give(trade(8, 20))]
+
+
+def test_a_trade_that_is_not_believed_is_told_and_doubted_until_the_next() -> None:
+    told = Told()
+    told.hear(1, Acknowledged(), trade(5, 1))
+    doubt, degraded = told.watch.refused("A", 2 * SECOND)
+    assert doubt == Doubt("A", 1 * SECOND)
+    assert isinstance(degraded, Now)
+    assert degraded.degraded
+    assert told.hear(3, trade(7, 3)) == [
+        Now(False, "data again"), Fill("A", 1 * SECOND, 3 * SECOND), Give(trade(7, 3)),
+    ]  # fmt: skip
+
+
+def test_no_stamp_moves_what_is_asked_for_into_the_future() -> None:
+    told = Told()
+    told.hear(1, Acknowledged(), trade(5, 1), trade(6, 4_000))
+    assert told.end(2)[0] == Doubt("A", 1 * SECOND)
 
 
 def test_a_number_left_out_asks_for_the_span_between_its_neighbours() -> None:
@@ -99,7 +179,7 @@ def test_a_heart_that_beats_without_data_is_degraded_within_the_stated_time() ->
         told.hear(last + second, Heartbeat())
         assert told.wait(last + second) == []
     told.hear(last + 5.1, Heartbeat())
-    (degraded,) = told.wait(last + 5.2)
+    *_, degraded = told.wait(last + 5.2)
     assert isinstance(degraded, Now)
     assert degraded.degraded
     assert "connected, but no trade for 5 s" in degraded.why
@@ -128,10 +208,11 @@ def test_what_was_missed_between_two_connections_is_asked_for() -> None:
     told = Told()
     told.hear(1, Acknowledged(), trade(5, 1), trade(3, 1, "B"))
     told.end(10)
-    told._keep(told.watch.connected(12))
-    assert told.hear(13, Acknowledged(), trade(9, 13)) == [
+    told.connect(12)
+    assert told.hear(13, trade(9, 13)) == [
         Now(False, "data again"), Fill("A", 1 * SECOND, 13 * SECOND), Give(trade(9, 13)),
     ]  # fmt: skip
+    assert told.hear(13, Acknowledged()) == [Fill("B", 1 * SECOND, 13 * SECOND)]
     assert told.hear(14, trade(4, 14, "B")) == [Give(trade(4, 14, "B"))], "numbers show that nothing was missed"
 
 
@@ -155,7 +236,8 @@ def test_a_refusal_ends_the_stream_only_when_trying_again_is_of_no_use(fatal: bo
 
 def test_pings_are_sent_and_answered() -> None:
     told = Told()
-    assert told.hear(1, Acknowledged(), Heartbeat("pong")) == [Say("pong")]
+    told.hear(1, Acknowledged())
+    assert told.hear(1, Heartbeat("pong")) == [Say("pong")]
     told.hear(15, trade(1, 15))
     assert told.wait(20) == [Say("ping")]
     told.hear(21, trade(2, 21))
@@ -164,5 +246,6 @@ def test_pings_are_sent_and_answered() -> None:
 
 def test_a_trade_of_before_the_subscription_is_not_counted() -> None:
     told = Told()
-    assert told.hear(1, Acknowledged(), trade(5, 1, past=True)) == []
+    told.hear(1, Acknowledged())
+    assert told.hear(1, trade(5, 1, past=True)) == []
     assert told.hear(2, trade(6, 2)) == [Give(trade(6, 2))]

@@ -7,15 +7,18 @@ The rules, exactly:
 2. Open is the price of the earliest trade, close that of the latest, by (time, sequence, arrival); high, low and volume
    are over all of them. So the order of arrival within a bar changes nothing but ties that the source does not order.
 3. A trade that came before (same symbol and id, or same sequence where it has no id) is not counted again.
-4. A bar closes once the clock of the source is `grace_us` past its end. That clock is ours, set back by the smallest
-   delay seen lately, so a clock of ours that is ahead or behind neither closes bars early nor keeps them open.
+4. A bar closes once the clock of the source is `grace_us` past its end. That clock is ours, set back by the usual least
+   delay (`SourceClock`), so a clock of ours that is ahead or behind neither closes bars early nor keeps them open.
 5. A trade for a bar that has closed, up to `late_us` after its end, makes a revision of that bar: the same time, with
    all its trades, as a row of its own. One that comes later still is counted in `dropped` and changes nothing.
 6. An interval without a trade has no bar: what is missing is not made up.
 7. Where the source closes bars itself, its bar is the bar, whatever trades were seen; one that differs from what had
    been closed before is a revision. The history of the source counts as that.
 8. A bar of which trades may have been missed (a gap, a new connection, the one during which we came) is in doubt:
-   trades alone never close it. It comes from the source, or it is missing.
+   trades alone never close it. It comes from the source, or it is missing. Once a symbol is lost (`lose`), every bar
+   that ends after that moment is in doubt, until `doubt` says how far it reached.
+9. A trade more than `skew_us` ahead of the clock of the source is refused and counted; no bar ends ahead of that clock.
+   Only when AGREED trades in a row, over at least AGREED_US, are all ahead is it the clock that has changed.
 """
 
 from __future__ import annotations
@@ -25,7 +28,11 @@ from dataclasses import dataclass, field
 
 GRACE_US = 2_000_000
 LATE_US = 600_000_000
+SKEW_US = 60_000_000
+AGREED = 16
+AGREED_US = 10_000_000
 _DELAYS = 64  # minima of so many spans of trades
+_SPAN = 256  # trades of a span; the first ones are of 1, 2, 4 ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,22 +66,81 @@ class _Open:
     final: bool = False  # the source closed it
 
 
+class SourceClock:
+    """The clock of a source, as far as the times of its trades show it: ours, set back by the median of the least
+    delays of spans of trades. One wrong stamp moves the least delay of one span, and so not the median.
+
+    skew_us: a trade further ahead than that is not believed. refused: how many were not.
+    """
+
+    def __init__(self, skew_us: int = SKEW_US) -> None:
+        self._skew = skew_us
+        self._minima: deque[int] = deque(maxlen=_DELAYS)
+        self._least: int | None = None
+        self._usual: int | None = None
+        self._in_span, self._span = 0, 1
+        self._ahead, self._ahead_since = 0, 0
+        self.refused = 0
+
+    def now(self, now_us: int) -> int:
+        """Return the time at the source when our clock shows now_us; ours while nothing is known."""
+        return now_us if self._usual is None else now_us - self._usual
+
+    @property
+    def known(self) -> bool:
+        """Whether a trade was heard."""
+        return self._usual is not None
+
+    def is_ahead(self, time_us: int, now_us: int) -> bool:
+        """Whether a moment of the source is too far ahead to be believed."""
+        return self._usual is not None and now_us - time_us < self._usual - self._skew
+
+    def heard(self, time_us: int, now_us: int) -> bool:
+        """Count a trade of the source's time_us that came at our now_us; return whether it is believed."""
+        delay = now_us - time_us
+        if self._usual is not None and delay < self._usual - self._skew:
+            if not self._agreed(now_us):
+                self.refused += 1
+                return False
+            self._minima.clear()
+            self._least, self._in_span, self._span = None, 0, 1
+        self._ahead = 0
+        if self._least is None or delay < self._least:
+            self._least = delay
+            known = sorted((*self._minima, delay))
+            self._usual = known[(len(known) - 1) // 2]
+        self._in_span += 1
+        if self._in_span == self._span:
+            self._minima.append(self._least)
+            self._least, self._in_span, self._span = None, 0, min(2 * self._span, _SPAN)
+        return True
+
+    def _agreed(self, now_us: int) -> bool:
+        if not self._ahead:
+            self._ahead_since = now_us
+        self._ahead += 1
+        return self._ahead >= AGREED and now_us - self._ahead_since >= AGREED_US
+
+
 class BarBuilder:
     """Bars of one interval of any number of symbols. Not for several threads.
 
-    interval_us: a divisor of a day. dropped: trades that came too late for everything. repeated: trades that had come.
+    interval_us: a divisor of a day. clock: that of the source. dropped: trades that came too late for everything.
+    repeated: trades that had come.
     """
 
-    def __init__(self, interval_us: int, grace_us: int = GRACE_US, late_us: int = LATE_US) -> None:
+    def __init__(
+        self, interval_us: int, grace_us: int = GRACE_US, late_us: int = LATE_US, skew_us: int = SKEW_US
+    ) -> None:
         self._step = interval_us
         self._grace = grace_us
         self._late = late_us
         self._bars: dict[str, dict[int, _Open]] = {}
         self._doubted: set[tuple[str, int]] = set()
+        self._lost: dict[str, int] = {}  # by symbol: since when
+        self._skew = skew_us
+        self.clock = SourceClock(skew_us)
         self._changed: dict[tuple[str, int], None] = {}
-        self._delays: deque[int] = deque(maxlen=_DELAYS)
-        self._delay: int | None = None
-        self._in_span = 0
         self._arrivals = 0
         self._next_tidying = 0
         self._next_end = 0  # no bar that is open ends before
@@ -83,17 +149,13 @@ class BarBuilder:
 
     def trade(
         self, symbol: str, time_us: int, price: float, size: float, key: object, sequence: int, now_us: int
-    ) -> None:
-        """Count a trade. key: what tells it from every other of its symbol, None where nothing does. sequence: its
-        order among those of the same time, 0 where the source has none. now_us: our clock when it came."""
+    ) -> bool:
+        """Count a trade; return False for one that is refused. key: what tells it from every other of its symbol, None
+        where nothing does. sequence: its order among those of the same time, 0 where the source has none. now_us: our
+        clock when it came."""
         self._arrivals += 1
-        delay = now_us - time_us
-        if self._delay is None or delay < self._delay:
-            self._delay = delay
-        self._in_span += 1
-        if self._in_span == 256:
-            self._delays.append(self._delay)
-            self._delay, self._in_span = None, 0
+        if not self.clock.heard(time_us, now_us):
+            return False
         end = time_us - time_us % self._step + self._step
         bars = self._bars.get(symbol)
         if bars is None:
@@ -101,19 +163,19 @@ class BarBuilder:
         bar = bars.get(end)
         place = (time_us, sequence, self._arrivals)
         if bar is None:
-            if self.source_now(now_us) > end + self._late:
+            if self.clock.now(now_us) > end + self._late:
                 self.dropped += 1
-                return
+                return True
             bar = bars[end] = _Open(place, place, price, price, price, price, size)
             if key is not None:
                 bar.seen.add(key)
             if end < self._next_end or not self._next_end:
                 self._next_end = end
-            return
+            return True
         if key is not None:
             if key in bar.seen:
                 self.repeated += 1
-                return
+                return True
             bar.seen.add(key)
         if price > bar.high:
             bar.high = price
@@ -126,6 +188,7 @@ class BarBuilder:
         bar.volume += size
         if bar.closed and not bar.final:
             self._changed[symbol, end] = None
+        return True
 
     def closed_by_source(
         self, symbol: str, end_us: int, values: tuple[float, float, float, float, float]
@@ -148,11 +211,11 @@ class BarBuilder:
 
     def close(self, now_us: int) -> list[Built]:
         """Return the bars that are complete by now and the revisions of those that were, by time and symbol."""
-        now = self.source_now(now_us)
+        now = self.clock.now(now_us)
         made = [
             self._built(symbol, end, self._bars[symbol][end], True)
             for symbol, end in self._changed
-            if end in self._bars.get(symbol, {}) and (symbol, end) not in self._doubted
+            if end in self._bars.get(symbol, {}) and not self._is_doubted(symbol, end)
         ]
         self._changed.clear()
         if self._next_end and now >= self._next_end + self._grace:
@@ -161,24 +224,44 @@ class BarBuilder:
                 for end in [end for end, bar in bars.items() if not bar.closed]:
                     if now >= end + self._grace:
                         bars[end].closed = True
-                        if (symbol, end) not in self._doubted and not bars[end].told:
+                        if not bars[end].told and not self._is_doubted(symbol, end):
                             made.append(self._built(symbol, end, bars[end], False))
                     elif not self._next_end or end < self._next_end:
                         self._next_end = end
         if now >= self._next_tidying:
             self._next_tidying = now + self._step
-            self._forget(now - self._late)
+            self._forget(now - self._late, now + self._skew)
         return sorted(made, key=lambda built: (built.time_us, built.symbol))
 
+    def lose(self, symbol: str, since_us: int) -> None:
+        """Put every bar that ends after since_us in doubt, until `doubt` is told how far that reaches."""
+        self._lost[symbol] = min(since_us, self._lost.get(symbol, since_us))
+
     def doubt(self, symbol: str, after_us: int, before_us: int) -> tuple[int, int]:
-        """Put the bars that hold any moment of after_us..before_us in doubt; return the first and last end."""
-        first, last = (us - us % self._step + self._step for us in (after_us, before_us))
+        """Put the bars that hold any moment of after_us..before_us in doubt; return the first and last end. What was
+        lost is in doubt up to there, and no longer beyond."""
+        after_us = min(after_us, self._lost.pop(symbol, after_us))
+        first, last = (us - us % self._step + self._step for us in (after_us, max(after_us, before_us)))
         self._doubted.update((symbol, end) for end in range(first, last + 1, self._step))
         return first, last
 
-    def _forget(self, before_us: int) -> None:
+    def awaited(self, symbol: str, first_us: int, last_us: int) -> dict[int, bool]:
+        """Return the ends in first_us..last_us of bars in doubt that the source has not closed, ascending, each with
+        whether trades were seen in it."""
+        bars = self._bars.get(symbol, {})
+        ends = range(first_us, last_us + 1, self._step)
+        return {
+            end: end in bars for end in ends if self._is_doubted(symbol, end) and not (end in bars and bars[end].final)
+        }
+
+    def _is_doubted(self, symbol: str, end: int) -> bool:
+        return (symbol, end) in self._doubted or end > self._lost.get(symbol, end)
+
+    def _forget(self, before_us: int, after_us: int) -> None:
         for bars in self._bars.values():
-            for end in [end for end, bar in bars.items() if end < before_us and bar.closed]:
+            # ahead: opened by the first trade of all, before anything showed that its time was wrong
+            ahead = [end for end in bars if end - self._step > after_us]
+            for end in [end for end, bar in bars.items() if end < before_us and bar.closed] + ahead:
                 del bars[end]
         self._doubted = {place for place in self._doubted if place[1] >= before_us}
 
@@ -186,8 +269,3 @@ class BarBuilder:
         values = (bar.open, bar.high, bar.low, bar.close, bar.volume)
         bar.told = True
         return Built(symbol, end, *values, trades=max(len(bar.seen), 1), revision=revision)
-
-    def source_now(self, now_us: int) -> int:
-        """Return the clock of the source as far as we know it, when ours shows now_us."""
-        known = [*self._delays] if self._delay is None else [*self._delays, self._delay]
-        return now_us - (min(known) if known else 0)

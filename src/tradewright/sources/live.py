@@ -14,16 +14,16 @@ from dataclasses import dataclass
 
 from tradewright.clock import Clock
 from tradewright.errors import InvalidInput, SourceFailed, TradewrightError
-from tradewright.market.building import GRACE_US, BarBuilder, Built
+from tradewright.market.building import GRACE_US, SKEW_US, BarBuilder, Built
 from tradewright.market.instruments import Instrument, Interval
 from tradewright.sources.fetch import Line, bar_pages
-from tradewright.sources.streams import Candle, Ticker, Trade
-from tradewright.sources.watching import Command, Fill, Give, Now, Reconnect, Say, Stop, Watch
+from tradewright.sources.streams import Candle, Event, Ticker, Trade
+from tradewright.sources.watching import Command, Doubt, Fill, Give, Now, Reconnect, Say, Stop, Watch
 from tradewright.transport.sockets import Connect, Socket, connected
 
 TICK_S = 0.25
 WAITING = 10_000  # messages
-FILL_TRIES = 4
+FILL_TRIES = 7  # after 2, 4, 8 ... s of the source's clock: a history may be two minutes late
 Row = dict[str, object]
 
 
@@ -39,7 +39,8 @@ class Outlets:
 
 @dataclass(slots=True)
 class Counts:
-    """What a stream saw. filled: bars that came from the history. lost: spans that the history did not give either."""
+    """What a stream saw. filled: bars that came from the history. lost: spans that the history did not give either.
+    refused: trades and candles stamped too far ahead of the source's clock."""
 
     messages: int = 0
     trades: int = 0
@@ -49,6 +50,7 @@ class Counts:
     filled: int = 0
     lost: int = 0
     unreadable: int = 0
+    refused: int = 0
 
 
 @dataclass(slots=True)
@@ -153,8 +155,7 @@ class LiveStream:
         try:
             async with self._connect(self._url, self._stream.query(self._line.credentials)) as socket:
                 self.counts.connections += 1
-                self._came()
-                commands = self._watch.connected(self._monotonic())
+                commands = self._watch.connected(self._monotonic(), self._source_us())
                 inbox = _Inbox()
                 reading = asyncio.create_task(inbox.fill(socket))
                 try:
@@ -164,33 +165,40 @@ class LiveStream:
                             return wait_s
                         commands = []
                         for text in await inbox.take(TICK_S):
-                            wait_s = await self._carry_out(self._read(text), socket)
-                            if wait_s is not None:
-                                return wait_s
-                        commands += self._watch.passed(self._monotonic(), self._clock.now_us())
+                            for event in self._read(text):
+                                wait_s = await self._carry_out(self._heard(event), socket)
+                                if wait_s is not None:
+                                    return wait_s
+                        commands += self._watch.passed(self._monotonic(), self._source_us())
                         self._close()
                 finally:
                     reading.cancel()
                     await asyncio.gather(reading, return_exceptions=True)
             return 0.0
         except SourceFailed as error:
-            commands = self._watch.ended(error.message, self._monotonic(), self._clock.now_us())
+            commands = self._watch.ended(error.message, self._monotonic(), self._source_us())
             return await self._carry_out(commands, None) or 0.0
 
-    def _came(self) -> None:
-        # the bars that are running began without us
-        now_us = self._builder.source_now(self._clock.now_us())
-        for symbol in self._instruments:
-            self._miss(symbol, now_us, now_us)
+    def _source_us(self) -> int:
+        return self._builder.clock.now(self._clock.now_us())
 
-    def _read(self, text: str) -> list[Command]:
+    def _read(self, text: str) -> tuple[Event, ...]:
         self.counts.messages += 1
         try:
-            events = self._stream.read(text)
+            return self._stream.read(text)
         except SourceFailed:
             self.counts.unreadable += 1
             raise
-        return self._watch.received(events, self._monotonic(), self._clock.now_us())
+
+    def _heard(self, event: Event) -> list[Command]:
+        if isinstance(event, Trade | Candle) and event.symbol in self._instruments:
+            time_us = event.time_us if isinstance(event, Trade) else event.end_us
+            if self._builder.clock.is_ahead(time_us, self._clock.now_us()):
+                self.counts.refused += 1
+                if isinstance(event, Trade):
+                    self._take(event)  # the builder has to see whether all are ahead by now
+                return self._watch.refused(event.symbol, self._source_us())
+        return self._watch.received((event,), self._monotonic(), self._source_us())
 
     async def _carry_out(self, commands: Sequence[Command], socket: Socket | None) -> float | None:
         for command in commands:
@@ -200,6 +208,8 @@ class LiveStream:
                 case Say(text):
                     if socket is not None:
                         await socket.send(text)
+                case Doubt(symbol, since_us):
+                    self._builder.lose(symbol, since_us)
                 case Fill(symbol, after_us, before_us):
                     self._miss(symbol, after_us, before_us)
                 case Now(degraded, why):
@@ -218,8 +228,13 @@ class LiveStream:
         if isinstance(event, Trade):
             self.counts.trades += 1
             key = event.id or event.sequence
-            self._builder.trade(event.symbol, event.time_us, event.price, event.size, key, event.sequence or 0, now_us)
-            self._outlets.quote(instrument, event.time_us, event.price)
+            number, first = event.sequence or 0, not self._builder.clock.known
+            if self._builder.trade(event.symbol, event.time_us, event.price, event.size, key, number, now_us):
+                self._outlets.quote(instrument, event.time_us, event.price)
+            if first and abs(self._source_us() - now_us) > SKEW_US:
+                # the bar that is running was looked for by our clock, which is wrong
+                for symbol in self._instruments:
+                    self._miss(symbol, self._source_us(), self._source_us())
         elif isinstance(event, Candle):
             if event.end_us - event.start_us == self._interval.us:
                 values = (event.open, event.high, event.low, event.close, event.volume)
@@ -231,40 +246,63 @@ class LiveStream:
     def _close(self) -> None:
         now_us = self._clock.now_us()
         self._hand_on(self._builder.close(now_us))
-        due = [gap for gap in self._gaps if gap.due_us <= self._builder.source_now(now_us)]
+        due = [gap for gap in self._gaps if gap.due_us <= self._builder.clock.now(now_us)]
         if due and (self._filling is None or self._filling.done()):
             self._gaps = [gap for gap in self._gaps if gap not in due]
             self._filling = asyncio.create_task(self._fill(due))
 
     def _miss(self, symbol: str, after_us: int, before_us: int) -> None:
+        if symbol not in self._instruments:
+            return
         first_us, last_us = self._builder.doubt(symbol, after_us, before_us)
         bars = self._line.source.bars
         if bars is None or self._interval not in bars.intervals:
             self.counts.lost += 1
             return
-        self._gaps.append(_Gap(symbol, first_us, last_us, last_us + GRACE_US + bars.lag_us))
+        if not any(gap.symbol == symbol and gap.first_us <= first_us and last_us <= gap.last_us for gap in self._gaps):
+            self._gaps.append(_Gap(symbol, first_us, last_us, last_us + GRACE_US + bars.lag_us))
 
     async def _fill(self, gaps: Sequence[_Gap]) -> None:
         for gap in gaps:
             made: list[Built] = []
+            missing = ""
             try:
-                instrument = self._instruments[gap.symbol]
-                async for page in bar_pages(self._line, instrument, self._interval, gap.first_us, gap.last_us):
-                    for row in page.bars.iter_rows(named=True):
-                        values = (row["open"], row["high"], row["low"], row["close"], row["volume"])
-                        built = self._builder.closed_by_source(gap.symbol, row["time"], values)
-                        made += [] if built is None else [built]
+                reached_us = await self._ask(gap, made)
+                awaited = self._builder.awaited(gap.symbol, gap.first_us, gap.last_us)
+                # an interval without a trade has no bar: it is not waited for once the history has gone on behind it
+                if any(traded or end > reached_us for end, traded in awaited.items()):
+                    missing = "it has not come there"
+                    traded = any(awaited.values())
             except TradewrightError as error:
-                gap.tries += 1
-                if gap.tries < FILL_TRIES:
-                    gap.due_us = self._builder.source_now(self._clock.now_us()) + 2**gap.tries * 1_000_000
-                    self._gaps.append(gap)
-                else:
-                    self.counts.lost += 1
-                    self._outlets.state(True, f"the history of {gap.symbol} could not be filled: {error.message}")
+                missing, traded = error.message, True
             self.counts.filled += len(made)
-            self._watch.filled(gap.symbol, gap.last_us)
             self._hand_on(made)
+            if not missing:
+                self._watch.filled(gap.symbol, gap.last_us)
+            else:
+                self._try_again(gap, missing, traded)
+
+    async def _ask(self, gap: _Gap, made: list[Built]) -> int:
+        reached_us = 0
+        until_us = max(gap.last_us, self._source_us() - self._source_us() % self._interval.us)
+        instrument = self._instruments[gap.symbol]
+        async for page in bar_pages(self._line, instrument, self._interval, gap.first_us, until_us):
+            for row in page.bars.iter_rows(named=True):
+                reached_us = max(reached_us, row["time"])
+                if row["time"] <= gap.last_us:
+                    values = (row["open"], row["high"], row["low"], row["close"], row["volume"])
+                    built = self._builder.closed_by_source(gap.symbol, row["time"], values)
+                    made += [] if built is None else [built]
+        return reached_us
+
+    def _try_again(self, gap: _Gap, missing: str, traded: bool) -> None:
+        gap.tries += 1
+        if gap.tries < FILL_TRIES:
+            gap.due_us = self._source_us() + 2**gap.tries * 1_000_000
+            self._gaps.append(gap)
+        elif traded:
+            self.counts.lost += 1
+            self._outlets.state(True, f"the history of {gap.symbol} could not be filled: {missing}")
 
     def _hand_on(self, built: Sequence[Built]) -> None:
         if not built:

@@ -7,9 +7,11 @@ A `Watch` is told what happens (connected, a message, time passing, the connecti
 - Data are watched apart from heartbeats: without a trade or price for SILENT times the usual distance of them, at least
   LEAST_SILENT_S and at most MOST_SILENT_S, the stream is `degraded`, however well its heart beats.
 - Where trades are numbered without gaps, a number that is left out is a gap: the span between its neighbours is to be
-  filled from the history of the source. So is the time between the last trade of one connection and the first of the
-  next, unless the numbers show that nothing was missed. A number at or below the last one came before and is not handed
-  on again.
+  filled from the history of the source. A heartbeat that says the number of the latest trade shows it at once. A number
+  at or below the last one came before and is not handed on again.
+- From its last trade on a connection (where none came: from the last message) a symbol is in doubt, until on the next
+  connection its subscription is acknowledged or a trade of it comes. So it is while data stay away, and from a trade
+  that is stamped too far ahead until the next one. When a doubt ends, all of its time is to be filled.
 - Connections are made anew after 1, 2, 4 ... MOST_BACKOFF_S seconds, drawn between half and all of that.
 """
 
@@ -18,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tradewright.market.building import SKEW_US
 from tradewright.sources.streams import Acknowledged, Candle, Event, Heartbeat, Stream, Ticker, Trade, Trouble
 
 ACKNOWLEDGED_S = 10.0
@@ -25,6 +28,7 @@ SILENT = 30.0
 LEAST_SILENT_S = 5.0
 MOST_SILENT_S = 120.0
 MOST_BACKOFF_S = 60.0
+BEAT_US = 2_000_000  # how exactly the moment of a heartbeat is known at the source
 _SMOOTH = 0.05  # of the usual distance between data
 
 
@@ -44,8 +48,16 @@ class Reconnect:
 
 
 @dataclass(frozen=True, slots=True)
+class Doubt:
+    """From since_us on trades of a symbol may be missed, until a Fill of it says how far that reached."""
+
+    symbol: str
+    since_us: int
+
+
+@dataclass(frozen=True, slots=True)
 class Fill:
-    """Get the bars of a symbol from the history: those that cover after_us..before_us."""
+    """Get the bars of a symbol from the history: those that cover after_us..before_us. Ends its Doubt."""
 
     symbol: str
     after_us: int
@@ -74,19 +86,34 @@ class Stop:
     why: str
 
 
-Command = Say | Reconnect | Fill | Now | Give | Stop
+Command = Say | Reconnect | Doubt | Fill | Now | Give | Stop
 
 
 @dataclass(slots=True)
 class _Symbol:
     last_us: int = 0
     sequence: int | None = None
-    fill_from_us: int | None = None  # what was missed since then is asked for with the next trade
+    beaten: int | None = None  # the number that a heartbeat said: up to there what is missed was asked for
+    beaten_us: int = 0
+    since_us: int | None = None  # in doubt from there on
+
+    @property
+    def newest(self) -> int | None:
+        """The highest number known, of a trade or a heartbeat."""
+        if self.sequence is None or self.beaten is None:
+            return self.sequence if self.beaten is None else self.beaten
+        return max(self.sequence, self.beaten)
+
+    @property
+    def whole_us(self) -> int:
+        """Up to when nothing was missed that was not asked for."""
+        return max(self.last_us, self.beaten_us - BEAT_US)
 
 
 @dataclass(slots=True)
 class Watch:
-    """The state of one connection and what it carries. Seconds are of a clock that never goes back."""
+    """The state of one connection and what it carries. Seconds are of a clock that never goes back,
+    now_us is the clock of the source."""
 
     stream: Stream
     symbols: Sequence[str]
@@ -98,43 +125,49 @@ class Watch:
     usual_s: float = 1.0
     _begun_s: float = 0.0
     _heard_s: float = 0.0
+    _heard_us: int = 0
     _data_s: float = 0.0
     _pinged_s: float = 0.0
     _up: bool = False
     _known: dict[str, _Symbol] = field(default_factory=dict)
+    _silenced: list[str] = field(default_factory=list)  # in doubt because data stay away
 
-    def connected(self, now_s: float) -> list[Command]:
+    def connected(self, now_s: float, now_us: int) -> list[Command]:
         """A connection was made: say what opens it."""
         self._up, self.acknowledged = True, False
         self._begun_s = self._heard_s = self._data_s = self._pinged_s = now_s
-        return [Say(text) for text in self.stream.opening(self.symbols, self.credentials)]
+        return [
+            *self._doubt(self.symbols, now_us),
+            *(Say(text) for text in self.stream.opening(self.symbols, self.credentials)),
+        ]
 
     def ended(self, why: str, now_s: float, now_us: int) -> list[Command]:
         """The connection is gone, or could not be made."""
         self._up = False
         self.tries += 1
-        for state in self._known.values():
-            if state.fill_from_us is None and state.last_us:
-                state.fill_from_us = state.last_us
+        self._silenced = []
         wait = min(2.0 ** (self.tries - 1), MOST_BACKOFF_S) * (0.5 + self.draw / 2)
-        return [*self._degrade(True, why), Reconnect(wait, why)]
+        return [*self._doubt(self.symbols, now_us), *self._degrade(True, why), Reconnect(wait, why)]
 
     def received(self, events: Sequence[Event], now_s: float, now_us: int) -> list[Command]:
         """A message came in, with what it says."""
-        self._heard_s = now_s
+        self._heard_s, self._heard_us = now_s, now_us
         made: list[Command] = []
         for event in events:
             kind = type(event)
             if kind is Trade:
-                self._on_trade(event, now_s, made)  # type: ignore[arg-type] # by its kind
+                self._on_trade(event, now_s, now_us, made)  # type: ignore[arg-type] # by its kind
             elif kind is Candle or kind is Ticker:
-                self._on_data(now_s, made)
+                self._on_data(now_s, now_us, made)
+                if kind is Candle:
+                    made += self._settle(event.symbol, now_us)  # type: ignore[union-attr] # by its kind
                 made.append(Give(event))  # type: ignore[arg-type] # by its kind
             elif kind is Acknowledged:
                 self.acknowledged, self.tries = True, 0
+                for symbol in event.symbols or self.symbols:  # type: ignore[union-attr] # by its kind
+                    made += self._settle(symbol, now_us)
             elif kind is Heartbeat:
-                if event.answer:  # type: ignore[union-attr] # by its kind
-                    made.append(Say(event.answer))  # type: ignore[union-attr] # by its kind
+                self._on_heartbeat(event, now_us, made)  # type: ignore[arg-type] # by its kind
             elif kind is Trouble:
                 if event.fatal:  # type: ignore[union-attr] # by its kind
                     made += [*self._degrade(True, event.said), Stop(event.said)]  # type: ignore[union-attr]
@@ -156,8 +189,14 @@ class Watch:
             made.append(Say(self.stream.ping))
         silent_s = now_s - self._data_s
         if self.acknowledged and silent_s > self.patience_s:
+            self._silenced += [symbol for symbol in self.symbols if self._state(symbol).since_us is None]
+            made += self._doubt(self._silenced, now_us)
             made += self._degrade(True, f"connected, but no trade for {silent_s:.0f} s")
         return made
+
+    def refused(self, symbol: str, now_us: int) -> list[Command]:
+        """A trade of a symbol was not believed, and so its bars lack it."""
+        return [*self._doubt((symbol,), now_us), *self._degrade(True, f"a trade of {symbol} is stamped far ahead")]
 
     @property
     def patience_s(self) -> float:
@@ -166,43 +205,79 @@ class Watch:
 
     def filled(self, symbol: str, until_us: int) -> None:
         """The history of a symbol was brought in up to there."""
-        state = self._known.setdefault(symbol, _Symbol())
+        state = self._state(symbol)
         state.last_us = max(state.last_us, until_us)
 
     def _give_up(self, why: str, now_s: float, now_us: int) -> list[Command]:
         return self.ended(why, now_s, now_us)
 
-    def _on_data(self, now_s: float, made: list[Command]) -> None:
+    def _state(self, symbol: str) -> _Symbol:
+        state = self._known.get(symbol)
+        if state is None:
+            state = self._known[symbol] = _Symbol()
+        return state
+
+    def _doubt(self, symbols: Sequence[str], now_us: int) -> list[Command]:
+        made: list[Command] = []
+        for symbol in symbols:
+            state = self._state(symbol)
+            if state.since_us is None:
+                state.since_us = state.last_us or self._heard_us or now_us
+                made.append(Doubt(symbol, state.since_us))
+        return made
+
+    def _settle(self, symbol: str, until_us: int) -> list[Command]:
+        state = self._state(symbol)
+        if state.since_us is None:
+            return []
+        since_us, state.since_us = state.since_us, None
+        return [Fill(symbol, since_us, max(since_us, until_us))]
+
+    def _on_heartbeat(self, beat: Heartbeat, now_us: int, made: list[Command]) -> None:
+        if beat.answer:
+            made.append(Say(beat.answer))
+        if not self.stream.gapless or beat.sequence is None or beat.symbol not in self.symbols:
+            return
+        state = self._state(beat.symbol)
+        known = state.newest
+        if known is not None and beat.sequence <= known:
+            return
+        if known is not None and state.since_us is None:
+            made.append(Fill(beat.symbol, min(state.whole_us, now_us), now_us))
+        state.beaten, state.beaten_us = beat.sequence, now_us
+
+    def _on_data(self, now_s: float, now_us: int, made: list[Command]) -> None:
         gap = now_s - self._data_s
         self.usual_s += _SMOOTH * (min(gap, MOST_SILENT_S) - self.usual_s)
         self._data_s = now_s
         self.acknowledged = True  # data are the best answer to a subscription
         if self.degraded:
             made += self._degrade(False, "data again")
+        if self._silenced:
+            for symbol in self._silenced:
+                made += self._settle(symbol, now_us)
+            self._silenced = []
 
-    def _on_trade(self, trade: Trade, now_s: float, made: list[Command]) -> None:
-        self._on_data(now_s, made)
-        state = self._known.get(trade.symbol)
-        if state is None:
-            state = self._known[trade.symbol] = _Symbol()
+    def _on_trade(self, trade: Trade, now_s: float, now_us: int, made: list[Command]) -> None:
+        self._on_data(now_s, now_us, made)
+        state = self._state(trade.symbol)
         known, number = state.sequence, trade.sequence
         if number is not None and known is not None:
             if number <= known:
                 return  # it came before
-            if self.stream.gapless and number > known + 1 and not trade.past:
-                made.append(Fill(trade.symbol, state.last_us, trade.time_us))
-                state.fill_from_us = None
         elif trade.past:
             state.sequence = number if known is None else known
             return
-        if state.fill_from_us is not None:
-            if number is None or known is None or not self.stream.gapless or number > known + 1:
-                made.append(Fill(trade.symbol, state.fill_from_us, trade.time_us))
-            state.fill_from_us = None
+        before_us = min(trade.time_us, now_us + SKEW_US)  # a wrong stamp puts no hour in doubt
+        if state.since_us is not None:
+            made += self._settle(trade.symbol, max(before_us, now_us))
+        elif self.stream.gapless and number is not None and not trade.past:
+            newest = state.newest
+            if newest is not None and number > newest + 1:
+                made.append(Fill(trade.symbol, min(state.whole_us, before_us), before_us))
         if number is not None:
             state.sequence = number
-        if trade.time_us > state.last_us:
-            state.last_us = trade.time_us
+        state.last_us = max(state.last_us, min(trade.time_us, now_us))
         made.append(Give(trade))
 
     def _degrade(self, degraded: bool, why: str) -> list[Command]:

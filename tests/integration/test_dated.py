@@ -11,6 +11,9 @@ from tradewright.clock import parse_us
 from tradewright.errors import InvalidInput
 from tradewright.ids import SYSTEM, Owner
 from tradewright.market.dated import FACTS, actions_of, facts_of
+from tradewright.market.fact_intake import ingest_facts
+from tradewright.storage.database import Database
+from tradewright.storage.migrations import upgrade
 
 DAY = 86_400_000_000
 Q1, Q2 = parse_us("2024-04-01"), parse_us("2024-07-01")
@@ -63,3 +66,15 @@ def test_an_empty_store_has_the_columns_of_a_full_one(tmp_path: Path) -> None:
     assert actions_of(tmp_path).read(SYSTEM).columns == [
         "source", "instrument", "time", "known_at", "split", "dividend", "observed_at",
     ]  # fmt: skip
+
+
+def test_without_vintages_a_value_that_is_there_is_no_new_one(tmp_path: Path) -> None:
+    with Database(f"sqlite:///{tmp_path / 'db'}") as database:
+        upgrade(database)
+        store = facts_of(tmp_path)
+        for known, values, stored in ((Q2, (1.0, 2.0), 2), (Q2 + DAY, (1.0, 2.0), 0), (Q2 + 2 * DAY, (1.5, 2.0), 1)):
+            came = facts(*((end, known, value) for end, value in zip((Q1, Q2), values, strict=True)))
+            taken = ingest_facts(database, store, SYSTEM, "nasdaq_data_link", came, known, "ing", vintages=False)
+            assert (taken.accepted, taken.stored) == (2, stored)
+        assert store.read(SYSTEM, as_of_us=Q2 + DAY)["value"].to_list() == [1.0, 2.0]
+        assert store.read(SYSTEM)["value"].to_list() == [1.5, 2.0]

@@ -29,12 +29,14 @@ def ingest_facts(
     frame: pl.DataFrame,
     observed_at_us: int,
     ingestion: str,
+    vintages: bool = True,
 ) -> Taken:
     """Check and store facts; return what became of every row.
 
     frame: columns of `dated.FACTS`, every vintage a row. A row without a finite value, one that was known before its
-    period had ended and one known in the future go to quarantine, once however often they come. Raises StorageFailed;
-    run it again with the same id to go on.
+    period had ended and one known in the future go to quarantine, once however often they come. vintages: rows say when
+    they were known; else a value that is there already is no new one, whenever it comes. Raises StorageFailed; run it
+    again with the same id to go on.
     """
     rows = frame.select(pl.col(name).cast(of) for name, of in FACTS.items())
     reason = (
@@ -64,8 +66,12 @@ def ingest_facts(
     ]
     database.write(store.quarantine_rows, kept)
     distinct = accepted.unique(maintain_order=True)
-    stored = 0
-    if distinct.height:
-        content = hashlib.sha256(distinct.hash_rows(seed=0).to_numpy().tobytes()).hexdigest()
-        stored = facts.append(owner, source, distinct, observed_at_us, f"{ingestion}/{content}")
+    stored, fresh = 0, distinct
+    if not vintages and distinct.height:
+        there = facts.read(owner, source, distinct["instrument"].unique().to_list())
+        same = [name for name in FACTS if name != "known_at"]
+        fresh = distinct.join(there.select(same), on=same, how="anti", nulls_equal=True, maintain_order="left")
+    if fresh.height:
+        content = hashlib.sha256(fresh.hash_rows(seed=0).to_numpy().tobytes()).hexdigest()
+        stored = facts.append(owner, source, fresh, observed_at_us, f"{ingestion}/{content}")
     return Taken(rows.height, distinct.height, rejected.height, accepted.height - distinct.height, stored)

@@ -120,7 +120,10 @@ async def backfill_facts(
     for number, instrument in enumerate(plan.instruments, start=1):
         if (reached or {}).get(instrument.id, plan.start_us - 1) < plan.end_us:
             found = await fetch_facts(line, instrument, plan.start_us, plan.end_us)
-            taken = ingest_facts(database, facts, plan.owner, line.source.name, found, now_us(), plan.ingestion)
+            vintages = line.source.facts is not None and line.source.facts.vintages
+            taken = ingest_facts(
+                database, facts, plan.owner, line.source.name, found, now_us(), plan.ingestion, vintages
+            )
             parts.append(taken)
             if keep is not None:
                 keep(instrument.id, plan.end_us)
@@ -138,7 +141,8 @@ class _Filling:
         self.ingestion = Ingestion(
             stores.catalog, stores.catalog.database, plan.owner, plan.instruments,
             interval=plan.interval, source=line.source.name, now_us=now_us(), ingestion_id=plan.ingestion,
-            close_only=bars is not None and bars.close_only, pre_adjusted=bars is not None and bars.adjusted,
+            close_only=bars is not None and bars.close_only,
+            pre_adjusted=bars is not None and bars.adjusts(plan.interval),
             lag_us=0 if bars is None else bars.lag_us, revised=bars is not None and bars.revised, paged=True,
         )  # fmt: skip
         self.count = self.mended = self.actions = 0

@@ -320,7 +320,7 @@ class LiveStream:
             "instrument": self._instruments[built.symbol].id,
             "interval": self._interval.value,
             "time": built.time_us,
-            "known_at": observed_us if built.revision else built.time_us + lag_us,
+            "known_at": observed_us if built.revision else min(built.time_us + lag_us, observed_us),
             "observed_at": observed_us,
             "open": built.open,
             "high": built.high,

@@ -222,7 +222,7 @@ def test_a_source_that_fails_is_told_and_stores_nothing(shared: Path, tmp_path: 
         "a page": (playing(200, b"<html>log in</html>"), "page for people"),
         "garbage": (playing(200, b'[[1, "x"]]'), "no list of candles"),
         "bad numbers": (
-            playing(200, json.dumps([[1, "x", "1", "1", "1", "1", 2, "", 0, "", "", "0"]]).encode()),
+            playing(200, json.dumps([[1591478520000, "x", "1", "1", "1", "1", 2, "", 0, "", "", "0"]]).encode()),
             "expected a number",
         ),
         "hanging up": (hanging_up, "did not answer"),
@@ -255,7 +255,7 @@ def test_an_address_or_span_that_makes_no_sense_is_refused(tmp_path: Path) -> No
     refused(at_once(folder, *FETCH[:5], "--start", "soon"), "'soon' is not a time")
     refused(at_once(folder, *FETCH[:5], "--start", "2024-01-02", "--end", "2024-01-01"), "swap them")
     refused(at_once(folder, *FETCH[:3], "--interval", "3d"), "'3d' is not one of", status=2)
-    refused(at_once(folder, "ingest", "binance", "equity:AAPL"), "is no pair of Binance")
+    refused(at_once(folder, "ingest", "binance", "equity:AAPL"), "is nothing that Binance spot has")
     refused(at_once(folder, "ingest", "binance"), "at least one instrument", status=2)
     refused(at_once(folder, "ingest", "binanse", "crypto:A-B"), "did you mean binance?")
 

@@ -257,7 +257,7 @@ def test_an_address_or_span_that_makes_no_sense_is_refused(tmp_path: Path) -> No
     refused(at_once(folder, *FETCH[:3], "--interval", "3d"), "'3d' is not one of", status=2)
     refused(at_once(folder, "ingest", "binance", "equity:AAPL"), "is nothing that Binance spot has")
     refused(at_once(folder, "ingest", "binance"), "at least one instrument", status=2)
-    refused(at_once(folder, "ingest", "binanse", "crypto:A-B"), "did you mean binance?")
+    refused(at_once(folder, "ingest", "binanse", "crypto:A-B"), "did you mean binance")
 
 
 # --- ingest from a file ---------------------------------------------------------------------------------------------

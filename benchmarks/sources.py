@@ -217,7 +217,7 @@ def _stream(source: Source, texts: list[str]) -> None:
 
     async def go() -> LiveStream:
         stop = asyncio.Event()
-        outlets = Outlets(rows.extend, lambda degraded, why: stop.set())
+        outlets = Outlets(rows.extend, lambda degraded, why: stop.set() if "that was all" in why else None)
         live = LiveStream(Line(source, _Played([])), instruments, Interval.MINUTE, outlets, clock, connect=connect)
         await live.run(stop)
         return live

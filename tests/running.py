@@ -43,7 +43,10 @@ class Up:
 
     def __enter__(self) -> Up:
         self._log = self.folder.with_name(f"{self.folder.name}.log")
-        self._file = open(self._log, "w", encoding="utf-8")
+        # anew, and always at the end: two on one folder write into one file, and neither over the other
+        self._file = open(
+            self._log, "w", encoding="utf-8", opener=lambda path, flags: os.open(path, flags | os.O_APPEND)
+        )
         environment = {k: v for k, v in os.environ.items() if not k.startswith("TRADEWRIGHT_")}
         environment |= {"TRADEWRIGHT_REPLAY_ROWS": str(REPLAY_ROWS), "PYTHONUNBUFFERED": "1", **self.environment}
         command = [sys.executable, "-m", "tradewright", "up", "--data-folder", str(self.folder), "--port", "0"]

@@ -15,6 +15,10 @@ one command as `TRADEWRIGHT_<SOURCE>_<FIELD>`. What an organization's credential
 `TRADEWRIGHT_<SOURCE>_URL` sends the requests of a source to another server, for example `TRADEWRIGHT_BINANCE_URL` to
 `https://api.binance.us`; `TRADEWRIGHT_<SOURCE>_STREAM_URL` does the same for its socket. Limits are the documented ones
 of the free plan. This page is generated.
+
+Bars, facts and actions come in by `tradewright ingest` and `POST /v1/ingestions`, streams by `tradewright follow`.
+Quotes and listings are read by the modules and tested, but no command or route asks for them yet. The verdict of facts
+says only whether rows were rejected.
 """
 
 

@@ -49,7 +49,7 @@ def test_bars_of_a_stream_are_in_the_catalog_with_a_verdict(tmp_path: Path, monk
         done.set()
         other.join()
     assert counts["bars"] >= 5
-    assert counts["rejected"] == counts["lost"] == 0
+    assert counts["rejected"] == counts["lost"] == counts["refused"] == 0
     truth = market.bars(60)
     with house.open_database(settings) as database:
         catalog = house.open_catalog(settings, database)

@@ -175,11 +175,14 @@ def test_a_bar_that_the_history_never_has_is_told_as_lost(monkeypatch: pytest.Mo
 
     async def play(market: Market, seen: Seen, stream: LiveStream) -> None:
         await until(lambda: stream.counts.lost == 1)
+        await until(lambda: len(seen.states) == 2)
 
     market, seen, stream = streamed(play, Market(history_lag_us=10**15))
     assert stream.counts.filled == 0
     assert market.asked >= 3
-    assert any(degraded and "could not be filled" in why for degraded, why in seen.states)
+    (degraded, why), (again, _) = seen.states
+    assert (degraded, again) == (True, False), "data go on, so the state goes back"
+    assert "could not be filled" in why
     assert min(market.bars(MINUTE_S)) not in seen.latest()
 
 

@@ -249,3 +249,13 @@ def test_a_trade_of_before_the_subscription_is_not_counted() -> None:
     told.hear(1, Acknowledged())
     assert told.hear(1, trade(5, 1, past=True)) == []
     assert told.hear(2, trade(6, 2)) == [Give(trade(6, 2))]
+
+
+def test_a_span_that_the_history_never_gave_is_told_until_data_come_again() -> None:
+    told = Told()
+    told.hear(1, Acknowledged(), trade(1, 1.0))
+    assert told.watch.lost("A", "it has not come there") == [
+        Now(True, "the history of A could not be filled: it has not come there")
+    ]
+    assert told.watch.lost("B", "nor this") == [], "it is degraded already"
+    assert Now(False, "data again") in told.hear(2, trade(2, 2.0))

@@ -280,7 +280,7 @@ class LiveStream:
             if not missing:
                 self._watch.filled(gap.symbol, gap.last_us)
             else:
-                self._try_again(gap, missing, traded)
+                await self._try_again(gap, missing, traded)
 
     async def _ask(self, gap: _Gap, made: list[Built]) -> int:
         reached_us = 0
@@ -295,14 +295,14 @@ class LiveStream:
                     made += [] if built is None else [built]
         return reached_us
 
-    def _try_again(self, gap: _Gap, missing: str, traded: bool) -> None:
+    async def _try_again(self, gap: _Gap, missing: str, traded: bool) -> None:
         gap.tries += 1
         if gap.tries < FILL_TRIES:
             gap.due_us = self._source_us() + 2**gap.tries * 1_000_000
             self._gaps.append(gap)
         elif traded:
             self.counts.lost += 1
-            self._outlets.state(True, f"the history of {gap.symbol} could not be filled: {missing}")
+            await self._carry_out(self._watch.lost(gap.symbol, missing), None)
 
     def _hand_on(self, built: Sequence[Built]) -> None:
         if not built:

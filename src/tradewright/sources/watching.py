@@ -198,6 +198,10 @@ class Watch:
         """A trade of a symbol was not believed, and so its bars lack it."""
         return [*self._doubt((symbol,), now_us), *self._degrade(True, f"a trade of {symbol} is stamped far ahead")]
 
+    def lost(self, symbol: str, why: str) -> list[Command]:
+        """The history did not give what was to be filled: told until data come again."""
+        return self._degrade(True, f"the history of {symbol} could not be filled: {why}")
+
     @property
     def patience_s(self) -> float:
         """How long data may stay away until the stream is degraded."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
 
 from tradewright.clock import parse_us
+from tradewright.errors import SourceFailed
 from tradewright.market.instruments import Interval
 from tradewright.sources.source import BarsQuery, Source, SpanQuery
-from tradewright.transport.messages import Response
+from tradewright.transport.messages import Policy, Request, Response
 
 LATE = parse_us("2026-06-01")
 FIRST = parse_us("1971-01-01")
@@ -21,6 +23,28 @@ def recorded(shared: Path, source: str, name: str, received_at_us: int = LATE) -
     body = answer["body"] if isinstance(answer["body"], str) else json.dumps(answer["body"])
     headers = tuple((key.lower(), str(value)) for key, value in (answer.get("headers") or {}).items())
     return Response(answer["status"], body.encode(), headers, received_at_us)
+
+
+class Player:
+    """A transport that answers from what a `Recorder` wrote into a folder, and sends nothing."""
+
+    def __init__(self, folder: Path, source: str) -> None:
+        files = (folder / source).glob("*.json")
+        self._kept = {
+            self._key(kept["request"]): kept["response"] for kept in (json.loads(f.read_text()) for f in files)
+        }
+
+    async def fetch(self, request: Request, policy: Policy | None = None) -> Response:
+        asked = {"method": request.method, "url": request.url, "query": [list(pair) for pair in request.query]}
+        kept = self._kept.get(self._key(asked))
+        if kept is None:
+            raise SourceFailed(f"{request.url} with {dict(request.query)} was not recorded")
+        body = base64.b64decode(kept["body"]) if kept.get("encoding") == "base64" else kept["body"].encode()
+        return Response(kept["status"], body, tuple(kept["headers"].items()), kept["received_at_us"], request.url)
+
+    @staticmethod
+    def _key(request: dict[str, Any]) -> str:
+        return json.dumps(request, sort_keys=True)
 
 
 def messages(shared: Path, source: str, name: str) -> list[str]:

@@ -128,7 +128,6 @@ def test_the_socket_subscribes_each_symbol_and_takes_the_key_in_its_address() ->
         {"type": "subscribe", "symbol": "MSFT"},
     ]
     assert finnhub_stream.query({"api_key": "K"}) == (("token", "K"),)
-    assert json.loads(finnhub_stream.closing(["AAPL"])[0]) == {"type": "unsubscribe", "symbol": "AAPL"}
     for text in ("", "[1]", "{}", '{"type": "trade"}', '{"type": "trade", "data": [{"s": "A", "p": null}]}'):
         with pytest.raises(SourceFailed, match=r"Finnhub"):
             finnhub_stream.read(text)

@@ -51,12 +51,6 @@ def opening(symbols: Sequence[str], credentials: Mapping[str, str]) -> tuple[str
     return msgspec.json.encode(login).decode(), msgspec.json.encode(wanted).decode()
 
 
-def closing(symbols: Sequence[str]) -> tuple[str, ...]:
-    """Return the message that ends a subscription."""
-    ended = {"action": "unsubscribe", "trades": list(symbols), "bars": list(symbols)}
-    return (msgspec.json.encode(ended).decode(),)
-
-
 def read(text: str) -> tuple[Event, ...]:
     """Return what a message says; a quote with an empty side has no middle and says nothing."""
     return tuple(event for entry in objects_of(text, TITLE) if (event := _read(entry, text)) is not None)
@@ -87,4 +81,4 @@ def _time(entry: Mapping[str, Any]) -> int:
     return moments([entry["t"]], TITLE)[0]
 
 
-STREAM = Stream("wss://stream.data.alpaca.markets/v2/iex", opening, read, closing, per_connection=30)
+STREAM = Stream("wss://stream.data.alpaca.markets/v2/iex", opening, read, per_connection=30)

@@ -27,18 +27,14 @@ from tradewright.sources.streams import (
 )
 
 TITLE = "Binance spot"
-SUBSCRIBED, ENDED, PINGED = 1, 2, 3  # ids of what we send
+SUBSCRIBED, PINGED = 1, 2  # ids of what we send
 _MILLISECOND = 1_000
 
 
 def opening(symbols: Sequence[str], credentials: Mapping[str, str]) -> tuple[str, ...]:
     """Return the subscription of trades and minutes."""
-    return (_said("SUBSCRIBE", symbols, SUBSCRIBED),)
-
-
-def closing(symbols: Sequence[str]) -> tuple[str, ...]:
-    """Return the message that ends a subscription."""
-    return (_said("UNSUBSCRIBE", symbols, ENDED),)
+    streams = [f"{symbol.lower()}@{kind}" for symbol in symbols for kind in ("aggTrade", "kline_1m")]
+    return (msgspec.json.encode({"method": "SUBSCRIBE", "params": streams, "id": SUBSCRIBED}).decode(),)
 
 
 def read(text: str) -> tuple[Event, ...]:
@@ -72,16 +68,10 @@ def _candle(minute: Mapping[str, Any]) -> Candle:
     return Candle(str(minute["s"]), start_us, end_us, opened, high, low, close, volume)
 
 
-def _said(method: str, symbols: Sequence[str], number: int) -> str:
-    streams = [f"{symbol.lower()}@{kind}" for symbol in symbols for kind in ("aggTrade", "kline_1m")]
-    return msgspec.json.encode({"method": method, "params": streams, "id": number}).decode()
-
-
 STREAM = Stream(
     "wss://stream.binance.com:9443/stream",
     opening,
     read,
-    closing,
     gapless=True,
     ping=msgspec.json.encode({"method": "LIST_SUBSCRIPTIONS", "id": PINGED}).decode(),
     ping_s=30.0,

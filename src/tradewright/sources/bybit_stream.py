@@ -32,12 +32,9 @@ _MILLISECOND = 1_000
 
 def opening(symbols: Sequence[str], credentials: Mapping[str, str]) -> tuple[str, ...]:
     """Return the subscriptions of trades and minutes."""
-    return _said("subscribe", symbols)
-
-
-def closing(symbols: Sequence[str]) -> tuple[str, ...]:
-    """Return the messages that end a subscription."""
-    return _said("unsubscribe", symbols)
+    topics = [f"{kind}.{symbol}" for symbol in symbols for kind in ("publicTrade", "kline.1")]
+    parts = (topics[at : at + TOPICS_AT_ONCE] for at in range(0, len(topics), TOPICS_AT_ONCE))
+    return tuple(msgspec.json.encode({"op": "subscribe", "args": part}).decode() for part in parts)
 
 
 def read(text: str) -> tuple[Event, ...]:
@@ -84,10 +81,4 @@ def _ticker(entry: Mapping[str, Any], at_ms: int) -> Ticker:
     return Ticker(str(entry["symbol"]), at_ms * _MILLISECOND, float(entry["lastPrice"]), bid, ask)
 
 
-def _said(op: str, symbols: Sequence[str]) -> tuple[str, ...]:
-    topics = [f"{kind}.{symbol}" for symbol in symbols for kind in ("publicTrade", "kline.1")]
-    parts = (topics[at : at + TOPICS_AT_ONCE] for at in range(0, len(topics), TOPICS_AT_ONCE))
-    return tuple(msgspec.json.encode({"op": op, "args": part}).decode() for part in parts)
-
-
-STREAM = Stream("wss://stream.bybit.com/v5/public/spot", opening, read, closing, ping='{"op":"ping"}')
+STREAM = Stream("wss://stream.bybit.com/v5/public/spot", opening, read, ping='{"op":"ping"}')

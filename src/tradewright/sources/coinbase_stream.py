@@ -32,12 +32,8 @@ TITLE = "Coinbase Exchange"
 
 def opening(symbols: Sequence[str], credentials: Mapping[str, str]) -> tuple[str, ...]:
     """Return the subscription of trades and heartbeats."""
-    return (_said("subscribe", symbols),)
-
-
-def closing(symbols: Sequence[str]) -> tuple[str, ...]:
-    """Return the message that ends a subscription."""
-    return (_said("unsubscribe", symbols),)
+    wanted = {"type": "subscribe", "product_ids": list(symbols), "channels": ["matches", "heartbeat"]}
+    return (msgspec.json.encode(wanted).decode(),)
 
 
 def read(text: str) -> tuple[Event, ...]:
@@ -71,9 +67,4 @@ def _event(message: Mapping[str, Any]) -> Event | None:
     return None
 
 
-def _said(kind: str, symbols: Sequence[str]) -> str:
-    wanted = {"type": kind, "product_ids": list(symbols), "channels": ["matches", "heartbeat"]}
-    return msgspec.json.encode(wanted).decode()
-
-
-STREAM = Stream("wss://ws-feed.exchange.coinbase.com", opening, read, closing, gapless=True, quiet_s=15.0)
+STREAM = Stream("wss://ws-feed.exchange.coinbase.com", opening, read, gapless=True, quiet_s=15.0)

@@ -27,11 +27,6 @@ def opening(symbols: Sequence[str], credentials: Mapping[str, str]) -> tuple[str
     return tuple(msgspec.json.encode({"type": "subscribe", "symbol": symbol}).decode() for symbol in symbols)
 
 
-def closing(symbols: Sequence[str]) -> tuple[str, ...]:
-    """Return the end of the subscription of each symbol."""
-    return tuple(msgspec.json.encode({"type": "unsubscribe", "symbol": symbol}).decode() for symbol in symbols)
-
-
 def read(text: str) -> tuple[Event, ...]:
     """Return what a message says."""
     events: list[Event] = []
@@ -52,4 +47,4 @@ def read(text: str) -> tuple[Event, ...]:
     return tuple(events)
 
 
-STREAM = Stream("wss://ws.finnhub.io", opening, read, closing, query=query, per_connection=50)
+STREAM = Stream("wss://ws.finnhub.io", opening, read, query=query, per_connection=50)

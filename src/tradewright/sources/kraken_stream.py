@@ -32,12 +32,9 @@ from tradewright.sources.streams import (
 
 def opening(symbols: Sequence[str], credentials: Mapping[str, str]) -> tuple[str, ...]:
     """Return the subscription of trades."""
-    return (_said("subscribe", symbols),)
-
-
-def closing(symbols: Sequence[str]) -> tuple[str, ...]:
-    """Return the message that ends a subscription."""
-    return (_said("unsubscribe", symbols),)
+    pairs = [instrument_of(symbol).symbol.replace("-", "/") for symbol in symbols]
+    wanted = {"method": "subscribe", "params": {"channel": "trade", "symbol": pairs}}
+    return (msgspec.json.encode(wanted).decode(),)
 
 
 def read(text: str) -> tuple[Event, ...]:
@@ -117,11 +114,6 @@ def _symbol(name: str) -> str:
         raise ValueError(error.message) from error
 
 
-def _said(method: str, symbols: Sequence[str]) -> str:
-    pairs = [instrument_of(symbol).symbol.replace("-", "/") for symbol in symbols]
-    return msgspec.json.encode({"method": method, "params": {"channel": "trade", "symbol": pairs}}).decode()
-
-
 STREAM = Stream(
-    "wss://ws.kraken.com/v2", opening, read, closing, gapless=True, ping='{"method":"ping"}', ping_s=30.0, quiet_s=30.0
+    "wss://ws.kraken.com/v2", opening, read, gapless=True, ping='{"method":"ping"}', ping_s=30.0, quiet_s=30.0
 )

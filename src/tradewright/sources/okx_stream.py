@@ -32,12 +32,8 @@ _FATAL = ("60012", "60013", "60018")  # a request, arguments or a channel that i
 
 def opening(symbols: Sequence[str], credentials: Mapping[str, str]) -> tuple[str, ...]:
     """Return the subscription of trades."""
-    return (_said("subscribe", symbols),)
-
-
-def closing(symbols: Sequence[str]) -> tuple[str, ...]:
-    """Return the message that ends a subscription."""
-    return (_said("unsubscribe", symbols),)
+    wanted = {"op": "subscribe", "args": [{"channel": "trades", "instId": symbol} for symbol in symbols]}
+    return (msgspec.json.encode(wanted).decode(),)
 
 
 def read(text: str) -> tuple[Event, ...]:
@@ -75,10 +71,4 @@ def _ticker(entry: Mapping[str, Any]) -> Ticker:
     return Ticker(str(entry["instId"]), int(entry["ts"]) * _MILLISECOND, float(entry["last"]), bid, ask)
 
 
-def _said(kind: str, symbols: Sequence[str]) -> str:
-    return msgspec.json.encode(
-        {"op": kind, "args": [{"channel": "trades", "instId": symbol} for symbol in symbols]}
-    ).decode()
-
-
-STREAM = Stream("wss://ws.okx.com:8443/ws/v5/public", opening, read, closing, ping="ping", ping_s=20.0, quiet_s=45.0)
+STREAM = Stream("wss://ws.okx.com:8443/ws/v5/public", opening, read, ping="ping", ping_s=20.0, quiet_s=45.0)

@@ -20,22 +20,16 @@ _FATAL = frozenset({"auth_failed", "auth_timeout"})
 def opening(symbols: Sequence[str], credentials: Mapping[str, str]) -> tuple[str, ...]:
     """Return the login and the subscription of trades and minutes."""
     login = {"action": "auth", "params": credentials["api_key"]}
-    wanted = {"action": "subscribe", "params": _channels(symbols)}
+    wanted = {
+        "action": "subscribe",
+        "params": ",".join(f"{channel}.{symbol}" for symbol in symbols for channel in ("T", "AM")),
+    }
     return msgspec.json.encode(login).decode(), msgspec.json.encode(wanted).decode()
-
-
-def closing(symbols: Sequence[str]) -> tuple[str, ...]:
-    """Return the message that ends a subscription."""
-    return (msgspec.json.encode({"action": "unsubscribe", "params": _channels(symbols)}).decode(),)
 
 
 def read(text: str) -> tuple[Event, ...]:
     """Return what a message says."""
     return tuple(event for entry in objects_of(text, TITLE) if (event := _read(entry, text)) is not None)
-
-
-def _channels(symbols: Sequence[str]) -> str:
-    return ",".join(f"{channel}.{symbol}" for symbol in symbols for channel in ("T", "AM"))
 
 
 def _read(entry: Mapping[str, Any], text: str) -> Event | None:
@@ -61,4 +55,4 @@ def _status(status: str, said: str) -> Event | None:
     return Trouble(f"{TITLE}: {status}: {said}", fatal=status in _FATAL or "not authorized" in said)
 
 
-STREAM = Stream("wss://socket.polygon.io/stocks", opening, read, closing, per_connection=1_000)
+STREAM = Stream("wss://socket.polygon.io/stocks", opening, read, per_connection=1_000)

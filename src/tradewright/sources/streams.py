@@ -89,16 +89,15 @@ class Stream:
 
     opening: the messages to send once connected, in order (login included; credentials are {} for a keyless source).
     query: pairs for the address of the socket, where a source wants the key there.
-    closing: the messages that end a subscription. read: what a message says, in its order; () for what is of no
-    interest; raises SourceFailed for what is not documented. gapless: Trade.sequence rises by exactly one per symbol.
-    ping: what to send so that the source keeps the connection, "" for nothing; ping_s: how often. quiet_s: after how
-    long without any message the connection counts as dead. per_connection: most symbols of one connection.
+    read: what a message says, in its order; () for what is of no interest; raises SourceFailed for what is not
+    documented. gapless: Trade.sequence rises by exactly one per symbol. ping: what to send so that the source keeps the
+    connection, "" for nothing; ping_s: how often. quiet_s: after how long without any message the connection counts as
+    dead. per_connection: most symbols of one connection.
     """
 
     url: str
     opening: Callable[[Sequence[str], Mapping[str, str]], tuple[str, ...]]
     read: Callable[[str], tuple[Event, ...]]
-    closing: Callable[[Sequence[str]], tuple[str, ...]] = lambda symbols: ()
     query: Callable[[Mapping[str, str]], tuple[tuple[str, str], ...]] = lambda credentials: ()
     gapless: bool = False
     ping: str = ""

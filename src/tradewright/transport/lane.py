@@ -42,7 +42,6 @@ class Lane:
         self._closed_until = 0.0
         self._rest_s = REST_S
         self._trying = False
-        self.waited_s = 0.0  # for limits, in all
 
     async def fetch(self, request: Request, policy: Policy | None = None) -> Response:
         """Return the answer. Raises SourceLimited when the limits leave no room before the deadline, SourceFailed while
@@ -65,10 +64,6 @@ class Lane:
         self._failures, self._rest_s, self._closed_until = 0, REST_S, 0.0
         return response
 
-    def pause(self, seconds: float) -> None:
-        """Send nothing for so long: an answer said so in its own words."""
-        self._pace.pause(min(seconds, LONGEST_PAUSE_S), self._monotonic())
-
     async def _turn(self, request: Request, policy: Policy) -> None:
         deadline = self._monotonic() + max(policy.deadline_s, policy.patience_s)
         while (wait_s := self._pace.take(request.weight, self._monotonic())) > 0.0:
@@ -77,7 +72,6 @@ class Lane:
                     f"{self._title} may be asked again in {wait_s:.0f} s: its limits are used up until then",
                     retry_after_s=wait_s,
                 )
-            self.waited_s += wait_s
             await self._sleep(wait_s)
 
     def _refuse_while_closed(self) -> None:

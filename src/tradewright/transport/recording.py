@@ -1,4 +1,4 @@
-"""Exchanges written down on demand, and played again: one JSON file each, without what was secret in the request.
+"""Exchanges written down on demand: one JSON file each, without what was secret in the request.
 
 A file holds `source, request {method, url, query}, response {status, headers, body}`. The request is the one that was
 built before credentials were put into it; of the headers of an answer only those that say what it is or how much may be
@@ -13,8 +13,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tradewright.errors import SourceFailed, StorageFailed
-from tradewright.transport.messages import Policy, Request, Response
+from tradewright.errors import StorageFailed
+from tradewright.transport.messages import Request, Response
 
 _TOLD = ("content-type", "retry-after", "link", "cb-after", "cb-before")
 
@@ -54,27 +54,6 @@ class Recorder:
         except OSError as error:
             raise StorageFailed(f"cannot write the recording {file}: {error.strerror}; name another folder") from error
         return file
-
-
-class Player:
-    """A transport that answers from recordings and sends nothing."""
-
-    def __init__(self, folder: Path, source: str) -> None:
-        self._folder = folder / source
-
-    async def fetch(self, request: Request, policy: Policy | None = None) -> Response:
-        """Return what was answered when this was recorded. Raises SourceFailed for what was not."""
-        file = self._folder / f"{_name(request)}.json"
-        try:
-            kept = json.loads(file.read_text(encoding="utf-8"))["response"]
-        except FileNotFoundError:
-            raise SourceFailed(
-                f"{request.url} with {dict(request.query)} was not recorded in {self._folder}; record it with "
-                "TRADEWRIGHT_RECORD"
-            ) from None
-        encoded = kept["body"]
-        body = base64.b64decode(encoded) if kept.get("encoding") == "base64" else encoded.encode()
-        return Response(kept["status"], body, tuple(kept["headers"].items()), kept["received_at_us"], request.url)
 
 
 def _is_told(name: str) -> bool:

@@ -51,6 +51,13 @@ def test_the_summary_is_plain_json_and_keeps_every_figure(world: Panel) -> None:
     assert summary["statistics"]["sharpe_ratio"]["low"] < summary["statistics"]["sharpe_ratio"]["high"]
 
 
+@pytest.mark.parametrize("rows", [2, 5, 49, 50])
+def test_a_panel_of_few_rows_is_checked_like_a_long_one(world: Panel, rows: int) -> None:
+    few = world.rows(0, rows)
+    assert backtest(MovingAverageCross(2, 4), few).blocking == ()
+    assert backtest(FixedTargets(np.ones(few.shape)), few).blocking == ()
+
+
 def test_rows_before_the_start_row_are_flat_and_outside_the_statistics(world: Panel) -> None:
     result = backtest(BuyAndHold(), world, start_row=300)
     assert result.fills["row_decided"].tolist() == [300, 300, 300]

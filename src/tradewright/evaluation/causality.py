@@ -227,7 +227,7 @@ def _decide_kernel(strategy: KernelStrategy, panel: Panel, full: bool, draw: np.
         findings = _one_by_one(fresh(), fresh().start(isolated(panel, 0, 1)), panel, values, 0)
     else:
         findings = _all_compared(panel, values, alone, None)
-        findings += _one_by_one(fresh(), stored[tail], panel, values, tail)
+        findings += _one_by_one(fresh(), _copy(stored[tail]), panel, values, tail)
         findings += _windows(fresh, {first: stored[first] for first in windows}, panel, values)
         findings += _from_truncated_start(fresh, begin, panel, values, windows)
     other = _scrambled_windows(fresh, {first: stored[first] for first in windows}, panel, values, draw)

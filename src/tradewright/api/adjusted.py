@@ -10,6 +10,7 @@ from typing import Any
 from tradewright.api.market_data import BarRow, MarketData, SeriesKey
 from tradewright.errors import InvalidInput
 from tradewright.market.adjustment import Adjustment, steps
+from tradewright.market.instruments import Interval
 
 Action = tuple[int, float, float]
 
@@ -29,9 +30,10 @@ async def adjusted_rows(
         return rows
     arrays = await data.times_and_closes(keys, min(row.time for row in rows), as_of_us)
     actions: dict[SeriesKey, list[Action]] = {}
-    for source in dict.fromkeys(key.source for key in keys):
-        mine = [key for key in keys if key.source == source]
-        found = await data.dated.actions(owner, source, [key.instrument for key in mine], until_us)
+    for source, interval in dict.fromkeys((key.source, key.interval) for key in keys):
+        mine = [key for key in keys if (key.source, key.interval) == (source, interval)]
+        names = [key.instrument for key in mine]
+        found = await data.dated.actions(owner, source, names, Interval.parse(interval), until_us)
         actions |= {key: found.get(key.instrument, []) for key in mine}
     return await asyncio.to_thread(_adjusted, keys, arrays, actions, rows, adjustment)
 

@@ -11,7 +11,9 @@ from typing import Any
 import polars as pl
 
 from tradewright.ids import Owner
+from tradewright.market.actions import in_bar_terms
 from tradewright.market.dated import actions_of, facts_of
+from tradewright.market.instruments import Interval
 
 FactKey = tuple[str, str, str, str, int | None, int]
 """Source, instrument, name, unit, start and end of the period: what facts are ordered by, a missing start first."""
@@ -45,15 +47,15 @@ class DatedData:
             return await asyncio.to_thread(self._read_facts, Owner(owner), wanted, after, limit)
 
     async def actions(
-        self, owner: str, source: str, instruments: Sequence[str], until_us: int
+        self, owner: str, source: str, instruments: Sequence[str], interval: Interval, until_us: int
     ) -> dict[str, list[tuple[int, float, float]]]:
-        """Return (time, split, dividend) of what had happened to each instrument by then, and was known."""
+        """Return (time, split, dividend) of what had happened to each instrument by then, and was known. time: the
+        first bar of this interval at or after it is on the new terms."""
         async with self._reads:
-            found = await asyncio.to_thread(
-                self._actions.read, Owner(owner), source, instruments, end_us=until_us, as_of_us=until_us
-            )
+            found = await asyncio.to_thread(self._actions.read, Owner(owner), source, instruments, as_of_us=until_us)
+        happened = in_bar_terms(found, interval).filter(pl.col("time") <= until_us)
         by_instrument: dict[str, list[tuple[int, float, float]]] = {}
-        for name, *action in found.select("instrument", "time", "split", "dividend").rows():
+        for name, *action in happened.select("instrument", "time", "split", "dividend").rows():
             by_instrument.setdefault(name, []).append(tuple(action))
         return by_instrument
 

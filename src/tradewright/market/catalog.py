@@ -3,7 +3,8 @@
 Delta tables, one for each interval, hold the past; table `bar_tail` of the database holds what came in live until it is
 flushed. Rows are only added. A read joins both and resolves them: of several rows of one key the latest wins that was
 known by `as_of` and received before `recorded_before`. An owner reads own rows and those of `system`; for an instrument
-of which the owner has rows, only those.
+of which the owner has rows, only those. A panel carries the splits and dividends that the source of each raw series
+told of, read by the same bounds; those of another source are never taken in their place.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from tradewright import ids
 from tradewright.clock import from_us
 from tradewright.errors import InvalidInput, StorageFailed, UnknownName
 from tradewright.ids import SYSTEM, Owner
+from tradewright.market.actions import actions_of_columns
 from tradewright.market.alignment import aligned
+from tradewright.market.dated import actions_of
 from tradewright.market.delta import DeltaStore
 from tradewright.market.frames import SCHEMA, canonical, empty, resolve
 from tradewright.market.instruments import Interval
@@ -38,6 +41,7 @@ class Catalog:
     def __init__(self, folder: Path, database: Database) -> None:
         self.folder = folder
         self.database = database
+        self.actions = actions_of(folder)
         self._stores = {i: DeltaStore(folder / "bars" / i.value) for i in Interval}
 
     # --- writing ------------------------------------------------------------------------------------------------------
@@ -155,24 +159,31 @@ class Catalog:
         else:
             step = Interval.parse(interval)
             rows = self.database.read(_series_of_instruments, owner, list(instruments or ()), step.value, source)
+        return self._panel(rows, start_us, end_us, as_of_us, recorded_before_us)
+
+    def _panel(self, rows: Sequence[Mapping[str, Any]], *bounds: int | None) -> Panel:
         wanted = [row["instrument"] for row in rows]
         found = self.database.read(store.get_instruments, wanted)
         by_id = {row["id"]: instrument_from_row(row) for row in found}
-        parts = []
-        for origin in dict.fromkeys((row["owner"], row["source"], row["interval"]) for row in rows):
-            mine = [row["instrument"] for row in rows if (row["owner"], row["source"], row["interval"]) == origin]
-            bounds = (start_us, end_us, as_of_us, recorded_before_us)
-            parts.append(resolve(self._history(Owner(origin[0]), origin[1], mine, origin[2], *bounds)))
-        parts_of_panel = aligned(
-            pl.concat(parts),
-            [by_id[i] for i in wanted],
-            Interval.parse(rows[0]["interval"]),
+        columns, step = [by_id[i] for i in wanted], Interval.parse(rows[0]["interval"])
+        bars, actions = [], []
+        for origin in dict.fromkeys(map(_origin, rows)):
+            owner, source, interval, adjusted = origin
+            mine = [row["instrument"] for row in rows if _origin(row) == origin]
+            bars.append(resolve(self._history(Owner(owner), source, mine, interval, *bounds)))
+            if not adjusted:
+                actions.append(self.actions.read(Owner(owner), source, mine, None, None, None, *bounds[2:]))
+        parts = aligned(
+            pl.concat(bars),
+            columns,
+            step,
             close_only=any(row["close_only"] for row in rows),
             pre_adjusted=any(row["pre_adjusted"] for row in rows),
             verdict=verdict_of_series(rows),
             sources=[row["source"] for row in rows],
         )
-        return Panel(**parts_of_panel)
+        told = actions_of_columns(pl.concat(actions), columns, step, parts["times"]) if actions else ()
+        return Panel(**parts, actions=told)
 
     def _history(
         self,
@@ -230,6 +241,10 @@ class Catalog:
     def _lost(self, step: Interval, row: Mapping[str, Any]) -> StorageFailed:
         what = f"the {row['rows']} bars of {row['instrument']} from {row['source']} are missing"
         return damaged(self._stores[step].folder, what)
+
+
+def _origin(row: Mapping[str, Any]) -> tuple[str, str, str, bool]:
+    return row["owner"], row["source"], row["interval"], row["pre_adjusted"]
 
 
 def _whole(row: Mapping[str, Any], bounds: Mapping[str, int | None]) -> bool:

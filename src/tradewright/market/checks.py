@@ -19,7 +19,8 @@ value one is kept and the others are counted.
 | price_outside_range | kept     | usable within ROUNDING, else suspect      | open or close outside low..high         |
 | missing_rows        | kept     | usable, suspect above MANY of expected    | bars of the calendar that are absent    |
 | off_calendar        | kept     | suspect for days, usable within the day   | a bar at a time that is not expected    |
-| split_like_jump     | kept     | suspect (raw equity prices only)          | close moves by a usual split ratio      |
+| split_like_jump     | kept     | suspect (raw equity prices only)          | a split that no action tells of         |
+| action_without_jump | kept     | suspect (raw prices only)                 | a split that the prices do not show     |
 | price_spike         | kept     | suspect                                   | an outlier that the next bar takes back |
 | outlier_return      | kept     | usable                                    | far outside of what is usual around it  |
 | stale_run           | kept     | usable, suspect above MANY of the rows    | the same close again and again          |
@@ -32,22 +33,27 @@ value one is kept and the others are counted.
 | no_rows             | -        | rejected                                  | nothing is left to use                  |
 
 (*) usable up to FEW of the rows read, suspect up to MOST, above that rejected.
+
+Where actions are known, moves are total returns: a split or a dividend is neither a jump nor an outlier.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from tradewright.market.actions import became_of_a_unit
 from tradewright.market.arrays import Flags, Floats, Times
 from tradewright.market.calendars import coverage
 from tradewright.market.frames import VALUES, resolve
 from tradewright.market.instruments import Instrument, Interval, Kind
+from tradewright.market.panel import Action
 from tradewright.market.verdicts import DataVerdict, Finding, Verdict
 
 Positions = NDArray[np.intp]
@@ -67,6 +73,7 @@ SPLIT_RATIOS = (1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 15.0, 20.0, 25.0, 
 SPLIT_TOLERANCE = 0.03  # from close to open; the market moves overnight, too
 SPLIT_CLOSE_TOLERANCE = 0.02  # from close to close, where the open is still on the old terms
 SPLIT_ONLY_CLOSES = 0.06  # from close to close, where there is no open: a day's move comes on top
+SPLIT_SEEN = 1.2  # a smaller one than this, or its inverse, cannot be told from the moves of a day
 ROWS_KEPT = 20  # times named in a finding
 MAD_TO_SIGMA = 1.4826  # median absolute deviation to standard deviation, normal law
 REVISED = Finding(
@@ -114,16 +121,23 @@ def check_bars(
 
 
 def series_findings(
-    frame: pl.DataFrame, instrument: Instrument, interval: Interval, *, close_only: bool, pre_adjusted: bool
+    frame: pl.DataFrame,
+    instrument: Instrument,
+    interval: Interval,
+    *,
+    close_only: bool,
+    pre_adjusted: bool,
+    actions: Sequence[Action] = (),
 ) -> list[Finding]:
     """Return what the checks see in accepted rows: everything of the table above that rejects no row.
 
-    frame: usable rows of one series; of revisions the latest counts.
+    frame: usable rows of one series; of revisions the latest counts. actions: those of this instrument; raw prices
+    show them.
     """
     current = resolve(frame)
     if current.height == 0:
         return [Finding("no_rows", Verdict.REJECTED, "no row can be used", instrument.id)]
-    series = _Series(instrument, interval, current, close_only, pre_adjusted)
+    series = _Series(instrument, interval, current, close_only, pre_adjusted, () if pre_adjusted else actions)
     flags = []
     if close_only:
         flags.append(Finding("close_only", Verdict.USABLE, "only closes: fills happen at closes", instrument.id))
@@ -214,10 +228,20 @@ def _input_findings(
 
 
 class _Series:
-    """Arrays of one resolved series, as the checks below read them."""
+    """Arrays of one resolved series, as the checks below read them.
+
+    returns, opening: (T - 1,) log total returns from close to close and from close to open. unshown: (T,) rows on whose
+    splits the prices say nothing.
+    """
 
     def __init__(
-        self, instrument: Instrument, interval: Interval, frame: pl.DataFrame, close_only: bool, pre_adjusted: bool
+        self,
+        instrument: Instrument,
+        interval: Interval,
+        frame: pl.DataFrame,
+        close_only: bool,
+        pre_adjusted: bool,
+        actions: Sequence[Action],
     ) -> None:
         self.instrument, self.interval = instrument, interval
         self.close_only, self.pre_adjusted = close_only, pre_adjusted
@@ -225,7 +249,26 @@ class _Series:
         self.open, self.high, self.low, self.close, self.volume = (
             frame[name].fill_null(np.nan).to_numpy() for name in VALUES
         )
-        self.returns: Floats = np.diff(np.log(self.close))
+        units, self._cash = became_of_a_unit(self.times, actions)
+        self.unshown = self._unshown(np.log(units[1:]))
+        self._units = np.where(self.unshown, 1.0, units)
+        self.returns = self._grown(self.close)
+
+    @cached_property
+    def opening(self) -> Floats:
+        return self._grown(self.open)
+
+    def _grown(self, price: Floats) -> Floats:
+        return np.asarray(np.log((price * self._units + self._cash)[1:] / self.close[:-1]))
+
+    def _unshown(self, splits: Floats) -> Flags:
+        unshown = np.zeros(len(self.close), dtype=np.bool_)
+        large = np.flatnonzero(np.abs(splits) > np.log(SPLIT_SEEN))
+        for price in (self.open, self.close):  # both must be nearer to no split than to this one, if there are both
+            moves = np.log(price[large + 1] / self.close[large])
+            unshown[large + 1] = ~(np.abs(moves + splits[large]) < np.abs(moves))
+            large = large[unshown[large + 1]]
+        return unshown
 
     def __len__(self) -> int:
         return len(self.times)
@@ -277,7 +320,7 @@ def _gaps(series: _Series) -> Iterator[Finding]:
 def _split_like_jumps(series: _Series) -> Iterator[Finding]:
     if series.pre_adjusted or series.instrument.kind is not Kind.EQUITY or len(series) < 2:
         return
-    opening = np.log(series.open[1:] / series.close[:-1])
+    opening = series.opening
     stayed = np.abs(series.returns) > 0.5 * np.abs(opening)  # else the open alone is wrong
     by_open = _like_split(opening, SPLIT_TOLERANCE) & stayed
     by_close = _like_split(series.returns, SPLIT_CLOSE_TOLERANCE)
@@ -287,6 +330,12 @@ def _split_like_jumps(series: _Series) -> Iterator[Finding]:
         seen = series.close[jumps[0]] / series.close[jumps[0] - 1]
         detail = f"the close moves by a usual split ratio (first: times {seen:.4g}); if it is a split, add the action"
         yield series.finding("split_like_jump", Verdict.SUSPECT, detail, jumps)
+
+
+def _actions_without_jump(series: _Series) -> Iterator[Finding]:
+    if series.unshown.any():
+        detail = "a split that the prices do not show: the action is wrong, or the prices are adjusted for it"
+        yield series.finding("action_without_jump", Verdict.SUSPECT, detail, series.unshown)
 
 
 def _like_split(moves: Floats, tolerance: float) -> Flags:
@@ -336,7 +385,7 @@ def _taken_back(series: _Series, far: Positions) -> Flags:
     """Which moves the next bar takes back, at its open already or so large that no market does both."""
     last = len(series.returns) - 1
     moves, following = series.returns[far], np.where(far < last, series.returns[np.minimum(far + 1, last)], 0.0)
-    back = np.log(series.open[np.minimum(far + 2, last + 1)] / series.close[far + 1])
+    back = series.opening[np.minimum(far + 1, last)]
     traded_on = (np.abs(moves + back) >= SPIKE_RETURN * np.abs(moves)) & (np.abs(moves) < SPIKE_ALWAYS)
     return np.asarray((np.abs(moves + following) < SPIKE_RETURN * np.abs(moves)) & ~traded_on)
 
@@ -393,6 +442,7 @@ _CHECKS: tuple[Callable[[_Series], Iterator[Finding]], ...] = (
     _price_outside_range,
     _gaps,
     _split_like_jumps,
+    _actions_without_jump,
     _outliers,
     _stale_runs,
     _volumes,

@@ -20,6 +20,7 @@ import polars as pl
 from tradewright import ids
 from tradewright.errors import UnknownName
 from tradewright.ids import SYSTEM, Owner
+from tradewright.market.actions import actions_of_column
 from tradewright.market.catalog import Catalog
 from tradewright.market.checks import REVISED, ROWS_KEPT, Checked, check_bars, rejection_findings, series_findings
 from tradewright.market.consensus import kept
@@ -27,6 +28,7 @@ from tradewright.market.csvfile import read_csv
 from tradewright.market.datasets import DataSetSpec, data_set, load_bars
 from tradewright.market.frames import SCHEMA, VALUES, canonical, resolve, same_values
 from tradewright.market.instruments import Instrument, Interval
+from tradewright.market.panel import Action
 from tradewright.market.records import finding_from_json, finding_to_json, instrument_to_row
 from tradewright.market.verdicts import DataVerdict, Finding, Verdict
 from tradewright.storage import series as store
@@ -469,10 +471,11 @@ def _conclude(
     key = (run.source, instrument.id, run.interval.value)
     rejected = run.database.read(store.count_quarantine, run.owner, *key)
     released = run.database.read(store.count_quarantine, run.owner, *key, "released")
-    if grew or result is None:
+    actions = _actions(run, instrument)
+    if grew or actions or result is None:
         whole = run.catalog.read(run.owner, run.source, [instrument.id], run.interval)
         flags = {"close_only": run.close_only, "pre_adjusted": run.pre_adjusted}
-        about_rows: Sequence[Finding] = series_findings(whole, instrument, run.interval, **flags)
+        about_rows: Sequence[Finding] = series_findings(whole, instrument, run.interval, **flags, actions=actions)
     else:
         whole, about_rows = resolve(result.accepted), result.series
     found += rejection_findings(rejected, whole.height + sum(rejected.values()), instrument.id)
@@ -483,6 +486,13 @@ def _conclude(
     verdict = DataVerdict.of(found)
     run.database.write(store.save_series, _series_row(run, instrument.id, whole, verdict))
     return SeriesReport(*key, rows=whole.height, verdict=verdict)
+
+
+def _actions(run: _Run, instrument: Instrument) -> tuple[Action, ...]:
+    if run.pre_adjusted:
+        return ()
+    found = run.catalog.actions.read(run.owner, run.source, [instrument.id])
+    return actions_of_column(found, instrument, run.interval)
 
 
 def _release_findings(counts: Mapping[str, int], instrument: str) -> list[Finding]:

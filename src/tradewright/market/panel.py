@@ -46,7 +46,8 @@ class Panel:
     universe then. fields: further (T, N) or (T,) arrays by name, each visible only from its `known_at`. actions: dated
     splits and dividends. fx: (T, N) units of the account currency per unit of `currency`, or None when all are equal.
     sources: where each column comes from. close_only: open, high, low and volume are not available and are NaN.
-    pre_adjusted: the source delivers adjusted prices only; there are no actions. data_version: digest of the content.
+    pre_adjusted: some source delivers adjusted prices only; its columns have no actions. data_version: digest of the
+    content, actions included.
     Raises InvalidInput when shapes disagree, times do not ascend, or currencies are mixed without `fx`.
     """
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from tradewright.clock import format_us
+from tradewright.clock import DAY_US, format_us
 from tradewright.errors import SourceRefused
 from tradewright.ids import Owner
 from tradewright.market.calendars import ALWAYS, expected_times
@@ -86,6 +86,7 @@ async def backfill(
     """
     filling = _Filling(line, plan, stores, now_us, keep)
     for number, instrument in enumerate(plan.instruments):
+        await filling.fetch_actions(instrument)  # before its bars, which never stand without what happened to them
         mark = (reached or {}).get(instrument.id)
         if mark is not None:
             filling.ingestion.revisit(instrument.id)
@@ -97,7 +98,6 @@ async def backfill(
                     share = (number + min(max(whole, 0.0), 1.0)) / len(plan.instruments)
                     progress(0.95 * share, f"{instrument.id}: bars up to {format_us(page.reached_us)}")
         await filling.mend(instrument)
-        await filling.fetch_actions(instrument)
     report = filling.ingestion.conclude()
     if progress is not None:
         progress(1.0, "wrote the verdicts")
@@ -188,11 +188,13 @@ class _Filling:
                     self.mended += self.ingestion.take(page.bars).stored
 
     async def fetch_actions(self, instrument: Instrument) -> None:
-        """Bring in splits and dividends where they do not come with the bars; a plan that has none is told, no more."""
+        """Bring in splits and dividends where they do not come with the bars; a plan that has none is told, no more.
+        Those of the day after the span as well: what is stored of a day is its end, and shorter bars end before."""
         if self._line.source.actions is None:
             return
+        until_us = self._plan.end_us + DAY_US
         try:
-            self._add_actions(await fetch_actions(self._line, instrument, self._plan.start_us, self._plan.end_us))
+            self._add_actions(await fetch_actions(self._line, instrument, self._plan.start_us, until_us))
         except SourceRefused as error:
             self.refused = error.message
 

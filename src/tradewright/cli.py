@@ -147,12 +147,14 @@ def ingest(
     source: Annotated[str, typer.Argument(help="A data set, a source, or a CSV file.")],
     instruments: Annotated[list[str] | None, typer.Argument(help="Instrument ids, for a source or a file.")] = None,
     interval: Annotated[Interval, typer.Option(help="Length of a bar.")] = Interval.DAY,
-    start: Annotated[str | None, typer.Option(help="First bar time, RFC 3339 or a date.")] = None,
-    end: Annotated[str | None, typer.Option(help="Last bar time, RFC 3339 or a date.")] = None,
+    start: Annotated[
+        str | None, typer.Option(help="First bar time, RFC 3339 or a date; left out: where the stored series ends.")
+    ] = None,
+    end: Annotated[str | None, typer.Option(help="Last bar time, RFC 3339 or a date; left out: now.")] = None,
     folder: Folder = None,
     as_json: Json = False,
 ) -> None:
-    """Fetch or read bars, check them, keep them."""
+    """Fetch or read bars, check them, keep them. From a source, without --start, what came since the last time."""
     from tradewright.app.commands import ingest as run
 
     report = run(_settings(folder), source, instruments or [], interval.value, start, end, _progress(as_json))

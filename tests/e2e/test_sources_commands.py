@@ -159,6 +159,19 @@ def test_facts_come_in_with_a_key_of_the_environment_and_once(tmp_path: Path) ->
     assert json.loads(again[1])["stored"] == 0
 
 
+def test_without_a_start_a_series_is_gone_on_with_where_it_ends(tmp_path: Path) -> None:
+    folder, world = tmp_path / "data", World()
+    words = ("ingest", "binance", "BTCUSDT", "--interval", "1m", "--json")
+    with serving(world) as address:
+        first = said(folder, *words, "--start", "2024-01-01", "--end", "2024-01-01T14:00:00Z", binance_url=address)
+        assert json.loads(first[1])["stored"] == 840, first
+        before = len(world.asked)
+        second = said(folder, *words, "--end", "2024-01-01T16:40:00Z", binance_url=address)
+        assert (json.loads(second[1])["rows_read"], json.loads(second[1])["stored"]) == (166, 160), second
+        assert len(world.asked) - before <= 4
+        assert json.loads(said(folder, *words, "--end", "2024-01-01T16:40:00Z", binance_url=address)[1])["stored"] == 0
+
+
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_an_ingestion_that_is_ended_goes_on_where_it_was(tmp_path: Path, end: signal.Signals) -> None:
     interrupted = end is not signal.SIGKILL

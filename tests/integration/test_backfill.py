@@ -21,8 +21,10 @@ from tradewright.market.dated import actions_of
 from tradewright.market.instruments import Interval
 from tradewright.sources import binance
 from tradewright.sources.backfill import Filled, Plan, Stores, backfill
+from tradewright.sources.continuing import Wanted, read_begins
 from tradewright.sources.fetch import Line
 from tradewright.sources.source import Paging
+from tradewright.storage import series
 from tradewright.storage.database import Database
 from tradewright.storage.migrations import upgrade
 from tradewright.transport.http import HttpTransport
@@ -202,3 +204,63 @@ def test_a_source_that_leaves_out_quiet_minutes_is_asked_again_for_long_runs_onl
     done = filled(hostile, stores, plan=plan(1_200), source=sparse)
     assert done.report.series[0].rows == len(rows), "the window that came empty was asked for again"
     assert hostile.asked == 13 + 1
+
+
+def going_on(stores: Stores, minutes: int, ingestion: str) -> Plan:
+    """As a schedule asks for it: from where the series ends to so many minutes after its beginning."""
+    end = START + minutes * Interval.MINUTE.us
+    wanted = Wanted(SYSTEM, "binance", (BITCOIN.id,), Interval.MINUTE, end)
+    begins = stores.catalog.database.read(read_begins, wanted, CLOCK.now_us())
+    return replace(plan(minutes), begins=begins, ingestion=ingestion)
+
+
+def test_a_series_grows_from_one_ingestion_to_the_next(stores: Stores) -> None:
+    rows = truth(1_000)
+    hostile = Hostile(rows, faults=[])
+    filled(hostile, stores, plan=plan(600))
+    first = going_on(stores, 700, "ing_2")
+    assert first.begins == {BITCOIN.id: START + 595 * Interval.MINUTE.us}
+    rows[598][4] = rows[598][3]  # a revision within the overlap, and one before it
+    rows[10][4] = rows[10][3]
+    done = filled(hostile, stores, plan=first)
+    assert (done.report.rows_read, done.report.stored, done.report.series[0].rows) == (106, 101, 700)
+    there = stores.catalog.read(SYSTEM, "binance", [BITCOIN.id], Interval.MINUTE)
+    assert (there["close"][598], there["close"][10]) == (float(str(rows[598][4])), float(str(truth(11)[10][4])))
+    again = filled(hostile, stores, plan=going_on(stores, 700, "ing_3"))
+    assert (again.report.rows_read, again.report.stored) == (6, 0)
+
+
+def test_what_came_before_a_failure_is_a_series_that_the_next_one_goes_on_with(stores: Stores) -> None:
+    rows = truth(2_500)
+    hostile = Hostile(rows, faults=["redirect"], _right=False)  # the second answer
+    with pytest.raises(SourceFailed):
+        filled(hostile, stores, plan=plan(2_500))
+    row = stores.catalog.database.read(series.get_series, SYSTEM, "binance", BITCOIN.id, "1m")
+    assert row is not None
+    assert row["rows"] == 1_000
+    assert row["last_time"] == START + 1_000 * Interval.MINUTE.us
+    filled(hostile, stores, plan=going_on(stores, 2_500, "ing_2"))
+    assert_whole(stores, rows)
+
+
+def test_a_row_that_is_rejected_again_is_kept_aside_once(stores: Stores) -> None:
+    rows = truth(100)
+    rows[97][2] = "1.0"  # high below low
+    for ingestion in ("ing_1", "ing_2", "ing_3"):
+        filled(Hostile(rows, faults=[]), stores, plan=going_on(stores, 100, ingestion))
+    counts = stores.catalog.database.read(series.count_quarantine, SYSTEM, "binance", BITCOIN.id, "1m")
+    assert sum(counts.values()) == 1
+
+
+def test_a_source_that_adjusts_is_asked_anew_once_it_has_rewritten_its_prices(stores: Stores) -> None:
+    rows, adjusted = truth(900), replace(binance.SOURCE, bars=replace(binance.SOURCE.bars, adjusted=True))
+    hostile = Hostile(rows, faults=[])
+    filled(hostile, stores, plan=plan(600), source=adjusted)
+    asked = hostile.asked
+    filled(hostile, stores, plan=going_on(stores, 700, "ing_2"), source=adjusted)
+    assert hostile.asked - asked <= 4  # the overlap, the new ones, that there are no more
+    for row in rows:
+        row[1:5] = (f"{float(str(price)) / 2:.2f}" for price in row[1:5])  # a split
+    filled(hostile, stores, plan=going_on(stores, 800, "ing_3"), source=adjusted)
+    there = stores.catalog.read(SYSTEM, "binance", [BITCOIN.id], Interval.MINUTE)
+    assert there["close"].to_list() == [float(str(row[4])) for row in rows[:800]]

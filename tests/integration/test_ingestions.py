@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,16 @@ from tradewright.api.routes.ingestions import MAX_UNFINISHED
 from tradewright.app import house
 from tradewright.app.ingestion_task import run_ingestion
 from tradewright.app.preparation import settings_to
+from tradewright.app.source_commands import begun
 from tradewright.clock import DAY_US, format_us
-from tradewright.errors import SourceRefused
+from tradewright.errors import SourceFailed, SourceRefused
 from tradewright.ids import SYSTEM, Owner
 from tradewright.market.dated import facts_of
 from tradewright.settings import Settings
 from tradewright.storage import ingestions, jobs, third_parties
 from tradewright.storage.database import Database, Tx
 
+START = 1_600_041_600_000_000
 BITCOIN = {"source": "binance", "instruments": ["BTCUSDT", "crypto:ETH-USDT"], "interval": "1h"}
 
 
@@ -49,6 +51,7 @@ def test_an_ingestion_is_a_job_that_can_be_followed_and_cancelled(served: Any) -
             "interval": "1h",
             "start": format_us(now_us - 500 * DAY_US),
             "end": format_us(now_us),
+            "begins": dict.fromkeys(("crypto:BTC-USDT", "crypto:ETH-USDT"), format_us(now_us - 500 * DAY_US)),
         }
         target = f"/v1/ingestions/{shown['id']}"
         await served.database.write_async(ingestions.mark, shown["id"], "crypto:BTC-USDT", now_us)
@@ -78,7 +81,7 @@ def test_everything_that_is_wrong_with_a_request_is_told_at_once(served: Any) ->
 
     async def work(client: Client) -> None:
         status, code, told = await refused(client)
-        assert (status, code, list(told)) == (422, "invalid_input", ["/start", "/instruments/1", "/instruments/2"])
+        assert (status, code, list(told)) == (422, "invalid_input", ["/instruments/1", "/instruments/2", "/start"])
         assert "before" in told["/instruments/2"]
         status, _, told = await refused(client, source="coinbas")
         assert (status, list(told)) == (422, ["/source", "/start"])
@@ -91,6 +94,45 @@ def test_everything_that_is_wrong_with_a_request_is_told_at_once(served: Any) ->
         off = await refused(client, source="yahoo", instruments=["AAPL"], start=None)
         assert list(off[2]) == ["/source"]
         assert "off here" in off[2]["/source"]
+
+    served.run(work)
+
+
+def test_without_a_start_each_instrument_goes_on_where_its_series_ends(served: Any) -> None:
+    # the seeded series of everybody ends 30 days after START
+    body = {"source": "binance", "instruments": ["crypto:AAA-USD", "crypto:NEW-USD"]}
+
+    async def begins(client: Client, **change: Any) -> tuple[int, dict[str, str]]:
+        made = await client.post("/v1/ingestions", body | change)
+        assert made.status == 202, made.body
+        asked = made.json["request"]
+        assert asked["start"] == min(asked["begins"].values(), default=change.get("start"))
+        return made.json["id"], asked["begins"]
+
+    async def work(client: Client) -> None:
+        now_us, last_us = served.clock.now_us(), START + 29 * DAY_US
+        _, plain = await begins(client)
+        assert plain == {
+            "crypto:AAA-USD": format_us(last_us - 5 * DAY_US),
+            "crypto:NEW-USD": format_us(now_us - 500 * DAY_US),
+        }
+        _, earlier = await begins(client, end=format_us(last_us - 1))
+        assert set(earlier.values()) == {format_us(last_us - 1 - 500 * DAY_US)}
+        _, hours = await begins(client, interval="1h")
+        assert set(hours.values()) == {format_us(now_us - 500 * DAY_US)}
+        _, named = await begins(client, start="2020-01-01T00:00:00Z")
+        assert named == {}
+        keep(served, "org_a", "binance", key="ours")
+        _, own = await begins(client)
+        assert set(own.values()) == {format_us(now_us - 500 * DAY_US)}, "a series of others was gone on with"
+
+    served.run(work)
+
+
+def test_what_a_source_no_longer_has_is_not_asked_for(served: Any) -> None:
+    async def work(client: Client) -> None:
+        made = await client.post("/v1/ingestions", {"source": "kraken", "instruments": ["BTC-USD"], "interval": "1m"})
+        assert made.json["request"]["start"] == format_us(served.clock.now_us() - 684 * 60_000_000)
 
     served.run(work)
 
@@ -143,6 +185,34 @@ def test_an_organization_has_so_many_unfinished_ones_and_no_more(served: Any) ->
         assert (await client.post("/v1/ingestions", BITCOIN)).status == 202
 
     served.run(work)
+
+
+# --- of the command line ----------------------------------------------------------------------------------------------
+
+
+def asked_until(end_us: int, start: str | None = None, end: str | None = None) -> dict[str, Any]:
+    words = {"instruments": ["crypto:BTC-USDT"], "interval": "1d", "start": start, "end": end}
+    return {**words, "start_us": START, "end_us": end_us, "begins": {"crypto:BTC-USDT": START}}
+
+
+def test_an_unfinished_ingestion_is_gone_on_with_until_now_by_whoever_owns_it(database: Database) -> None:
+    def one(owner: str, request: dict[str, Any], fail: bool = False) -> tuple[str, int]:
+        with suppress(SourceFailed), begun(database, "org_a", "paper", owner, "binance", request) as ingestion:
+            if fail:
+                raise SourceFailed("it did not answer")
+        row = database.read(ingestions.get, "org_a", "paper", ingestion)
+        assert row is not None
+        assert row["status"] == ("failed" if fail else "succeeded")
+        return ingestion, row["request"]["end_us"]
+
+    first, _ = one(SYSTEM, asked_until(START + 10), fail=True)
+    assert one("org_a", asked_until(START + 20))[0] != first
+    assert one(SYSTEM, asked_until(START + 20, end="2024-01-01"))[0] != first
+    assert one(SYSTEM, asked_until(START + 30), fail=True) == (first, START + 30)
+    assert one(SYSTEM, asked_until(START + 40)) == (first, START + 40)
+    assert one(SYSTEM, asked_until(START + 50))[0] != first
+    named, _ = one(SYSTEM, asked_until(START + 10, end="2024-01-01"), fail=True)
+    assert one(SYSTEM, asked_until(START + 20, end="2024-01-01")) == (named, START + 10)
 
 
 # --- the job ----------------------------------------------------------------------------------------------------------

@@ -114,6 +114,8 @@ def _ingest_source(
     progress: Progress,
 ) -> dict[str, Any]:
     from tradewright.app import ingestion_task, source_commands
+    from tradewright.market.instruments import Interval
+    from tradewright.sources.continuing import Wanted, read_begins
     from tradewright.sources.registry import source as find
 
     chosen = find(name)
@@ -121,15 +123,18 @@ def _ingest_source(
     now_us = WallClock().now_us()
     asked = {"instruments": known, "interval": interval, "start": start, "end": end}
     end_us = now_us if end is None else parse_us(end)
-    start_us = end_us - 500 * 86_400_000_000 if start is None else parse_us(start)
-    source_commands.check_request(chosen, interval, start_us, end_us)
+    source_commands.check_request(chosen, interval, end_us if start is None else parse_us(start), end_us)
     organization = _organization(database)
     vault = house.open_vault(settings)
     with_credentials = bool(ingestion_task.credentials_of(database, vault, organization, chosen))
     if chosen.auth.needed and not with_credentials:
         raise source_commands.without_credentials(chosen)
-    request = {**asked, "start_us": start_us, "end_us": end_us}
     owner = organization if with_credentials else SYSTEM
+    begins: dict[str, int] = {}
+    if start is None:
+        begins = database.read(read_begins, Wanted(owner, name, tuple(known), Interval.parse(interval), end_us), now_us)
+    start_us = min(begins.values()) if start is None else parse_us(start)
+    request = {**asked, "start_us": start_us, "end_us": end_us, "begins": begins}
     with source_commands.begun(database, organization, ENVIRONMENT, owner, name, request) as ingestion:
         report = ingestion_task.ingest(
             settings,

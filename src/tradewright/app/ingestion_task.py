@@ -17,6 +17,7 @@ from tradewright.app.preparation import settings_from
 from tradewright.clock import WallClock
 from tradewright.errors import Cancelled, InvalidInput, SourceFailed, SourceRefused
 from tradewright.ids import SYSTEM, Owner
+from tradewright.market.instruments import Interval
 from tradewright.settings import PREFIX, Settings
 from tradewright.storage import ingestions, third_parties
 from tradewright.storage.database import Database
@@ -53,7 +54,6 @@ def ingest(
     raise; what came before is stored, and so is how far it came.
     """
     from tradewright.market.dated import actions_of, facts_of
-    from tradewright.market.instruments import Interval
     from tradewright.sources.backfill import Filled, Plan, Stores, backfill, backfill_facts
     from tradewright.sources.registry import source as find
     from tradewright.transport.http import HttpTransport
@@ -70,6 +70,7 @@ def ingest(
         request["start_us"],
         request["end_us"],
         ingestion,
+        _within_reach(request.get("begins", {}), source.bars, request, clock.now_us()),
     )
     credentials = {} if owner == SYSTEM else credentials_for(database, house.open_vault(settings), organization, source)
     stores = Stores(house.open_catalog(settings, database), actions_of(settings.data_folder))
@@ -113,6 +114,12 @@ def ingest(
         result = {**asdict(filled), "verdict": "usable" if filled.rejected else "clean", "findings": []}
     database.write(ingestions.save_report, ingestion, result)
     return result
+
+
+def _within_reach(begins: Mapping[str, int], bars: Any, request: Mapping[str, Any], now_us: int) -> dict[str, int]:
+    # what a source still had when it was asked for may be gone by the time that it is fetched
+    oldest_us = 0 if bars is None else bars.oldest_us(Interval.parse(request["interval"]), now_us)
+    return {name: min(max(begin_us, oldest_us), request["end_us"]) for name, begin_us in begins.items()}
 
 
 def _compared(catalog: Any, plan: Any, source: str, now_us: int) -> dict[str, Any]:

@@ -234,14 +234,16 @@ def begun(
     database: Database, organization: str, environment: str, owner: str, source: str, request: dict[str, Any]
 ) -> Iterator[str]:
     """Yield the id of an ingestion that this process works on: a new one, or the one that was asked for in the same
-    words and has not ended, which goes on where it was. It ends with the block. Raises Conflict when another process
-    is at it."""
+    words for the same owner and has not ended, which goes on where it was; until now, where no end was named. It ends
+    with the block. Raises Conflict when another process is at it."""
     now_us, worker = WallClock().now_us(), f"{ids.new('wrk')}@{socket.gethostname()}/{os.getpid()}"
 
     def begin(tx: Tx) -> tuple[str, str]:
-        known = _same(tx, organization, environment, source, request)
+        known = _same(tx, organization, environment, owner, source, request)
         if known is not None:
             ingestion, job = known
+            if request["end"] is None:
+                ingestions.extend(tx, ingestion, request["end_us"])
         else:
             ingestion = ids.new("ing")
             job = jobs.enqueue(tx, organization, environment, "ingestion", {"ingestion": ingestion}, now_us)
@@ -294,10 +296,12 @@ def leased(database: Database, ingestion: str, progress: Progress) -> Progress:
     return tell
 
 
-def _same(tx: Tx, organization: str, environment: str, source: str, request: dict[str, Any]) -> tuple[str, str] | None:
+def _same(
+    tx: Tx, organization: str, environment: str, owner: str, source: str, request: dict[str, Any]
+) -> tuple[str, str] | None:
     found = ingestions.unfinished(tx, organization, environment, source)
     words = ("instruments", "interval", "start", "end")
     for row in found:
-        if all(row["request"].get(word) == request[word] for word in words):
+        if row["owner"] == owner and all(row["request"].get(word) == request[word] for word in words):
             return row["id"], row["job"]
     return None

@@ -262,7 +262,7 @@ def _write_down(
     findings: Sequence[Finding],
     now_us: int,
 ) -> None:
-    row = store.get_series(tx, owner, *key)
+    row = store.get_series(tx, owner, *key, lock=True)  # an ingestion may be writing down its bars
     if row is None or kept(row) == list(findings):
         return
     of_the_checks = [f for stored in row["findings"] if (f := finding_from_json(stored)).code not in CODES]

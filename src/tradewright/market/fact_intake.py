@@ -47,9 +47,10 @@ def ingest_facts(
     judged = rows.with_columns(reason.alias("code"))
     rejected = judged.filter(pl.col("code").is_not_null())
     accepted = judged.filter(pl.col("code").is_null()).drop("code")
+    same = [name for name in FACTS if vintages or name != "known_at"]  # else that is when it came
     kept = [
         {
-            "id": ids.derive("qua", ingestion, owner, source, *(str(row[name]) for name in FACTS)),
+            "id": ids.derive("qua", "", owner, source, *(str(row[name]) for name in same)),
             "owner": owner,
             "source": source,
             "instrument": row["instrument"],
@@ -69,7 +70,6 @@ def ingest_facts(
     stored, fresh = 0, distinct
     if not vintages and distinct.height:
         there = facts.read(owner, source, distinct["instrument"].unique().to_list())
-        same = [name for name in FACTS if name != "known_at"]
         fresh = distinct.join(there.select(same), on=same, how="anti", nulls_equal=True, maintain_order="left")
     if fresh.height:
         content = hashlib.sha256(fresh.hash_rows(seed=0).to_numpy().tobytes()).hexdigest()

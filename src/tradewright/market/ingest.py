@@ -136,6 +136,7 @@ class Ingestion:
         self._input: dict[str, list[Finding]] = {}
         self._grew: set[str] = set()
         self._taken: list[Taken] = []
+        self._settled: dict[str, SeriesReport] = {}
         database.write(store.add_instruments, [instrument_to_row(i, now_us) for i in instruments])
         visible = database.read(store.list_series, owner, interval=self._run.interval.value, source=source)
         self._present = {row["instrument"] for row in visible if row["owner"] == owner}
@@ -220,13 +221,21 @@ class Ingestion:
         self._input.setdefault(instrument, [])
         self._grew.add(instrument)
 
+    def settle(self, instrument: str) -> None:
+        """Write down what a series holds now, with its verdict, if it was touched. `conclude` need not do it again."""
+        result = self._seen.pop(instrument, None)
+        if result is not None:
+            found, grew = _merged(self._input.pop(instrument)), instrument in self._grew
+            self._settled[instrument] = _conclude(self._run, self._known[instrument], result, found, grew)
+
     def conclude(self) -> IngestReport:
         """Write down what each series that was touched holds now, with its verdict; return the report of the whole."""
         run = self._run
-        reports = [
-            _conclude(run, self._known[name], result, _merged(self._input[name]), name in self._grew)
-            for name, result in sorted(self._seen.items())
-        ]
+        concluded = {
+            name: _conclude(run, self._known[name], result, _merged(self._input[name]), name in self._grew)
+            for name, result in self._seen.items()
+        }
+        reports = [report for _, report in sorted((self._settled | concluded).items())]
         return IngestReport(
             run.ingestion,
             rows_read=sum(taken.rows_read for taken in self._taken),
@@ -388,8 +397,8 @@ def _quarantine_row(
     run: _Run, instrument: str, position: object, time_us: int | None, code: str, detail: str, values: object
 ) -> dict[str, Any]:
     key = (run.owner, run.source, instrument, run.interval.value)
-    return {
-        "id": ids.derive("qua", run.ingestion, *key, position),
+    return {  # what comes in pages comes again in later ingestions, and is kept aside once
+        "id": ids.derive("qua", "" if run.paged else run.ingestion, *key, position),
         "owner": run.owner,
         "source": run.source,
         "instrument": instrument,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from tradewright.clock import format_us
@@ -65,29 +65,32 @@ def credential_faults(name: str, given: Mapping[str, str]) -> list[Fault]:
     return faults
 
 
-def request_faults(
-    name: str, instruments: Sequence[str], interval: str, start_us: int, end_us: int
-) -> tuple[list[str], list[Fault]]:
-    """Return the ids of the instruments, and everything that is wrong with a request.
+def request_faults(name: str, instruments: Sequence[str], interval: str) -> tuple[list[str], list[Fault]]:
+    """Return the ids of the instruments, and everything that is wrong with what is asked for, whatever the span.
 
     A venue of ccxt is asked which intervals and pairs it has when the request runs, not here.
     """
-    faults: list[Fault] = []
-    if start_us > end_us:
-        faults.append(("start", InvalidInput("must not lie after end, which is now where it is left out")))
     if not exists(name):
-        return [], [("source", unknown(name)), *faults]
+        return [], [("source", unknown(name))]
     source = SOURCES.get(name)
-    ids, wrong = _ids(_coins_of(name) if source is None else source.instrument_of, instruments)
-    faults += wrong
+    ids, faults = _ids(_coins_of(name) if source is None else source.instrument_of, instruments)
     if source is not None:
         faults += _part_faults(source, interval)
+    return ids, faults
+
+
+def span_faults(name: str, begins: Collection[int], interval: str, end_us: int) -> list[Fault]:
+    """Return what is wrong with the spans of a request. begins: the first moment of each instrument."""
+    faults: list[Fault] = []
+    if begins and max(begins) > end_us:
+        faults.append(("start", InvalidInput("must not lie after end, which is now where it is left out")))
+    source = SOURCES.get(name)
     if source is None or source.bars is not None:
-        bars = (end_us - start_us) // Interval.parse(interval).us * len(instruments)
+        bars = sum((end_us - begin_us) // Interval.parse(interval).us for begin_us in begins)
         if bars > MOST_BARS:
             text = f"at most {MOST_BARS:,} bars at a time, of all instruments together; this is {bars:,}: ask in parts"
             faults.append(("start", InvalidInput(text)))
-    return ids, faults
+    return faults
 
 
 def _ids(instrument_of: Callable[[str], Instrument], instruments: Sequence[str]) -> tuple[list[str], list[Fault]]:

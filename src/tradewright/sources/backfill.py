@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
 
 from tradewright.clock import DAY_US, format_us
-from tradewright.errors import SourceRefused
+from tradewright.errors import Cancelled, SourceRefused, TradewrightError
 from tradewright.ids import Owner
 from tradewright.market.calendars import ALWAYS, expected_times
 from tradewright.market.catalog import Catalog
@@ -25,7 +25,9 @@ from tradewright.market.fact_intake import ingest_facts
 from tradewright.market.frames import VALUES
 from tradewright.market.ingest import Ingestion, IngestReport, Taken
 from tradewright.market.instruments import Instrument, Interval
-from tradewright.sources.fetch import Fetched, Line, bar_pages, fetch_actions, fetch_facts
+from tradewright.sources.continuing import ACTIONS_US, rewritten
+from tradewright.sources.fetch import Fetched, Line, bar_pages, fetch_actions, fetch_bars, fetch_facts
+from tradewright.storage import series
 from tradewright.storage.database import Database
 
 Progress = Callable[[float, str], None]
@@ -39,7 +41,10 @@ _SPAN_BARS = 2_000_000  # of a calendar that are looked through for gaps
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to bring in: bars of each instrument whose ends lie in start_us..end_us, both included, for an owner."""
+    """What to bring in: bars of each instrument whose ends lie in start_us..end_us, both included, for an owner.
+
+    begins: by instrument, where a stored series is gone on with, in the place of start_us.
+    """
 
     owner: Owner
     instruments: tuple[Instrument, ...]
@@ -47,6 +52,11 @@ class Plan:
     start_us: int
     end_us: int
     ingestion: str
+    begins: Mapping[str, int] = field(default_factory=dict)
+
+    def begin(self, instrument: Instrument) -> int:
+        """Return the first moment to ask for of an instrument."""
+        return self.begins.get(instrument.id, self.start_us)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +100,21 @@ async def backfill(
         mark = (reached or {}).get(instrument.id)
         if mark is not None:
             filling.ingestion.revisit(instrument.id)
-        start_us = plan.start_us if mark is None else max(plan.start_us, mark + 1)
-        if start_us <= plan.end_us:
-            async for page in filling.pages(instrument, start_us, plan.end_us):
-                if progress is not None:
-                    whole = (page.reached_us - plan.start_us) / max(plan.end_us - plan.start_us, 1)
-                    share = (number + min(max(whole, 0.0), 1.0)) / len(plan.instruments)
-                    progress(0.95 * share, f"{instrument.id}: bars up to {format_us(page.reached_us)}")
-        await filling.mend(instrument)
+        try:
+            start_us = await filling.begin(instrument) if mark is None else max(plan.start_us, mark + 1)
+            if start_us <= plan.end_us:
+                async for page in filling.pages(instrument, start_us, plan.end_us):
+                    if progress is not None:
+                        whole = (page.reached_us - start_us) / max(plan.end_us - start_us, 1)
+                        share = (number + min(max(whole, 0.0), 1.0)) / len(plan.instruments)
+                        progress(0.95 * share, f"{instrument.id}: bars up to {format_us(page.reached_us)}")
+            await filling.mend(instrument)
+        except Cancelled:
+            raise
+        except TradewrightError:  # what came of it is a series with a verdict, and the next ingestion goes on there
+            filling.ingestion.settle(instrument.id)
+            raise
+        filling.ingestion.settle(instrument.id)
     report = filling.ingestion.conclude()
     if progress is not None:
         progress(1.0, "wrote the verdicts")
@@ -152,6 +169,23 @@ class _Filling:
         self._rows = 0
         self._since_us = now_us()
 
+    async def begin(self, instrument: Instrument) -> int:
+        """Return where to begin with an instrument: at the first bar that is stored when the source has rewritten the
+        last ones since, which one that adjusts its prices does, else where the plan says."""
+        plan, bars, catalog = self._plan, self._line.source.bars, self._stores.catalog
+        begin_us = plan.begin(instrument)
+        if instrument.id not in plan.begins or bars is None or not bars.adjusts(plan.interval):
+            return begin_us
+        key = (self._line.source.name, instrument.id, plan.interval.value)
+        row = catalog.database.read(series.get_series, plan.owner, *key)
+        if row is None or row["last_time"] is None or row["last_time"] < begin_us:
+            return begin_us
+        came = await fetch_bars(self._line, instrument, plan.interval, begin_us, min(row["last_time"], plan.end_us))
+        stored = catalog.read(plan.owner, key[0], [instrument.id], plan.interval, begin_us, row["last_time"])
+        if not rewritten(stored, came):
+            return begin_us
+        return int(max(row["first_time"], bars.oldest_us(plan.interval, self._now_us())))
+
     async def pages(self, instrument: Instrument, start_us: int, end_us: int) -> AsyncIterator[Fetched]:
         """Yield the pages of a span once they wait or are stored; all are stored when this ends, however it ends."""
         reached_us = None
@@ -192,9 +226,12 @@ class _Filling:
         Those of the day after the span as well: what is stored of a day is its end, and shorter bars end before."""
         if self._line.source.actions is None:
             return
-        until_us = self._plan.end_us + DAY_US
+        plan = self._plan
+        start_us = plan.begin(instrument)
+        if instrument.id in plan.begins:
+            start_us = min(start_us, plan.end_us - ACTIONS_US)
         try:
-            self._add_actions(await fetch_actions(self._line, instrument, self._plan.start_us, until_us))
+            self._add_actions(await fetch_actions(self._line, instrument, start_us, plan.end_us + DAY_US))
         except SourceRefused as error:
             self.refused = error.message
 
@@ -219,7 +256,7 @@ def _gaps(
     catalog: Catalog, plan: Plan, source: str, instrument: Instrument, now_us: int
 ) -> Iterator[tuple[int, int, int]]:
     # (first, last, how many); from the first bar that came: before it the instrument may not have been listed
-    there = catalog.read(plan.owner, source, [instrument.id], plan.interval, plan.start_us, plan.end_us)
+    there = catalog.read(plan.owner, source, [instrument.id], plan.interval, plan.begin(instrument), plan.end_us)
     if there.height < 2:
         return
     times = there["time"].to_numpy()

@@ -56,6 +56,13 @@ def mark(tx: Tx, ingestion: str, instrument: str, reached_us: int) -> None:
     tx.execute(ingestions.update().where(_I.id == ingestion).values(marks={**marks, instrument: reached_us}))
 
 
+def extend(tx: Tx, ingestion: str, end_us: int) -> None:
+    """Let an ingestion that has not ended bring in what has happened since, up to `end_us`."""
+    request = tx.execute(sa.select(_I.request).where(_I.id == ingestion)).scalar_one()
+    longer = {**request, "end_us": max(request["end_us"], end_us)}
+    tx.execute(ingestions.update().where(_I.id == ingestion).values(request=longer))
+
+
 def save_report(tx: Tx, ingestion: str, report: dict[str, Any]) -> None:
     """Store what became of the rows."""
     tx.execute(ingestions.update().where(_I.id == ingestion).values(report=report))

@@ -132,14 +132,24 @@ def save_series(tx: Tx, row: Mapping[str, Any]) -> None:
         outbox.append(tx, organization, environment, [event], row["checked_at"] or row["created_at"])
 
 
-def get_series(tx: Tx, owner: Owner, source: str, instrument: str, interval: str) -> Row | None:
-    """Return one series of exactly this owner, None when there is none."""
+def get_series(tx: Tx, owner: Owner, source: str, instrument: str, interval: str, lock: bool = False) -> Row | None:
+    """Return one series of exactly this owner, None when there is none. lock: nobody writes it until the transaction
+    ends."""
     s = series.c
     query = sa.select(series).where(
         s.owner == owner, s.source == source, s.instrument == instrument, s.interval == interval
     )
-    row = tx.execute(query).mappings().first()
+    row = tx.execute(query.with_for_update() if lock else query).mappings().first()
     return None if row is None else dict(row)
+
+
+def last_times(tx: Tx, owner: Owner, source: str, interval: str, instruments: Sequence[str]) -> dict[str, int]:
+    """Return by instrument when the last bar of each series of exactly this owner ends; of those that have any."""
+    s = series.c
+    query = sa.select(s.instrument, s.last_time).where(
+        s.owner == owner, s.source == source, s.interval == interval, s.instrument.in_(instruments)
+    )
+    return {row.instrument: row.last_time for row in tx.execute(query) if row.last_time is not None}
 
 
 @one_statement

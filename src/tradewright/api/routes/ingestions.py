@@ -11,16 +11,17 @@ from tradewright.api.operations import Call, Effect, Operation
 from tradewright.api.pagination import Page, PageQuery, decode_cursor, page
 from tradewright.api.problems import FieldError, Refused
 from tradewright.api.wire import InstrumentId, IntervalName, Moment, Rfc3339, found, micros, moment
-from tradewright.clock import DAY_US, format_us, parse_us
+from tradewright.clock import format_us, parse_us
 from tradewright.errors import Conflict
 from tradewright.ids import SYSTEM, Owner
+from tradewright.market.instruments import Interval
 from tradewright.sources import asking
+from tradewright.sources.continuing import Wanted, read_begins
 from tradewright.sources.registry import SOURCES
 from tradewright.storage import bounds, ingestions, jobs, third_parties
 from tradewright.storage.database import Tx
 
 MAX_UNFINISHED = 20
-_USUAL_SPAN_US = 500 * DAY_US
 _FIRST_US, _LAST_US = parse_us("0001-01-01"), parse_us("9999-12-31")
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64, examples=["binance"])]
 _Symbol = Annotated[str, msgspec.Meta(min_length=1, max_length=64, examples=["crypto:BTC-USDT"])]
@@ -28,8 +29,9 @@ _Symbol = Annotated[str, msgspec.Meta(min_length=1, max_length=64, examples=["cr
 
 class IngestionRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What to bring in. instruments: ids, or what the source calls them. start, end: of the times when bars were
-    complete, both included; without `end` until now, without `start` 500 days before the end. Facts have no interval:
-    for a source that has only those it says nothing."""
+    complete, both included; without `end` until now. Without `start` each instrument begins five bars before the end of
+    what is stored of it, or 500 days before the end where nothing is. Facts have no interval: for a source that has
+    only those it says nothing."""
 
     source: _Name
     instruments: Annotated[list[_Symbol], msgspec.Meta(min_length=1, max_length=100)]
@@ -46,12 +48,13 @@ class IngestionError(msgspec.Struct, frozen=True):
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """What was asked for."""
+    """What was asked for. begins: of each instrument, where a `start` was not named; `start` is then the earliest."""
 
     instruments: list[InstrumentId]
     interval: Annotated[str, msgspec.Meta(examples=["1d"])]
     start: Rfc3339 | None
     end: Rfc3339 | None
+    begins: dict[InstrumentId, Rfc3339]
 
 
 class Ingestion(msgspec.Struct, frozen=True):
@@ -77,8 +80,9 @@ class Ingestion(msgspec.Struct, frozen=True):
 async def _create(call: Call) -> Effect:
     organization, environment = call.tenant
     kept = await call.services.database.read_async(third_parties.sources_with_credentials, organization)
-    request, source = _checked(call, kept)
-    owner = Owner(organization) if source in kept else SYSTEM
+    asked: IngestionRequest = call.body
+    owner = Owner(organization) if asked.source in kept else SYSTEM
+    request = await _checked(call, owner, asked.source in kept)
     now_us = call.services.clock.now_us()
 
     def effect(tx: Tx) -> Ingestion:
@@ -89,25 +93,39 @@ async def _create(call: Call) -> Effect:
             )
         key = ids.new("ing")
         job = jobs.enqueue(tx, *call.tenant, "ingestion", {"ingestion": key}, now_us)
-        row = {"id": key, "organization": organization, "environment": environment, "owner": owner, "source": source}
-        ingestions.add(tx, {**row, "job": job, "request": request, "created_at": now_us})
+        row = {"id": key, "organization": organization, "environment": environment, "owner": owner, "job": job}
+        ingestions.add(tx, {**row, "source": asked.source, "request": request, "created_at": now_us})
         return _ingestion(found(ingestions.get(tx, *call.tenant, key), "ingestion", key))
 
     return Effect(effect)
 
 
-def _checked(call: Call, kept: dict[str, int]) -> tuple[dict[str, Any], str]:
+async def _checked(call: Call, owner: Owner, with_credentials: bool) -> dict[str, Any]:
     asked: IngestionRequest = call.body
-    end, start = micros(asked.end), micros(asked.start)
-    end_us = call.services.clock.now_us() if end is None else _within_years(end)
-    start_us = _within_years(end_us - _USUAL_SPAN_US if start is None else start)
-    known, wrong = asking.request_faults(asked.source, asked.instruments, asked.interval, start_us, end_us)
+    now_us, start, end = call.services.clock.now_us(), micros(asked.start), micros(asked.end)
+    end_us = now_us if end is None else _within_years(end)
+    known, wrong = asking.request_faults(asked.source, asked.instruments, asked.interval)
+    begins: dict[str, int] = {}
+    if start is None:
+        wanted = Wanted(owner, asked.source, tuple(known), Interval.parse(asked.interval), end_us)
+        begins = await call.services.database.read_async(read_begins, wanted, now_us)
+        begins = {name: _within_years(begin_us) for name, begin_us in begins.items()}
+    firsts = list(begins.values()) if start is None else [_within_years(start)] * len(asked.instruments)
+    wrong += asking.span_faults(asked.source, firsts, asked.interval, end_us)
+    refuse_faults(call, asked.source, with_credentials, wrong)
+    start_us = min(firsts)
+    words = {"instruments": known, "interval": asked.interval, "start": format_us(start_us), "end": format_us(end_us)}
+    return {**words, "start_us": start_us, "end_us": end_us, "begins": begins}
+
+
+def refuse_faults(call: Call, name: str, with_credentials: bool, wrong: list[asking.Fault]) -> None:
+    """Raise Refused when anything is wrong: these faults, a source that is off here, credentials that are missing."""
     faults = [FieldError(f"/{place}", error.message) for place, error in wrong]
-    source = SOURCES.get(asked.source)
+    source = SOURCES.get(name)
     if source is not None and source.opt_in and source.name not in call.services.rules.opted_in:
         text = f"{source.title} is off here: {source.opt_in}; an operator can turn it on"
         faults.append(FieldError("/source", text))
-    if source is not None and source.auth.needed and source.name not in kept:
+    if source is not None and source.auth.needed and not with_credentials:
         text = (
             f"{source.title} needs {' and '.join(source.auth.fields)}: {source.auth.where}; keep them with "
             f"PUT /v1/sources/{source.name}/credentials"
@@ -118,8 +136,6 @@ def _checked(call: Call, kept: dict[str, int]) -> tuple[dict[str, Any], str]:
     if faults:
         names = ", ".join(fault.pointer for fault in faults)
         raise Refused("invalid_input", f"{len(faults)} value(s) were refused: {names}", faults)
-    words = {"instruments": known, "interval": asked.interval, "start": format_us(start_us), "end": format_us(end_us)}
-    return {**words, "start_us": start_us, "end_us": end_us}, asked.source
 
 
 def _within_years(us: int) -> int:
@@ -174,6 +190,7 @@ def _ingestion(row: dict[str, Any]) -> Ingestion:
             request["interval"],
             moment(request.get("start_us")),
             moment(request.get("end_us")),
+            {name: format_us(begin_us) for name, begin_us in request.get("begins", {}).items()},
         ),
         marks={name: format_us(reached) for name, reached in row["marks"].items()},
         report=row["report"],

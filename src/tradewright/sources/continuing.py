@@ -1,0 +1,65 @@
+"""Where an ingestion begins when nobody says: where the stored series ends, a few bars earlier.
+
+The bars of the overlap are asked for again, so that a revision of the last ones is seen. A series that is not there yet
+begins USUAL_DAYS before the end, or where the source begins. What a source no longer has is not asked for. A source
+that adjusts its prices rewrites all of them at a dividend or split: when the overlap comes with other closes than are
+stored, the whole series is asked for again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from tradewright.clock import DAY_US
+from tradewright.ids import Owner
+from tradewright.market.instruments import Interval
+from tradewright.sources.registry import SOURCES
+from tradewright.sources.source import Bars
+from tradewright.storage import series
+from tradewright.storage.database import Tx
+
+USUAL_DAYS = 500
+OVERLAP_BARS = 5
+ADJUSTED_OVERLAP_US = 7 * DAY_US  # at least, where the source adjusts: it may rewrite days after a dividend
+ACTIONS_US = 30 * DAY_US  # at least, of splits and dividends: some are told of late
+SAME_CLOSE = 1e-6  # relative: what rounding to other digits does
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to bring in up to end_us: ids of instruments from a source, for an owner."""
+
+    owner: Owner
+    source: str
+    instruments: tuple[str, ...]
+    interval: Interval
+    end_us: int
+
+
+def begin(last_us: int | None, interval: Interval, end_us: int, bars: Bars | None, now_us: int) -> int:
+    """Return the first moment to ask for, at most end_us. last_us: of the stored series, None when there is none.
+    bars: what the source offers, None when that is not known. A series that ends after end_us is as good as none."""
+    begin_us = end_us - USUAL_DAYS * DAY_US
+    if last_us is not None and last_us <= end_us:
+        adjusts = bars is not None and bars.adjusts(interval)
+        begin_us = last_us - max(OVERLAP_BARS * interval.us, ADJUSTED_OVERLAP_US if adjusts else 0)
+    oldest_us = 0 if bars is None else bars.oldest_us(interval, now_us)
+    return min(max(begin_us, oldest_us), end_us) if oldest_us else begin_us
+
+
+def read_begins(tx: Tx, wanted: Wanted, now_us: int) -> dict[str, int]:
+    """Return by instrument the first moment to ask for. Facts have no series: they begin USUAL_DAYS before the end,
+    since any of that time may be revised."""
+    source = SOURCES.get(wanted.source)
+    bars = None if source is None else source.bars
+    ends = series.last_times(tx, wanted.owner, wanted.source, wanted.interval.value, wanted.instruments)
+    return {name: begin(ends.get(name), wanted.interval, wanted.end_us, bars, now_us) for name in wanted.instruments}
+
+
+def rewritten(stored: pl.DataFrame, came: pl.DataFrame) -> bool:
+    """Return whether a bar came with another close than is stored. Both are canonical frames of one instrument."""
+    both = stored.select("time", "close").join(came.select("time", "close"), on="time", suffix="_came")
+    apart = (pl.col("close") - pl.col("close_came")).abs() > SAME_CLOSE * pl.col("close").abs()
+    return bool(both.select(apart.any()).item())

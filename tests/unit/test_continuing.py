@@ -1,0 +1,55 @@
+"""Where an ingestion begins when nobody says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import polars as pl
+import pytest
+
+from tradewright.clock import DAY_US
+from tradewright.market.instruments import Interval
+from tradewright.sources import kraken, yahoo
+from tradewright.sources.continuing import begin, rewritten
+
+NOW = 1_700_000_000_000_000
+
+
+def test_a_series_is_gone_on_with_a_few_bars_before_its_end() -> None:
+    for interval in Interval:
+        assert begin(NOW - 7, interval, NOW, None, NOW) == NOW - 7 - 5 * interval.us
+
+
+def test_a_series_that_is_not_there_or_ends_later_begins_500_days_before_the_end() -> None:
+    for last in (None, NOW + 1):
+        assert begin(last, Interval.HOUR, NOW, None, NOW) == NOW - 500 * DAY_US
+
+
+@pytest.mark.parametrize("last", [None, NOW - 400 * DAY_US])
+def test_what_a_source_no_longer_has_is_left_out(last: int | None) -> None:
+    assert kraken.SOURCE.bars is not None
+    reach_us = 720 * Interval.HOUR.us
+    assert begin(last, Interval.HOUR, NOW, kraken.SOURCE.bars, NOW) == NOW - reach_us + reach_us // 20
+
+
+def test_a_beginning_never_lies_after_the_end() -> None:
+    bars = replace(kraken.SOURCE.bars, reach_us=DAY_US) if kraken.SOURCE.bars else None
+    end = NOW - 90 * DAY_US
+    assert begin(None, Interval.MINUTE, end, bars, NOW) == end
+
+
+def test_adjusted_prices_are_compared_over_a_week() -> None:
+    assert begin(NOW, Interval.MINUTE, NOW, yahoo.SOURCE.bars, NOW) == NOW - 7 * DAY_US
+    assert begin(NOW, Interval.DAY, NOW, yahoo.SOURCE.bars, NOW) == NOW - 7 * DAY_US
+
+
+def test_bars_are_rewritten_when_a_close_is_another() -> None:
+    def bars(*closes: float | None) -> pl.DataFrame:
+        return pl.DataFrame({"time": range(len(closes)), "close": closes}, schema={"time": pl.Int64, "close": float})
+
+    stored = bars(100.0, 101.0, 102.0)
+    assert not rewritten(stored, stored)
+    assert not rewritten(stored, bars(100.000001, 101.0))
+    assert rewritten(stored, bars(99.5, 101.0))
+    assert not rewritten(bars(), stored)
+    assert not rewritten(stored, bars(None))

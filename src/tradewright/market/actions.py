@@ -14,10 +14,9 @@ import numpy as np
 import polars as pl
 
 from tradewright.clock import DAY_US
-from tradewright.market.arrays import Floats, Times
+from tradewright.market.arrays import Action, Floats, Times
 from tradewright.market.calendars import ALWAYS, calendar_of, sessions
 from tradewright.market.instruments import Instrument, Interval
-from tradewright.market.panel import Action
 
 
 def in_bar_terms(found: pl.DataFrame, interval: Interval, calendar: Callable[[str], str] = calendar_of) -> pl.DataFrame:

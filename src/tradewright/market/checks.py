@@ -49,11 +49,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from tradewright.market.actions import became_of_a_unit
-from tradewright.market.arrays import Flags, Floats, Times
+from tradewright.market.arrays import Action, Flags, Floats, Times
 from tradewright.market.calendars import coverage
 from tradewright.market.frames import VALUES, resolve
 from tradewright.market.instruments import Instrument, Interval, Kind
-from tradewright.market.panel import Action
 from tradewright.market.verdicts import DataVerdict, Finding, Verdict
 
 Positions = NDArray[np.intp]

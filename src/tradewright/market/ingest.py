@@ -21,6 +21,7 @@ from tradewright import ids
 from tradewright.errors import UnknownName
 from tradewright.ids import SYSTEM, Owner
 from tradewright.market.actions import actions_of_column
+from tradewright.market.arrays import Action
 from tradewright.market.catalog import Catalog
 from tradewright.market.checks import REVISED, ROWS_KEPT, Checked, check_bars, rejection_findings, series_findings
 from tradewright.market.consensus import kept
@@ -28,7 +29,6 @@ from tradewright.market.csvfile import read_csv
 from tradewright.market.datasets import DataSetSpec, data_set, load_bars
 from tradewright.market.frames import SCHEMA, VALUES, canonical, resolve, same_values
 from tradewright.market.instruments import Instrument, Interval
-from tradewright.market.panel import Action
 from tradewright.market.records import finding_from_json, finding_to_json, instrument_to_row
 from tradewright.market.verdicts import DataVerdict, Finding, Verdict
 from tradewright.storage import series as store

@@ -14,27 +14,12 @@ import numpy as np
 from tradewright.errors import InvalidInput
 from tradewright.market.arrays import COLUMNS as COLUMNS
 from tradewright.market.arrays import PRICES as PRICES
+from tradewright.market.arrays import Action as Action
 from tradewright.market.arrays import Flags as Flags
 from tradewright.market.arrays import Floats as Floats
 from tradewright.market.arrays import Times as Times
 from tradewright.market.instruments import Instrument, Interval
 from tradewright.market.verdicts import DataVerdict
-
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """A dated corporate action of column `instrument` (an index into the panel).
-
-    time_us: the first row at or after it trades on the new terms. known_at_us: when it could be known.
-    split: new units per old unit (7.0 for seven for one), 1.0 when none. dividend: cash per unit, before the split of
-    the same day, 0.0 when none.
-    """
-
-    instrument: int
-    time_us: int
-    known_at_us: int
-    split: float = 1.0
-    dividend: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -84,6 +84,15 @@ def test_a_file_with_every_defect_is_accounted_for_row_by_row(catalog: Catalog) 
     assert report.verdict.verdict is Verdict.REJECTED
 
 
+def test_a_price_too_large_for_a_number_is_named_for_what_it_is(catalog: Catalog) -> None:
+    text = "timestamp,open,high,low,close,volume\n2024-01-02,10,1e999,9,10,1\n2024-01-03,10,11,9,10,1e999\n"
+    _ingest_csv(catalog, text)
+    aside = catalog.database.read(store.list_quarantine, SYSTEM, limit=100)
+    assert [row["code"] for row in aside] == ["not_finite", "not_finite"]
+    said = "a price or the volume is infinite, or too large for a number: open 10.0, high inf"
+    assert any(row["detail"].startswith(said) for row in aside)
+
+
 def test_the_same_ingestion_twice_is_the_same_state(catalog: Catalog) -> None:
     first = _ingest_csv(catalog, BAD_CSV)
     state = _state(catalog.database)

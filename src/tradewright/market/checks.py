@@ -7,9 +7,10 @@ value one is kept and the others are counted.
 | ------------------- | -------- | ----------------------------------------- | --------------------------------------- |
 | missing_time        | rejected | by share of rejected rows (*)             | no time                                 |
 | missing_close       | rejected | (*)                                       | close is missing or NaN                 |
-| non_positive_price  | rejected | (*)                                       | a price is zero, negative or infinite   |
+| not_finite          | rejected | (*)                                       | a price or the volume is infinite       |
+| non_positive_price  | rejected | (*)                                       | a price is zero or negative             |
 | high_below_low      | rejected | (*)                                       | high < low by more than ROUNDING        |
-| negative_volume     | rejected | (*)                                       | volume is negative or infinite          |
+| negative_volume     | rejected | (*)                                       | the volume is negative                  |
 | future_time         | rejected | (*)                                       | the bar ends after it was observed      |
 | known_too_early     | rejected | (*)                                       | known_at lies before the bar's end      |
 | conflicting_rows    | rejected | (*)                                       | same time and arrival, different values |
@@ -159,9 +160,10 @@ def rejection_findings(counts: dict[str, int], read: int, instrument: str) -> li
 _TEXT = {
     "missing_time": "the time is missing",
     "missing_close": "the close is missing",
+    "not_finite": "a price or the volume is infinite, or too large for a number",
     "non_positive_price": "a price is not positive",
     "high_below_low": "high lies below low",
-    "negative_volume": "the volume is negative or infinite",
+    "negative_volume": "the volume is negative",
     "future_time": "the bar ends after it was observed",
     "known_too_early": "known_at lies before the end of the bar",
     "conflicting_rows": "another row has the same time and other values",
@@ -171,15 +173,16 @@ _TEXT = {
 
 def _reason(close_only: bool) -> pl.Expr:
     prices = [pl.col("close")] if close_only else [pl.col(name) for name in VALUES[:4]]
-    bad = pl.any_horizontal(((p <= 0) | p.is_infinite()).fill_null(False) for p in prices)
+    endless = pl.any_horizontal(each.is_infinite().fill_null(False) for each in (*prices, pl.col("volume")))
+    bad = pl.any_horizontal((price <= 0).fill_null(False) for price in prices)
     return (
         pl.when(pl.col("time").is_null()).then(pl.lit("missing_time"))
         .when(pl.col("close").is_null()).then(pl.lit("missing_close"))
+        .when(endless).then(pl.lit("not_finite"))
         .when(bad).then(pl.lit("non_positive_price"))
         .when(((pl.col("low") - pl.col("high")) > ROUNDING * pl.col("close")).fill_null(False) & (not close_only))
         .then(pl.lit("high_below_low"))
-        .when(((pl.col("volume") < 0) | pl.col("volume").is_infinite()).fill_null(False))
-        .then(pl.lit("negative_volume"))
+        .when((pl.col("volume") < 0).fill_null(False)).then(pl.lit("negative_volume"))
         .when((pl.col("time") > pl.col("observed_at")).fill_null(False)).then(pl.lit("future_time"))
         .when((pl.col("known_at") < pl.col("time")).fill_null(False)).then(pl.lit("known_too_early"))
     )  # fmt: skip

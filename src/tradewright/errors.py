@@ -31,6 +31,8 @@ import difflib
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
+SHOWN = 20  # known names in a message
+
 
 class TradewrightError(Exception):
     """Something went wrong inside Tradewright."""
@@ -68,11 +70,16 @@ class UnknownName(InvalidInput):
     code = "unknown_name"
 
     @classmethod
-    def of(cls, what: str, name: str, known: Iterable[str]) -> UnknownName:
-        """Return the error for `name`, with the closest known names as a hint."""
+    def of(cls, what: str, name: str, known: Iterable[str], where: str = "") -> UnknownName:
+        """Return the error for `name`, with the closest known names as a hint, else the first of them.
+
+        where: what lists all of them, such as "GET /v1/sources lists them"; told when not all are named.
+        """
         names = sorted(known)
         close = difflib.get_close_matches(name, names, n=3)
-        hint = f"did you mean {', '.join(close)}?" if close else f"known: {', '.join(names[:20]) or 'none'}"
+        hint = f"did you mean {', '.join(close)}?" if close else f"known: {', '.join(names[:SHOWN]) or 'none'}"
+        if not close and len(names) > SHOWN:
+            hint += f" and {len(names) - SHOWN} more{where and f'; {where}'}"
         return cls(f"there is no {what} named {name!r}; {hint}", what=what, name=name, close=close)
 
 

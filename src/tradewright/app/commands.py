@@ -45,7 +45,8 @@ def ingest(
         raise InvalidInput(f"{source} is a folder; name one CSV file in it")
     is_file = not named and (source.endswith(".csv") or Path(source).is_file())
     if not is_file and not named:
-        raise UnknownName.of("data set, source or file", source, [*DATA_SETS, *SOURCES])
+        where = "`tradewright sources` lists the sources"
+        raise UnknownName.of("data set, source or file", source, [*DATA_SETS, *SOURCES], where)
     if source in DATA_SETS and instruments:
         raise InvalidInput(f"the data set {source} comes whole; leave {' '.join(instruments)} out", usage=True)
     if source not in DATA_SETS and not instruments:

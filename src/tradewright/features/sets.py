@@ -29,7 +29,7 @@ class FeatureSet:
         object.__setattr__(self, "names", tuple(names))
         for name in self.names:
             if not name.startswith(FIELD) and name not in FEATURES:
-                raise UnknownName.of("feature", name, FEATURES)
+                raise UnknownName.of("feature", name, FEATURES, "GET /v1/features lists them")
         if not self.names or len(set(self.names)) < len(self.names):
             raise InvalidInput(
                 f"a feature set needs one or more different names, got {', '.join(self.names) or 'none'}"

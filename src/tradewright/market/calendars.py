@@ -182,7 +182,8 @@ def sessions(calendar: str) -> Sessions:
             earliest = type(exchange_calendars.get_calendar(calendar)).bound_min()
         except exchange_calendars.errors.InvalidCalendarName:
             names = [*exchange_calendars.get_calendar_names(), ALWAYS]
-            raise UnknownName.of("calendar", calendar, names) from None
+            where = "the calendars are those of the library exchange_calendars"
+            raise UnknownName.of("calendar", calendar, names, where) from None
         wanted = pandas.Timestamp(FIRST_SESSION)
         start = wanted if earliest is None else max(wanted, earliest)
         schedule = exchange_calendars.get_calendar(calendar, start=start).schedule

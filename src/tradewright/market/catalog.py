@@ -302,7 +302,8 @@ def _series_of_instruments(
         sources = sorted({row["source"] for row in own})
         if not own:
             known = {row["instrument"] for row in store.list_series(tx, owner, interval=interval)}
-            raise UnknownName.of(f"series at {interval} of an instrument", instrument, known)
+            where = "`tradewright catalog` and GET /v1/verdicts list them"
+            raise UnknownName.of(f"series at {interval} of an instrument", instrument, known, where)
         if len(sources) > 1:
             raise InvalidInput(f"{instrument} comes from {', '.join(sources)}; choose one with source=")
         rows.append(own[0])

@@ -14,7 +14,7 @@ from pathlib import Path
 from tradewright.clock import format_us
 from tradewright.errors import InvalidInput, TradewrightError, UnknownName
 from tradewright.market.instruments import Instrument, Interval
-from tradewright.sources import long_tail, symbols
+from tradewright.sources import long_tail, registry, symbols
 from tradewright.sources.fetch import checked
 from tradewright.sources.registry import SOURCES
 from tradewright.sources.source import Source
@@ -42,7 +42,7 @@ def unknown(name: str) -> UnknownName:
     """Return the error for a name that no source has."""
     if name.startswith(long_tail.PREFIX) and importlib.util.find_spec("ccxt") is None:
         return UnknownName(f"there is no source named {name!r} here: it needs the library ccxt", name=name)
-    return UnknownName.of("source", name, SOURCES)
+    return registry.unknown(name)
 
 
 def credential_faults(name: str, given: Mapping[str, str]) -> list[Fault]:

@@ -51,7 +51,7 @@ def source_of(name: str) -> Source:
     if importlib.util.find_spec("ccxt") is None:
         raise LibraryMissing(f"{name} needs the library ccxt; install it: pip install 'tradewright[ccxt]'")
     if not _offered(venue):
-        raise UnknownName.of("source", name, names())
+        raise UnknownName.of("source", name, names(), "the manual of ccxt lists its venues")
     exchange = _exchange(venue)
     title = f"{exchange.name} through ccxt"
     rows = _page_rows(exchange)

@@ -76,11 +76,16 @@ def knows(name: str) -> bool:
     return name in SOURCES or name.startswith(long_tail.PREFIX)
 
 
+def unknown(name: str) -> UnknownName:
+    """Return the error for a name that no source has."""
+    return UnknownName.of("source", name, SOURCES, "`tradewright sources` and GET /v1/sources list them")
+
+
 def source(name: str) -> Source:
     """Return the source of that name, `ccxt_<venue>` included. Raises UnknownName with the closest names, and
     LibraryMissing for the latter without the library."""
     if name.startswith(long_tail.PREFIX):
         return long_tail.source_of(name)
     if name not in SOURCES:
-        raise UnknownName.of("source", name, SOURCES)
+        raise unknown(name)
     return SOURCES[name]

@@ -84,7 +84,7 @@ async def _list(call: Call) -> Page[Event]:
 
 def _seen(call: Call, kind: str | None) -> tuple[str, ...] | None:
     if kind is not None and kind not in TYPES:
-        text = UnknownName.of("event type", kind, TYPES).message
+        text = UnknownName.of("event type", kind, TYPES, "GET /v1/event-types lists them").message
         raise Refused("invalid_input", text, [FieldError("query:type", text)])
     shown = shown_to(call.principal.scopes)
     if kind is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -82,6 +83,27 @@ def test_what_may_pass_is_tried_again_with_growing_waits() -> None:
     waits: list[float] = []
     assert fetch(answering(503, 500, 200), waits=waits).status == 200
     assert waits == [0.001, 0.002]
+
+
+def test_each_request_is_one_line_of_the_log_without_its_query(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG", "tradewright.transport")
+    fetch(answering(503, 200))
+    lines = [record.getMessage() for record in caplog.records if record.name == "tradewright.transport"]
+    shown = [re.sub(r":\d+ ", ":PORT ", re.sub(r"\d+ ms", "N ms", line)) for line in lines]
+    assert shown == [
+        "GET 127.0.0.1:PORT /x 503 in N ms, 2 bytes, attempt 1", "GET 127.0.0.1:PORT /x 200 in N ms, 2 bytes, attempt 2"
+    ]  # fmt: skip
+    caplog.clear()
+
+    async def nobody() -> None:
+        async with HttpTransport(CLOCK) as transport:
+            secret = Request("http://user:pass@127.0.0.1:9/a/S3C%2FRET", secrets=("S3C/RET",))
+            with pytest.raises(SourceFailed):
+                await transport.fetch(secret, Policy(attempts=1))
+
+    asyncio.run(nobody())
+    (line,) = [record.getMessage() for record in caplog.records if record.name == "tradewright.transport"]
+    assert re.fullmatch(r"GET 127\.0\.0\.1:9 /a/REDACTED no answer in \d+ ms, 0 bytes, attempt 1", line)
 
 
 def test_a_refusal_for_the_caller_comes_back_at_once() -> None:

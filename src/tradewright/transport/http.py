@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
+import logging
 import random
 import time
 from collections.abc import Awaitable, Callable
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -17,6 +19,7 @@ from tradewright.transport.messages import Policy, Request, Response
 
 RETRIED = frozenset({408, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
 LIMITED = frozenset({418, 429})  # 418: an address that went on after 429
+_log = logging.getLogger("tradewright.transport")
 
 
 class Transport(Protocol):
@@ -65,7 +68,7 @@ class HttpTransport:
         for attempt in range(1, policy.attempts + 1):
             wait_s = policy.backoff_s * 2 ** (attempt - 1) * (0.5 + self._draw() / 2)
             try:
-                response = await self._once(request, policy, deadline)
+                response = await self._once(request, policy, deadline, attempt)
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 said = request.cleaned(_said(error))
                 failure: SourceFailed = SourceFailed(
@@ -86,7 +89,24 @@ class HttpTransport:
             await self._sleep(wait_s)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    async def _once(self, request: Request, policy: Policy, deadline: float) -> Response:
+    async def _once(self, request: Request, policy: Policy, deadline: float, attempt: int) -> Response:
+        began, status, size = time.monotonic(), "no answer", 0
+        try:
+            response = await self._exchanged(request, policy, deadline)
+            status, size = str(response.status), len(response.body)
+            return response
+        except SourceFailed as error:
+            status = str(error.facts.get("status", status))
+            raise
+        finally:
+            if _log.isEnabledFor(logging.DEBUG):
+                place = urlsplit(request.url)
+                host, path = place.netloc.rpartition("@")[2], request.cleaned(place.path)
+                took_ms = (time.monotonic() - began) * 1e3
+                line = "%s %s %s %s in %.0f ms, %d bytes, attempt %d"
+                _log.debug(line, request.method, host, path, status, took_ms, size, attempt)
+
+    async def _exchanged(self, request: Request, policy: Policy, deadline: float) -> Response:
         if self._session is None:
             raise AssertionError("the transport is used outside its `async with`")
         left = max(min(deadline - time.monotonic(), policy.attempt_s), 0.001)
@@ -104,7 +124,8 @@ class HttpTransport:
                 elsewhere = request.cleaned(answer.headers.get("Location", "nowhere").partition("?")[0])
                 raise SourceFailed(
                     f"{request.url} answered {answer.status} and points to {elsewhere}; "
-                    "redirects are not followed: set the address of the source to where it lives now"
+                    "redirects are not followed: set the address of the source to where it lives now",
+                    status=answer.status,
                 )
             body = await _read_capped(answer, request, policy.cap_bytes)
             headers = tuple((name.lower(), request.cleaned(value)) for name, value in answer.headers.items())
@@ -118,7 +139,9 @@ async def _read_capped(answer: aiohttp.ClientResponse, request: Request, cap_byt
     async for part in answer.content.iter_chunked(65_536):
         size += len(part)
         if size > cap_bytes:
-            raise SourceFailed(f"{request.url} sent more than {cap_bytes} bytes; ask for fewer rows at a time")
+            raise SourceFailed(
+                f"{request.url} sent more than {cap_bytes} bytes; ask for fewer rows at a time", status=answer.status
+            )
         parts.append(part)
     return b"".join(parts)
 

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from recorded import recorded
 from tradewright.clock import FixedClock, format_us, parse_us
-from tradewright.errors import SourceLimited
+from tradewright.errors import SourceFailed, SourceLimited
 from tradewright.market.instruments import Interval
 from tradewright.sources import registry
 from tradewright.sources.fetch import Line, fetch_bars
@@ -75,6 +75,32 @@ def test_bars_come_from_the_address_that_was_set_and_only_those_within_the_bound
     assert [request.path for request in asked] == ["/api/v2/markets/", "/api/v2/ohlc/btcusd/"]
     assert asked[1].query["step"] == "60"
     assert {request.headers["User-Agent"] for request in asked} == {"tradewright"}
+
+
+@pytest.mark.parametrize("damage", [b"", b'[{"name": "BTC', b"<html>down for maintenance</html>"])
+def test_an_answer_that_comes_damaged_is_asked_for_again_as_often_as_the_policy_says(
+    shared: Path, damage: bytes
+) -> None:
+    candles = recorded(shared, "bitstamp", "bars_intraday__ccxt-BTCUSD-1m").body
+    asked: list[str] = []
+
+    def venue(damaged: int) -> Handler:
+        async def handler(request: web.Request) -> web.Response:
+            asked.append(request.path)
+            if len(asked) <= damaged:
+                return web.Response(body=damage, content_type="application/json")
+            if request.path == "/api/v2/markets/":
+                return web.json_response(PAIRS)
+            return web.Response(body=candles, content_type="application/json")
+
+        return handler
+
+    assert fetch(venue(QUICK.attempts - 1)).height == 2
+    assert len(asked) == QUICK.attempts + 1
+    asked.clear()
+    with pytest.raises(SourceFailed, match="Bitstamp through ccxt"):
+        fetch(venue(100))
+    assert len(asked) == QUICK.attempts
 
 
 def test_a_venue_that_was_asked_too_often_is_tried_again_and_then_says_so() -> None:

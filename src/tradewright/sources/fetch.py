@@ -79,11 +79,16 @@ class Line:
             try:
                 return response, parse(response)
             except SourceFailed as error:
-                again = isinstance(error, SourceLimited) or error.facts.get("transient", False)
-                if not again or attempt == self.policy.attempts:
+                if not (isinstance(error, SourceLimited) or error.facts.get("transient", False)):
                     raise
-            await self.wait(self.policy.backoff_s * 2**attempt)
+                await self.before_next(attempt, error)
         raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def before_next(self, attempt: int, error: SourceFailed) -> None:
+        """Wait as the policy says before what failed is tried again. Raises the error after the last attempt."""
+        if attempt >= self.policy.attempts:
+            raise error
+        await self.wait(self.policy.backoff_s * 2**attempt)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -230,12 +235,20 @@ async def _tokens(line: Line, bars: Bars, query: BarsQuery) -> Pages:
 
 
 async def _by_itself(line: Line, pages: Callable[[BarsQuery, Ask], AsyncIterator[BarsPage]], query: BarsQuery) -> Pages:
-    reached_us = query.start_us - 1
-    async for page in pages(query, line.send):
-        within = page.bars.filter(pl.col("time") <= query.end_us)
-        if within.height:
-            reached_us = max(reached_us, int(within["time"].max()))  # type: ignore[arg-type] # of integers
-        yield page, min(reached_us, query.end_us)
+    reached_us, attempt = query.start_us - 1, 0
+    while True:
+        try:
+            async for page in pages(query.at(reached_us + 1, query.end_us), line.send):
+                within = page.bars.filter(pl.col("time") <= query.end_us)
+                if within.height:
+                    reached_us, attempt = max(reached_us, int(within["time"].max())), 0  # type: ignore[arg-type] # of integers
+                yield page, min(reached_us, query.end_us)
+            break
+        except SourceFailed as error:
+            if not error.facts.get("transient", False):
+                raise
+            attempt += 1
+            await line.before_next(attempt, error)
     yield BarsPage(canonical(empty())), query.end_us
 
 

@@ -33,6 +33,7 @@ class World:
     pause_s: float = 0.0
     asked: list[str] = field(default_factory=list)
     key: str = "right"
+    limited: bool = False
 
     def candles(self, query: dict[str, str]) -> tuple[int, Any]:
         first, last = int(query["startTime"]), int(query["endTime"])
@@ -57,6 +58,8 @@ class World:
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         self.asked.append(parts.path)
         time.sleep(self.pause_s)
+        if self.limited:
+            return 429, {"code": -1003, "msg": "Too much request weight used"}
         return self.candles(query) if parts.path.endswith("klines") else self.observations(query)
 
 
@@ -109,6 +112,12 @@ def said(folder: Path, *words: str, text: str = "", **settings: str) -> tuple[in
     return process.returncode, out, err
 
 
+def health(folder: Path, source: str) -> tuple[str, str]:
+    rows = json.loads(said(folder, "sources", "--json")[1])
+    (row,) = [row for row in rows if row["source"] == source]
+    return row["status"], row["said"]
+
+
 def test_the_list_says_what_each_source_has_and_needs(tmp_path: Path) -> None:
     status, out, _ = said(tmp_path / "data", "sources", "--json")
     rows = {row["source"]: row for row in json.loads(out)}
@@ -132,9 +141,17 @@ def test_a_check_asks_tells_and_remembers(tmp_path: Path) -> None:
         status, out, _ = said(folder, "sources", "check", "fred", "--json", fred_url=address)
         assert (status, json.loads(out)[0]["status"]) == (1, "refused")
         assert "wrong" not in out
+        assert health(folder, "fred")[0] == "degraded"
+        assert "does not accept the key" in health(folder, "fred")[1]
         said(folder, "sources", "credentials", "fred", text="api_key=right\n")
         status, out, _ = said(folder, "sources", "check", "fred", "--json", fred_url=address)
         assert (status, json.loads(out)[0]["status"]) == (0, "answers"), out
+        assert health(folder, "fred") == ("answers", "")
+        world.limited = True
+        status, out, _ = said(folder, "sources", "check", "binance", "--json", binance_url=address)
+        assert (status, json.loads(out)[0]["status"]) == (1, "limited"), out
+        assert health(folder, "binance")[0] == "degraded"
+        assert "too many requests" in health(folder, "binance")[1]
     status, out, _ = said(folder, "sources", "check", "fred", "binance", fred_url=address, binance_url=address)
     assert status == 1
     assert out.count("did not answer") == 2

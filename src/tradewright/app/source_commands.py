@@ -120,13 +120,10 @@ async def _check(
     began = time.monotonic()
     try:
         said = await _something_small(line)
-    except SourceLimited as error:
-        return {**row, "status": "limited", "said": error.message}
-    except SourceRefused as error:
-        return {**row, "status": "refused", "said": error.message}
     except SourceFailed as error:
         database.write(third_parties.note, owner, source.name, error.message, WallClock().now_us())
-        return {**row, "status": "failed", "said": error.message}
+        status = {SourceLimited: "limited", SourceRefused: "refused"}.get(type(error), "failed")
+        return {**row, "status": status, "said": error.message}
     except TradewrightError as error:
         return {**row, "status": "refused", "said": error.message}
     database.write(third_parties.note, owner, source.name, None, WallClock().now_us())

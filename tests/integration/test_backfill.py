@@ -33,6 +33,7 @@ from tradewright.transport.messages import Policy
 
 START = parse_us("2024-01-01")
 MINUTES = 6_000
+MINUTE = Interval.MINUTE
 QUICK = Policy(deadline_s=10.0, attempt_s=0.5, attempts=6, cap_bytes=1_000_000, backoff_s=0.01)
 BITCOIN = binance.instrument_of("BTCUSDT")
 CLOCK = WallClock()
@@ -149,6 +150,38 @@ def test_what_the_source_has_not_is_a_finding_and_not_asked_for_for_ever(stores:
     (missing,) = [f for f in done.report.verdict.findings if f.code == "missing_rows"]
     assert missing.count == 20
     assert hostile.asked < 8
+
+
+def test_a_source_that_answers_less_than_was_asked_for_is_told(stores: Stores) -> None:
+    rows = truth(1_200)[100:1_100]
+    done = filled(Hostile(rows, faults=[]), stores, plan=plan(1_200))
+    told = {f.code: (f.count, f.severity.label) for f in done.report.verdict.findings}
+    assert told == {"begins_late": (101, "usable"), "ends_early": (100, "suspect")}
+    assert done.report.verdict.verdict.label == "suspect"
+    (row,) = stores.catalog.database.read(series.list_series, SYSTEM)
+    assert row["verdict"] == "suspect"
+    narrow = replace(plan(1_200), start_us=START + 300 * MINUTE.us, end_us=START + 1_000 * MINUTE.us)
+    again = filled(Hostile(rows, faults=[]), stores, plan=narrow)
+    assert {f.code for f in again.report.verdict.findings} == {"begins_late", "ends_early"}, "they stay absent"
+    whole = filled(Hostile(truth(1_200), faults=[]), stores, plan=plan(1_200))
+    assert [f.code for f in whole.report.verdict.findings] == ["begins_late"], "the bar that ends at the start"
+
+
+def test_an_instrument_of_which_nothing_came_is_told(stores: Stores) -> None:
+    rows = truth(1_200)
+
+    class Half(Hostile):
+        async def answer(self, request):  # type: ignore[no-untyped-def]
+            if request.query["symbol"] == "BTCUSDT":
+                return await super().answer(request)
+            return web.json_response([])
+
+    both = replace(plan(1_200), instruments=(BITCOIN, binance.instrument_of("ETHUSDT")))
+    done = filled(Half(rows, faults=[]), stores, plan=both)
+    (finding,) = [f for f in done.report.verdict.findings if f.code == "no_rows"]
+    assert (finding.instrument, finding.severity.label, finding.count) == ("crypto:ETH-USDT", "rejected", 1_201)
+    assert "no bar came between 2024-01-01T00:00:00Z and 2024-01-01T20:00:00Z" in finding.detail
+    assert {row["instrument"] for row in stores.catalog.database.read(series.list_series, SYSTEM)} == {BITCOIN.id}
 
 
 def test_a_run_that_ended_before_its_verdict_is_completed_by_the_next(stores: Stores) -> None:

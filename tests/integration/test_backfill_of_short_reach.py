@@ -13,9 +13,11 @@ from tradewright.ids import SYSTEM
 from tradewright.market.catalog import Catalog
 from tradewright.market.dated import actions_of
 from tradewright.market.instruments import Interval
+from tradewright.market.verdicts import Finding
 from tradewright.sources import coingecko, kraken, okx
 from tradewright.sources.backfill import Filled, Plan, Stores, backfill
 from tradewright.sources.fetch import Line
+from tradewright.storage import series
 from tradewright.storage.database import Database
 from tradewright.storage.migrations import upgrade
 from tradewright.transport.messages import Policy, Request, Response
@@ -40,6 +42,11 @@ class Venue:
         return Response(200, json.dumps(body).encode(), (), START + self.now * MINUTE.us)
 
 
+def told(done: Filled) -> dict[str, Finding]:
+    findings = done.report.verdict.findings
+    return {finding.code: finding for finding in findings if finding.code in ("begins_late", "ends_early", "no_rows")}
+
+
 def test_old_gaps_are_left_alone_and_the_latest_bars_come_in(tmp_path: Path) -> None:
     def filled(venue: Venue, stores: Stores) -> Filled:
         end_us = START + venue.now * MINUTE.us
@@ -51,12 +58,22 @@ def test_old_gaps_are_left_alone_and_the_latest_bars_come_in(tmp_path: Path) -> 
         upgrade(database)
         stores = Stores(Catalog(tmp_path, database), actions_of(tmp_path))
         young = Venue(700)
-        assert filled(young, stores).mended == 0
+        first = filled(young, stores)
+        assert first.mended == 0
+        assert {code: finding.count for code, finding in told(first).items()} == {"begins_late": 1}
         assert young.asked == 2  # the whole, and once more for the ten that are missing
         late = Venue(2_000)
-        filled(late, stores)
+        second = filled(late, stores)
         assert late.asked == 1
+        assert told(second).keys() == {"begins_late"}, "what an earlier one brought is there"
         times = stores.catalog.read(SYSTEM, "kraken", [BITCOIN.id], MINUTE)["time"].to_list()
+    with Database(f"sqlite:///{tmp_path / 'other'}") as database:
+        upgrade(database)
+        stores = Stores(Catalog(tmp_path / "second", database), actions_of(tmp_path / "second"))
+        begin = told(filled(Venue(2_000), stores))["begins_late"]
+        assert begin.detail.endswith("expects: 1282; Kraken goes back about 720 bars")
+        (row,) = database.read(series.list_series, SYSTEM)
+        assert "begins_late" in {finding["code"] for finding in row["findings"]}
     ends = [n + 1 for n in range(700) if not 10 <= n < 20] + list(range(1_282, 2_001))
     assert times == [START + n * MINUTE.us for n in ends]
 

@@ -18,6 +18,7 @@ from typing import Any
 import polars as pl
 
 from tradewright import ids
+from tradewright.clock import format_us
 from tradewright.errors import UnknownName
 from tradewright.ids import SYSTEM, Owner
 from tradewright.market.actions import actions_of_column
@@ -30,6 +31,7 @@ from tradewright.market.datasets import DataSetSpec, data_set, load_bars
 from tradewright.market.frames import SCHEMA, VALUES, canonical, resolve, same_values
 from tradewright.market.instruments import Instrument, Interval
 from tradewright.market.records import finding_from_json, finding_to_json, instrument_to_row
+from tradewright.market.span import Asked, expected, span_findings, until
 from tradewright.market.verdicts import DataVerdict, Finding, Verdict
 from tradewright.storage import series as store
 from tradewright.storage.database import Database, Tx
@@ -137,6 +139,7 @@ class Ingestion:
         self._grew: set[str] = set()
         self._taken: list[Taken] = []
         self._settled: dict[str, SeriesReport] = {}
+        self._asked: dict[str, Asked] = {}
         database.write(store.add_instruments, [instrument_to_row(i, now_us) for i in instruments])
         visible = database.read(store.list_series, owner, interval=self._run.interval.value, source=source)
         self._present = {row["instrument"] for row in visible if row["owner"] == owner}
@@ -221,20 +224,40 @@ class Ingestion:
         self._input.setdefault(instrument, [])
         self._grew.add(instrument)
 
+    def answered(self, instrument: str, asked: Asked) -> None:
+        """Everything that the source has of this span has come: what is not there, the source did not give."""
+        self._asked[instrument] = asked
+        if instrument in self._present and instrument not in self._seen:
+            self.revisit(instrument)
+
     def settle(self, instrument: str) -> None:
         """Write down what a series holds now, with its verdict, if it was touched. `conclude` need not do it again."""
-        result = self._seen.pop(instrument, None)
-        if result is not None:
-            found, grew = _merged(self._input.pop(instrument)), instrument in self._grew
-            self._settled[instrument] = _conclude(self._run, self._known[instrument], result, found, grew)
+        if instrument in self._seen:
+            self._settled[instrument] = self._concluded(instrument)
+            del self._seen[instrument], self._input[instrument]
+        elif instrument in self._asked and instrument not in self._settled:
+            self._settled.update(self._without_rows(instrument))
+
+    def _concluded(self, instrument: str) -> SeriesReport:
+        result, found, grew = self._seen[instrument], _merged(self._input[instrument]), instrument in self._grew
+        return _conclude(self._run, self._known[instrument], result, found, grew, self._asked.get(instrument))
+
+    def _without_rows(self, name: str) -> dict[str, SeriesReport]:
+        # there is no series to write this down at
+        run, instrument, asked = self._run, self._known[name], self._asked[name]
+        end_us = min(asked.end_us, until(instrument, run.interval, run.now_us - run.lag_us))
+        count = expected(instrument, run.interval, asked.start_us, end_us)
+        if count < asked.least:
+            return {}
+        detail = f"no bar came between {format_us(asked.start_us)} and {format_us(asked.end_us)}"
+        told = f"{detail}; calendar {instrument.calendar} expects {count}"
+        verdict = DataVerdict.of([Finding("no_rows", Verdict.REJECTED, told, name, count)])
+        return {name: SeriesReport(run.source, name, run.interval.value, 0, verdict)}
 
     def conclude(self) -> IngestReport:
         """Write down what each series that was touched holds now, with its verdict; return the report of the whole."""
         run = self._run
-        concluded = {
-            name: _conclude(run, self._known[name], result, _merged(self._input[name]), name in self._grew)
-            for name, result in self._seen.items()
-        }
+        concluded = {name: self._concluded(name) for name in self._seen}
         reports = [report for _, report in sorted((self._settled | concluded).items())]
         return IngestReport(
             run.ingestion,
@@ -475,7 +498,12 @@ def _input_findings(run: _Run, instrument: str) -> list[Finding]:
 
 
 def _conclude(
-    run: _Run, instrument: Instrument, result: Checked | None, found: list[Finding], grew: bool
+    run: _Run,
+    instrument: Instrument,
+    result: Checked | None,
+    found: list[Finding],
+    grew: bool,
+    asked: Asked | None = None,
 ) -> SeriesReport:
     key = (run.source, instrument.id, run.interval.value)
     rejected = run.database.read(store.count_quarantine, run.owner, *key)
@@ -491,10 +519,22 @@ def _conclude(
     found += _release_findings(released, instrument.id)
     found += about_rows
     found += [replace(finding, instrument=instrument.id) for finding in run.known]
-    found += kept(run.database.read(store.get_series, run.owner, *key))
+    row = run.database.read(store.get_series, run.owner, *key)
+    found += kept(row)
+    found += _span_findings(run, instrument, whole, asked, row)
     verdict = DataVerdict.of(found)
     run.database.write(store.save_series, _series_row(run, instrument.id, whole, verdict))
     return SeriesReport(*key, rows=whole.height, verdict=verdict)
+
+
+def _span_findings(
+    run: _Run, instrument: Instrument, whole: pl.DataFrame, asked: Asked | None, row: Mapping[str, Any] | None
+) -> list[Finding]:
+    if not whole.height:
+        return []
+    before = [] if row is None else [finding_from_json(each) for each in row["findings"]]
+    stored = int(whole["time"][0]), int(whole["time"][-1])
+    return span_findings(instrument, run.interval, stored, asked, before, run.now_us - run.lag_us)
 
 
 def _actions(run: _Run, instrument: Instrument) -> tuple[Action, ...]:

@@ -25,6 +25,7 @@ from tradewright.market.fact_intake import ingest_facts
 from tradewright.market.frames import VALUES
 from tradewright.market.ingest import Ingestion, IngestReport, Taken
 from tradewright.market.instruments import Instrument, Interval
+from tradewright.market.span import Asked
 from tradewright.sources.continuing import ACTIONS_US, rewritten
 from tradewright.sources.fetch import Fetched, Line, bar_pages, fetch_actions, fetch_bars, fetch_facts
 from tradewright.storage import series
@@ -109,6 +110,7 @@ async def backfill(
                         share = (number + min(max(whole, 0.0), 1.0)) / len(plan.instruments)
                         progress(0.95 * share, f"{instrument.id}: bars up to {format_us(page.reached_us)}")
             await filling.mend(instrument)
+            filling.answered(instrument)
         except Cancelled:
             raise
         except TradewrightError:  # what came of it is a series with a verdict, and the next ingestion goes on there
@@ -220,6 +222,14 @@ class _Filling:
                 self._add_actions(page.actions)
                 if page.bars.height:
                     self.mended += self.ingestion.take(page.bars).stored
+
+    def answered(self, instrument: Instrument) -> None:
+        """Hold what is stored of an instrument against the span that was asked for."""
+        plan, bars = self._plan, self._line.source.bars
+        if bars is not None:
+            bound = bars.reach and f"{self._line.source.title} goes back {bars.reach}"
+            asked = Asked(plan.begin(instrument), plan.end_us, SPARSE_RUN if bars.sparse else 1, bound)
+            self.ingestion.answered(instrument.id, asked)
 
     async def fetch_actions(self, instrument: Instrument) -> None:
         """Bring in splits and dividends where they do not come with the bars; a plan that has none is told, no more.

@@ -18,6 +18,7 @@ from enum import StrEnum
 
 import polars as pl
 
+from tradewright.clock import DAY_US
 from tradewright.market.instruments import Instrument, Interval, Kind
 from tradewright.sources.rows import no_actions
 from tradewright.sources.streams import Stream
@@ -110,6 +111,13 @@ class Bars:
         time passes until it is asked."""
         reaches = (self.reach_us, None if self.reach_rows is None else self.reach_rows * interval.us)
         return max((now_us - (reach_us - reach_us // 20) for reach_us in reaches if reach_us is not None), default=0)
+
+    @property
+    def reach(self) -> str:
+        """How far back it goes, in words; "" for all there is."""
+        if self.reach_rows is not None:
+            return f"about {self.reach_rows:,} bars"
+        return "" if self.reach_us is None else f"{self.reach_us // DAY_US:,} days"
 
 
 @dataclass(frozen=True, slots=True)

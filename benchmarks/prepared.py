@@ -35,7 +35,12 @@ class Up:
             stdout=self._file,
             stderr=subprocess.STDOUT,
             cwd=self.folder.parent,
-            env={**environment, "PYTHONUNBUFFERED": "1", "TRADEWRIGHT_DATABASE_URL": self.database_url},
+            env={
+                **environment,
+                "PYTHONUNBUFFERED": "1",
+                "TRADEWRIGHT_FEED": "replay",
+                "TRADEWRIGHT_DATABASE_URL": self.database_url,
+            },
         )
         return self
 

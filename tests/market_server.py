@@ -9,13 +9,16 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import threading
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from aiohttp import WSMsgType, web
+
+from tradewright.clock import Clock
 
 PRODUCT = "BTC-USD"
 
@@ -38,10 +41,10 @@ class Market:
     silent: hearts beat, trades do not come. leave_out: so many of the next trades are not sent. twice: each is sent
     twice. shuffled: pairs of them are sent the wrong way round. history_fails: so many questions get a 500.
     numbered: heartbeats say the number of the last trade. refusing: no socket is opened. history_lag_us: so long after
-    its end a bar has no place in the history yet.
+    its end a bar has no place in the history yet. past: bars of a minute before it began, by start in seconds.
     """
 
-    clock: FastClock = field(default_factory=FastClock)
+    clock: Clock = field(default_factory=FastClock)
     every_s: float = 0.02
     trades: list[tuple[int, int, float, float]] = field(default_factory=list)  # number, time_us, price, size
     silent: bool = False
@@ -55,12 +58,22 @@ class Market:
     subscriptions: list[dict[str, object]] = field(default_factory=list)
     asked: int = 0
     history_fails: int = 0
+    past: dict[int, tuple[float, float, float, float, float]] = field(default_factory=dict)
     _sockets: set[web.WebSocketResponse] = field(default_factory=set)
     _draw: random.Random = field(default_factory=lambda: random.Random(8))
 
+    def remember(self, minutes: int) -> None:
+        """Have a past: bars of so many minutes, up to the one that is running."""
+        price, now_s = 100.0, self.clock.now_us() // 1_000_000
+        begin = now_s - now_s % 60 - minutes * 60
+        for start in range(begin, begin + minutes * 60, 60):
+            close = round(price * (1 + self._draw.gauss(0, 1e-3)), 6)
+            self.past[start] = (price, max(price, close), min(price, close), close, 1 + round(self._draw.random(), 6))
+            price = close
+
     async def run(self) -> None:
         """Trade until cancelled."""
-        price, number, held = 100.0, 1_000, None
+        price, number, held = self.past[max(self.past)][3] if self.past else 100.0, 1_000, None
         while True:
             price *= 1 + self._draw.gauss(0, 1e-4)
             number += 1
@@ -141,9 +154,8 @@ class Market:
             return web.json_response({"message": "internal"}, status=500)
         step = int(request.query["granularity"])
         start, end = (_seconds(request.query[name]) for name in ("start", "end"))
-        rows = [
-            [b, low, high, opened, close, volume] for b, (opened, high, low, close, volume) in self.bars(step).items()
-        ]
+        known = {**(self.past if step == 60 else {}), **self.bars(step)}
+        rows = [[b, low, high, opened, close, volume] for b, (opened, high, low, close, volume) in known.items()]
         if self.history_lag_us:
             latest = (self.clock.now_us() - self.history_lag_us) / 1e6 - step
             rows = [row for row in rows if row[0] <= latest]
@@ -187,3 +199,26 @@ async def trading(market: Market) -> AsyncIterator[tuple[str, str]]:
         await asyncio.gather(*tasks, return_exceptions=True)
         await market.hang_up()
         await runner.cleanup()
+
+
+@contextmanager
+def serving(market: Market) -> Iterator[tuple[str, str]]:
+    """The same in a thread of its own; yields the addresses of its history and its socket."""
+    ready, done = threading.Event(), threading.Event()
+    addresses: list[str] = []
+
+    async def venue() -> None:
+        async with trading(market) as found:
+            addresses.extend(found)
+            ready.set()
+            while not done.is_set():
+                await asyncio.sleep(0.05)
+
+    other = threading.Thread(target=lambda: asyncio.run(venue()))
+    other.start()
+    try:
+        assert ready.wait(10)
+        yield addresses[0], addresses[1]
+    finally:
+        done.set()
+        other.join()

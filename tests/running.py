@@ -48,7 +48,8 @@ class Up:
             self._log, "w", encoding="utf-8", opener=lambda path, flags: os.open(path, flags | os.O_APPEND)
         )
         environment = {k: v for k, v in os.environ.items() if not k.startswith("TRADEWRIGHT_")}
-        environment |= {"TRADEWRIGHT_REPLAY_ROWS": str(REPLAY_ROWS), "PYTHONUNBUFFERED": "1", **self.environment}
+        replay = {"TRADEWRIGHT_FEED": "replay", "TRADEWRIGHT_REPLAY_ROWS": str(REPLAY_ROWS)}
+        environment |= {**replay, "PYTHONUNBUFFERED": "1", **self.environment}
         command = [sys.executable, "-m", "tradewright", "up", "--data-folder", str(self.folder), "--port", "0"]
         self.started = time.monotonic()
         self.process = subprocess.Popen(

@@ -100,8 +100,11 @@ def up(
     folder: Folder = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
+    feed: Annotated[str | None, typer.Option(help="live, replay, or auto: live where a source answers.")] = None,
     speed: Annotated[str | None, typer.Option(help="Rows of the replay per second, or max.")] = None,
-    restart_feed: Annotated[bool, typer.Option("--restart-feed", help="Replay from the start, new portfolio.")] = False,
+    restart_feed: Annotated[
+        bool, typer.Option("--restart-feed", help="A new feed session with a new portfolio; auto chooses again.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
 ) -> None:
     """Everything on this machine: data, model, paper trading, the API and the jobs asked for over it."""
@@ -109,7 +112,7 @@ def up(
     from tradewright.app.up import up as run
 
     console = JsonConsole() if as_json else Console()
-    run(_settings(folder, host=host, port=port, speed=speed), restart_feed, console)
+    run(_settings(folder, host=host, port=port, feed=feed, speed=speed), restart_feed, console)
 
 
 @app.command()

@@ -23,7 +23,12 @@ class Settings:
     database_url: str = ""  # empty: SQLite in the data folder; else postgresql://user:password@host/name
     host: str = "127.0.0.1"
     port: int = 8000
-    data_set: str = "us-stocks"
+    feed: str = "auto"  # live, replay, or auto: live coins when a source that needs no key answers, else the replay
+    feed_source: str = ""  # of the live feed; empty: the first of coinbase, binance, okx, bybit that answers
+    feed_instruments: str = ""  # of the live feed, between commas; empty: BTC, ETH, SOL, XRP and ADA
+    feed_interval: str = "5m"  # of the live feed
+    feed_days: int = 60  # of history that the model of a live feed learns from
+    data_set: str = "us-stocks"  # what the replay plays
     speed: float = 0.2  # rows of the replay per second; 0 means as fast as possible
     replay_rows: int = 500  # rows at the end of the data set that the feed replays and no training touches
     log_level: str = "warning"
@@ -113,12 +118,17 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "port": (0, 65_535),
     "speed": (0.0, 1e6),
     "replay_rows": (1, 1_000_000),
+    "feed_days": (1, 3_660),
     "key_limit": (1, 60_000_000),
     "organization_limit": (1, 60_000_000),
     "address_limit": (1, 60_000_000),
 }
 _WORDS = {int: "a whole number", float: "a number", str: "text", Path: "a path"}
-_CHOICES = {"log_level": ("debug", "info", "warning", "error"), "registration": ("auto", "open", "invitation")}
+_CHOICES = {
+    "feed": ("auto", "live", "replay"),
+    "log_level": ("debug", "info", "warning", "error"),
+    "registration": ("auto", "open", "invitation"),
+}
 
 
 def describe(settings: Settings) -> list[dict[str, str]]:

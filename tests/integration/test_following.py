@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
-import threading
 from pathlib import Path
 
 import pytest
 
-from market_server import PRODUCT, Market, trading
+from market_server import PRODUCT, Market, serving
 from tradewright.app import house
 from tradewright.app.follow import follow
 from tradewright.errors import InvalidInput, SourceRefused, UnknownName
@@ -23,31 +21,16 @@ from tradewright.storage import series, third_parties
 def test_bars_of_a_stream_are_in_the_catalog_with_a_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     market, said = Market(), []
     settings = Settings(data_folder=tmp_path / "data")
-    ready, done = threading.Event(), threading.Event()
-    addresses: list[str] = []
-
-    async def venue() -> None:
-        async with trading(market) as found:
-            addresses.extend(found)
-            ready.set()
-            while not done.is_set():
-                await asyncio.sleep(0.05)
 
     def say(text: str) -> None:
         said.append(text)
         if sum("closed at" in each for each in said) == 5:
             os.kill(os.getpid(), signal.SIGINT)
 
-    other = threading.Thread(target=lambda: asyncio.run(venue()))
-    other.start()
-    try:
-        assert ready.wait(10)
-        monkeypatch.setenv("TRADEWRIGHT_COINBASE_URL", addresses[0])
-        monkeypatch.setenv("TRADEWRIGHT_COINBASE_STREAM_URL", addresses[1])
+    with serving(market) as (history, stream):
+        monkeypatch.setenv("TRADEWRIGHT_COINBASE_URL", history)
+        monkeypatch.setenv("TRADEWRIGHT_COINBASE_STREAM_URL", stream)
         counts = follow(settings, "coinbase", [PRODUCT], "1m", say, market.clock)
-    finally:
-        done.set()
-        other.join()
     assert counts["bars"] >= 5
     assert counts["rejected"] == counts["lost"] == counts["refused"] == 0
     truth = market.bars(60)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from tradewright.app import house
+from tradewright.app.house import settings_from
 from tradewright.app.kept import arrays_of, visible_until
-from tradewright.app.preparation import settings_from
 from tradewright.ids import Owner
 from tradewright.storage import backtests
 

@@ -6,8 +6,9 @@ import json
 import sys
 from typing import Any
 
+from tradewright.app.feeds import Choice
 from tradewright.clock import format_us
-from tradewright.market.panel import Panel
+from tradewright.market.verdicts import DataVerdict
 
 _ADVICE = {
     "none": "no evidence: its signals are candidates, traded on paper only",
@@ -58,27 +59,40 @@ class Console:
             self.say(line)
         self._last = line
 
-    def ready(self, made: dict[str, Any], session: dict[str, Any], panel: Panel) -> None:
+    def feed(self, choice: Choice) -> None:
+        """Which feed is being prepared, and why that one."""
+        what = (
+            f"{choice.interval} bars of {choice.source}" if choice.mode == "live" else f"history of {choice.data_set}"
+        )
+        self.say(f"Preparing the {choice.mode} feed: {what} ({choice.why})")
+
+    def ready(self, made: dict[str, Any], session: dict[str, Any], verdict: DataVerdict) -> None:
         """The evidence, the feed, and what to do next."""
         self.say()
         self.say(f"Model   {made['schedule']}, trained on {made['data_set']} until {made['trained_until']}")
         self.say(f"        evidence: {_ADVICE[made['evidence']]}")
         self.say(f"        {made['reason']}")
-        findings = ", ".join(sorted({finding.code for finding in panel.verdict.findings})) or "no findings"
-        self.say(f"Data    {panel.verdict.verdict.label}: {findings}")
-        left = session["rows"] - session["next_row"]
-        self.say(f"Feed    replay of real history, {left} of {session['rows'] - session['start_row']} rows to come")
+        findings = ", ".join(sorted({finding.code for finding in verdict.findings})) or "no findings"
+        self.say(f"Data    {verdict.verdict.label}: {findings}")
+        if session["mode"] == "live":
+            choice = made["choice"]
+            names = ", ".join(choice["instruments"])
+            self.say(f"Feed    live, {choice['interval']} bars from {choice['source']}: {names}")
+        else:
+            left = session["rows"] - session["next_row"]
+            self.say(f"Feed    replay of real history, {left} of {session['rows'] - session['start_row']} rows to come")
         key = "-H 'Authorization: Bearer tw_paper_...'"
         self.say(f"Next    curl {key} '{self._url}/v1/signals?limit=5'")
         self.say(f"        curl {key} {self._url}/v1/portfolios")
         self.say(f"        {command_name()} backtest moving_average_cross --data us-stocks")
         self.say("Stop with Ctrl-C; starting it again goes on where it was.")
 
-    def row(self, panel: Panel, index: int) -> None:
-        """A row was handled."""
+    def row(self, time_us: int, left: int | None) -> None:
+        """A row was handled. left: how many are to come, None for a live feed."""
         if self._live:
-            left = len(panel) - index - 1
-            sys.stdout.write(f"\r\x1b[2Kreplay at {format_us(int(panel.times[index]))}, {left} rows to come")
+            said = "live at" if left is None else "replay at"
+            more = "" if left is None else f", {left} rows to come"
+            sys.stdout.write(f"\r\x1b[2K{said} {format_us(time_us)}{more}")
             sys.stdout.flush()
             self._open = True
 
@@ -110,14 +124,19 @@ class JsonConsole(Console):
         """{"event": "progress", "fraction", "message"}."""
         self._write("progress", fraction=fraction, message=message)
 
-    def ready(self, made: dict[str, Any], session: dict[str, Any], panel: Panel) -> None:
-        """{"event": "ready", ...}: the model with its evidence, the data verdict, the rows still to come."""
-        findings = sorted({finding.code for finding in panel.verdict.findings})
-        left = session["rows"] - session["next_row"]
-        verdict = panel.verdict.verdict.label
-        self._write("ready", model=made, data_verdict=verdict, findings=findings, feed="replay", rows_to_come=left)
+    def feed(self, choice: Choice) -> None:
+        """{"event": "preparing", "feed", "why", "source", "data_set"}."""
+        self._write("preparing", feed=choice.mode, why=choice.why, source=choice.source, data_set=choice.data_set)
 
-    def row(self, panel: Panel, index: int) -> None:
+    def ready(self, made: dict[str, Any], session: dict[str, Any], verdict: DataVerdict) -> None:
+        """{"event": "ready", ...}: the model with its evidence, the data verdict, the feed, the rows still to come
+        (null for a live one)."""
+        findings = sorted({finding.code for finding in verdict.findings})
+        left = None if session["rows"] is None else session["rows"] - session["next_row"]
+        facts = {"model": made, "data_verdict": verdict.verdict.label, "findings": findings}
+        self._write("ready", **facts, feed=session["mode"], rows_to_come=left)
+
+    def row(self, time_us: int, left: int | None) -> None:
         """Nothing: the stream of the rows is the API's."""
 
     def ended(self) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from tradewright import ids
 from tradewright.accounts import keys
@@ -27,6 +28,17 @@ from tradewright.storage.vault import Vault
 VERSION = version("tradewright")
 OPERATOR = Actor("system", "command line")
 """Whoever can run commands beside the database."""
+
+
+def settings_from(payload: dict[str, Any]) -> Settings:
+    """Return settings that came over a pipe."""
+    return Settings(**{**payload, "data_folder": Path(payload["data_folder"])})
+
+
+def settings_to(settings: Settings) -> dict[str, Any]:
+    """Return settings as they go over a pipe."""
+    names = [name for name in settings.__dataclass_fields__ if name != "origins"]
+    return {name: getattr(settings, name) for name in names} | {"data_folder": str(settings.data_folder)}
 
 
 def open_database(settings: Settings) -> Database:

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from tradewright.app import house
-from tradewright.app.preparation import settings_from
+from tradewright.app.house import settings_from
 from tradewright.clock import WallClock
 from tradewright.errors import Cancelled, InvalidInput, SourceFailed, SourceRefused
 from tradewright.ids import SYSTEM, Owner

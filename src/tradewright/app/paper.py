@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -19,8 +17,8 @@ from tradewright.signals.issue import Issuer
 from tradewright.storage import broker_accounts, trading
 from tradewright.storage.database import Database, Tx
 from tradewright.strategies.model import ModelStrategy
+from tradewright.trading import inputs
 from tradewright.trading.engine import Engine
-from tradewright.trading.feed import ReplayFeed
 from tradewright.trading.opening import Opening, open_portfolio
 from tradewright.trading.rows import RunIdentity
 
@@ -47,14 +45,15 @@ def open_run(
 ) -> PaperRun:
     """Return the paper run of this environment: the one that was there, or a new one.
 
-    A new one begins at the first replayed row when there was none, when `restart` is set, or when the old one replays
-    other data; it has a portfolio of its own. made: what the preparation stored.
+    A new one begins behind what was learned from when there was none, when `restart` is set, or when the old one had
+    another feed; it has a portfolio of its own. made: what the preparation stored. panel: of a replay the whole data
+    set, of a live feed what was learned from. Raises InvalidInput when that changed since.
     """
 
     def find_or_make(tx: Tx) -> PaperRun:
         session = trading.latest_feed_session(tx, organization, environment)
-        same = session is not None and session["data_version"] == made["data_version"]
-        if session is not None and same and session["start_row"] == made["start_row"] and not restart:
+        words = {"mode": made["choice"]["mode"], **{name: made[name] for name in ("data_version", "start_row")}}
+        if session is not None and all(session[name] == word for name, word in words.items()) and not restart:
             run = trading.run_of_session(tx, organization, environment, session["id"])
             assert run is not None
             portfolio = trading.get_portfolio(tx, organization, environment, run["portfolio"])
@@ -78,13 +77,13 @@ def _open(tx: Tx, now_us: int, organization: str, environment: str, made: dict[s
     session = {
         **tenant,
         "id": session_id,
-        "mode": "replay",
+        "mode": made["choice"]["mode"],
         "data_set": made["data_set"],
         "interval": panel.interval.value,
         "data_version": made["data_version"],
         "start_time": int(panel.times[start - 1]),
         "start_row": start,
-        "rows": len(panel),
+        "rows": len(panel) if made["choice"]["mode"] == "replay" else None,
         "next_row": start,
         "market_time": None,
         "status": "running",
@@ -111,14 +110,40 @@ def _open(tx: Tx, now_us: int, organization: str, environment: str, made: dict[s
     return PaperRun(session, run, portfolio)
 
 
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What a run saw before the feed goes on. rows: every row that was handled, and all before the first. unfinished:
+    rows that were journalled and not handled, each with whether it was late. behind: the last of rows was late."""
+
+    rows: Panel
+    unfinished: tuple[tuple[Panel, bool], ...] = ()
+    behind: bool = False
+
+
+def past_of(database: Database, opened: PaperRun, panel: Panel) -> Past:
+    """Return what a run saw so far. panel: as `open_run` has it.
+
+    A replay gives its unfinished row again; of a live feed it is the journal that knows what was seen, and as what.
+    """
+    session, run = opened.session, opened.run
+    if session["mode"] == "replay":
+        return Past(panel.rows(0, session["next_row"]))
+    tenant = (session["organization"], session["environment"])
+    journalled = [e for e in database.read(trading.journal_after, *tenant, run["id"], 0) if e["kind"] == inputs.ROW]
+    seen = [entry for entry in journalled if entry["sequence"] <= run["handled"]]
+    unfinished = [(inputs.to_rows([e], panel), inputs.is_late(e)) for e in journalled if e["sequence"] > run["handled"]]
+    rows = panel.followed_by(inputs.to_rows(seen, panel)) if seen else panel
+    return Past(rows, tuple(unfinished), bool(seen) and inputs.is_late(seen[-1]))
+
+
 def build_engine(
-    database: Database, clock: Clock, opened: PaperRun, panel: Panel, schedule: ModelSchedule, made: dict[str, Any]
+    database: Database, clock: Clock, opened: PaperRun, past: Past, schedule: ModelSchedule, made: dict[str, Any]
 ) -> Engine:
-    """Return the engine of a paper run, warmed up with every row before the feed's next one."""
+    """Return the engine of a paper run, warmed up with what it saw."""
     session, portfolio = opened.session, opened.portfolio
     tenant = (session["organization"], session["environment"])
     account = PaperAccount(
-        portfolio["broker_account"], *tenant, portfolio["initial_cash"], paper_costs(panel.instruments)
+        portfolio["broker_account"], *tenant, portfolio["initial_cash"], paper_costs(past.rows.instruments)
     )
     broker = PaperBroker(database, account)
     issuer = Issuer(
@@ -130,8 +155,8 @@ def build_engine(
         schedule.horizon,
     )
     who = RunIdentity(*tenant, opened.run["id"], portfolio["id"], session["id"], portfolio["currency"])
-    history = panel.rows(0, session["next_row"])
-    return Engine(who, ModelStrategy(schedule), history, broker, broker.observe, database, clock, issuer)
+    strategy = ModelStrategy(schedule)
+    return Engine(who, strategy, past.rows, broker, broker.observe, database, clock, issuer, past.behind)
 
 
 def paper_costs(instruments: tuple[Instrument, ...]) -> dict[str, PaperCosts]:
@@ -143,17 +168,3 @@ def paper_costs(instruments: tuple[Instrument, ...]) -> dict[str, PaperCosts]:
         instrument.id: PaperCosts(Decimal(repr(float(table[0, n]))), Decimal(repr(float(table[3, n]))))
         for n, instrument in enumerate(instruments)
     }
-
-
-def run_replay(
-    engine: Engine,
-    opened: PaperRun,
-    panel: Panel,
-    speed: float,
-    stop: threading.Event,
-    after_row: Callable[[int], None],
-) -> None:
-    """Replay what is left of the feed into the engine; returns when it has ended or `stop` was set."""
-    if opened.session["status"] == "ended":
-        return
-    engine.run(ReplayFeed(panel, opened.session["next_row"], speed), stop, after_row)

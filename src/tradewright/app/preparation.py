@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from tradewright.app import house
+from tradewright.app import house, live
+from tradewright.app.feeds import Choice
+from tradewright.app.live import Place
 from tradewright.clock import WallClock, format_us
 from tradewright.errors import TooFewRows
 from tradewright.market.panel import Panel
-from tradewright.settings import Settings
 from tradewright.storage import house as house_rows
 from tradewright.storage.database import Database
 
@@ -20,23 +21,10 @@ SPLITS = 8
 _MIN_TRAINING_ROWS = 500
 
 
-def settings_from(payload: dict[str, Any]) -> Settings:
-    """Return settings that came over a pipe."""
-    return Settings(**{**payload, "data_folder": Path(payload["data_folder"])})
-
-
-def settings_to(settings: Settings) -> dict[str, Any]:
-    """Return settings as they go over a pipe."""
-    names = [name for name in settings.__dataclass_fields__ if name != "origins"]
-    return {name: getattr(settings, name) for name in names} | {"data_folder": str(settings.data_folder)}
-
-
-def prepared(database: Database, organization: str, environment: str, settings: Settings) -> dict[str, Any] | None:
-    """Return what an earlier preparation with these settings made, None when there is none."""
+def prepared(database: Database, organization: str, environment: str) -> dict[str, Any] | None:
+    """Return what the latest preparation made, None when there was none. Its `words` say for which feed."""
     known = database.read(house_rows.get, f"prepared:{organization}:{environment}")
-    if known is None or (known["data_set"], known["replay_rows"]) != (settings.data_set, settings.replay_rows):
-        return None
-    return dict(known)
+    return None if known is None else {"words": None, **known}
 
 
 def replay_start(panel: Panel, replay_rows: int) -> int:
@@ -51,30 +39,25 @@ def replay_start(panel: Panel, replay_rows: int) -> int:
 
 
 def prepare(payload: dict[str, Any], report: Report) -> dict[str, Any]:
-    """Load and check the data set, train and evaluate a model schedule on all but its last rows, keep it all.
+    """Bring the data of the feed in, train and evaluate a model schedule on what lies before the feed, keep it all.
 
-    payload: settings, organization, environment. Returns what `prepared` finds later.
+    payload: settings, organization, environment, choice. Returns what `prepared` finds later.
     """
-    settings = settings_from(payload["settings"])
+    settings = house.settings_from(payload["settings"])
     organization, environment = payload["organization"], payload["environment"]
-    clock = WallClock()
+    choice, clock = Choice(**payload["choice"]), WallClock()
     with house.open_database(settings) as database:
         from tradewright.evaluation.evidence import Evidence
         from tradewright.learning.learners import GradientBoosting
-        from tradewright.market.ingest import ingest_data_set
         from tradewright.research.promotion import promote
         from tradewright.research.registry import Registry
         from tradewright.research.retraining import retrained
         from tradewright.research.trials import TrialLedger
         from tradewright.research.walk_forward import walk_forward
 
-        catalog = house.open_catalog(settings, database)
-        ingest_data_set(
-            catalog, database, settings.data_set, clock.now_us(), lambda f, m: report(0.25 * f, f"data: {m}")
-        )
-        panel = catalog.panel(settings.data_set)
-        start = replay_start(panel, settings.replay_rows)
-        past = panel.rows(0, start)
+        place = Place(settings, database, organization, environment, choice)
+        lesson = _lesson(place, clock.now_us(), lambda f, m: report(0.25 * f, f"data: {m}"))
+        past = lesson.past
         study = walk_forward(
             GradientBoosting(),
             past,
@@ -87,20 +70,51 @@ def prepare(payload: dict[str, Any], report: Report) -> dict[str, Any]:
         extended = retrained(study.schedule, GradientBoosting(), past)
         report(0.98, "model: storing it with its evidence")
         registry = Registry(database, organization, environment)
-        schedule = registry.save_schedule(settings.data_set, study, extended)
+        schedule = registry.save_schedule(lesson.data_set, study, extended)
         supported = study.evidence is Evidence.SUPPORTED
         if supported and not registry.get(schedule).promoted:
             database.write(promote, organization, environment, schedule, now_us=clock.now_us())
         made = {
-            "data_set": settings.data_set,
-            "replay_rows": settings.replay_rows,
-            "data_version": panel.data_version,
-            "start_row": start,
+            "words": choice.words,
+            "choice": asdict(choice),
+            "data_set": lesson.data_set,
+            "data_version": lesson.data_version,
+            "recorded_before": lesson.recorded_before_us,
+            "start_row": len(past),
             "schedule": schedule,
             "evidence": study.evidence.value,
             "promoted": supported,
             "reason": "; ".join(study.reasons),
-            "trained_until": format_us(int(panel.times[start - 1])),
+            "trained_until": format_us(int(past.times[-1])),
         }
         database.write(house_rows.put, f"prepared:{organization}:{environment}", made, clock.now_us())
     return made
+
+
+@dataclass(frozen=True, slots=True)
+class _Lesson:
+    # past: what is learned from. data_version: of the panel that the feed plays, or, live, of the past
+    data_set: str
+    past: Panel
+    data_version: str
+    recorded_before_us: int | None
+
+
+def _lesson(place: Place, now_us: int, report: Report) -> _Lesson:
+    from tradewright.market.ingest import ingest_data_set
+
+    settings, choice = place.settings, place.choice
+    catalog = house.open_catalog(settings, place.database)
+    if choice.mode == "replay":
+        ingest_data_set(catalog, place.database, choice.data_set, now_us, report)
+        panel = catalog.panel(choice.data_set)
+        return _Lesson(choice.data_set, panel.rows(0, replay_start(panel, choice.rows)), panel.data_version, None)
+    owner, name = live.learn_from(place, now_us, report), live.data_set_of(choice)
+    before_us = WallClock().now_us() + 1
+    past = catalog.panel(name, owner=owner, end_us=now_us, recorded_before_us=before_us)
+    if len(past) < _MIN_TRAINING_ROWS:
+        raise TooFewRows(
+            f"{choice.source} has {len(past)} {choice.interval} bars of the last {choice.days} days, and at least "
+            f"{_MIN_TRAINING_ROWS} are needed to learn from; set feed_days higher or feed_interval shorter"
+        )
+    return _Lesson(name, past, past.data_version, before_us)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tradewright.app import house
-from tradewright.app.preparation import settings_from
+from tradewright.app.house import settings_from
 from tradewright.clock import WallClock
 from tradewright.ids import Owner
 

@@ -17,6 +17,7 @@ from tradewright import ids
 from tradewright.app import house, ingestion_task
 from tradewright.clock import WallClock, format_us
 from tradewright.errors import (
+    Cancelled,
     Conflict,
     InvalidInput,
     NotFound,
@@ -258,7 +259,7 @@ def begun(
     ingestion, job = database.write(begin)
     try:
         yield ingestion
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Cancelled):
         database.write(jobs.release, worker)
         raise
     except TradewrightError as error:

@@ -6,7 +6,7 @@ import logging
 import signal
 import socket
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,19 +18,32 @@ from tradewright.api import rules
 from tradewright.api.documents import documents
 from tradewright.api.market_data import MarketData
 from tradewright.api.services import Readiness, Services
-from tradewright.app import house, paper, preparation
+from tradewright.app import feeds, house, live, paper, preparation
 from tradewright.app.child import COMMAND
 from tradewright.app.console import Console
+from tradewright.app.feeds import Choice
+from tradewright.app.live import Place, Streaming
 from tradewright.app.source_commands import opted_in
 from tradewright.app.upkeep import Upkeep
 from tradewright.app.work import Hands, build_hands
-from tradewright.clock import WallClock
-from tradewright.errors import Cancelled, SettingsInvalid, StorageFailed, TradewrightError
+from tradewright.clock import WallClock, parse_us
+from tradewright.errors import (
+    Cancelled,
+    SettingsInvalid,
+    SourceFailed,
+    SourceRefused,
+    StorageFailed,
+    TradewrightError,
+)
+from tradewright.ids import Owner
 from tradewright.jobs.compute import run_child
+from tradewright.market.panel import Panel
 from tradewright.settings import Settings
 from tradewright.storage import accounts, outbox
 from tradewright.storage.cache import Cache
 from tradewright.storage.database import Database
+from tradewright.trading.engine import Engine
+from tradewright.trading.feed import ClosedRow, LiveFeed, ReplayFeed
 
 if TYPE_CHECKING:
     import uvicorn
@@ -201,7 +214,8 @@ def _serving(this: _House) -> bool:
 
 
 def _engine(this: _House) -> None:
-    """Prepare, then trade. A database that refuses is tried again; any other error ends it. The API keeps serving."""
+    """Prepare, then trade. A database that refuses and a source that does not answer are tried again; any other error
+    ends it. The API keeps serving."""
     pause_s = _FIRST_PAUSE_S
     while not this.stop.is_set():
         rows_before = this.rows
@@ -212,7 +226,11 @@ def _engine(this: _House) -> None:
             return
         except Cancelled:
             return
-        except StorageFailed as error:  # nothing of that step was kept; the next round goes on from what is stored
+        except (StorageFailed, SourceFailed) as error:
+            if isinstance(error, SourceRefused) or error.facts.get("final"):
+                _fail(this, "failed", error.message)
+                return
+            # nothing of that step was kept; the next round goes on from what is stored
             pause_s = _FIRST_PAUSE_S if this.rows > rows_before else min(2 * pause_s, _LAST_PAUSE_S)
             _fail(this, "waiting", f"{error.message} (trying again every {pause_s:.0f} s)")
             this.stop.wait(pause_s)
@@ -235,8 +253,11 @@ def _fail(this: _House, phase: str, message: str) -> None:
 def _prepare(this: _House) -> dict[str, Any] | None:
     if not _serving(this):
         return None
-    made = preparation.prepared(this.database, this.organization, ENVIRONMENT, this.settings)
-    if made is None:
+    made = preparation.prepared(this.database, this.organization, ENVIRONMENT)
+    known = None if made is None or this.restart_feed else made["words"]
+    choice = feeds.choose(this.settings, this.database, this.organization, known)
+    if made is None or made["words"] != choice.words:
+        this.console.feed(choice)
         this.progress.set(phase="preparing", message="preparing data and model")
 
         def report(fraction: float, message: str) -> bool:
@@ -245,9 +266,10 @@ def _prepare(this: _House) -> dict[str, Any] | None:
             return this.stop.is_set()
 
         payload = {
-            "settings": preparation.settings_to(this.settings),
+            "settings": house.settings_to(this.settings),
             "organization": this.organization,
             "environment": ENVIRONMENT,
+            "choice": asdict(choice),
         }
         made = dict(run_child(COMMAND, "prepare", payload, report))
     return None if this.stop.is_set() else made
@@ -273,20 +295,67 @@ def _number_waiting(database: Database) -> None:
 def _trade(this: _House, made: dict[str, Any]) -> None:
     from tradewright.research.registry import Registry
 
-    clock = WallClock()
-    panel = house.open_catalog(this.settings, this.database).panel(made["data_set"])
-    opened = paper.open_run(this.database, clock, this.organization, ENVIRONMENT, made, panel, this.restart_feed)
+    clock, tenant = WallClock(), (this.organization, ENVIRONMENT)
+    panel = _panel(this, made)
+    opened = paper.open_run(this.database, clock, *tenant, made, panel, this.restart_feed)
     this.restart_feed = False
-    schedule = Registry(this.database, this.organization, ENVIRONMENT).load_schedule(opened.run["schedule"])
-    engine = paper.build_engine(this.database, clock, opened, panel, schedule, made)
-    this.progress.set(ready=True, phase="running", progress=1.0, message=f"replaying {made['data_set']}", error="")
-    this.console.ready(made, opened.session, panel)
+    schedule = Registry(this.database, *tenant).load_schedule(opened.run["schedule"])
+    past = paper.past_of(this.database, opened, panel)
+    engine = paper.build_engine(this.database, clock, opened, past, schedule, made)
+    if opened.session["mode"] == "live":
+        _trade_live(this, engine, opened, past, made)
+    else:
+        _trade_replay(this, engine, opened, panel, made)
 
-    def after_row(index: int) -> None:
+
+def _panel(this: _House, made: dict[str, Any]) -> Panel:
+    # of a replay all that it plays, of a live feed what was learned from, as it was then
+    catalog = house.open_catalog(this.settings, this.database)
+    if made["choice"]["mode"] == "replay":
+        return catalog.panel(made["data_set"])
+    until_us, before_us = parse_us(made["trained_until"]), made["recorded_before"]
+    owner = Owner(this.organization)
+    return catalog.panel(made["data_set"], owner=owner, end_us=until_us, recorded_before_us=before_us)
+
+
+def _trade_replay(this: _House, engine: Engine, opened: paper.PaperRun, panel: Panel, made: dict[str, Any]) -> None:
+    session, rows = opened.session, len(panel)
+    said = f"replaying {made['data_set']}"
+    this.progress.set(ready=True, phase="running", progress=1.0, message=said, error="")
+    this.console.ready(made, session, panel.verdict)
+
+    def after_row(row: ClosedRow) -> None:
         this.rows += 1
-        this.console.row(panel, index)
+        this.console.row(int(row.panel.times[0]), rows - row.index - 1)
 
-    paper.run_replay(engine, opened, panel, this.settings.speed, this.stop, after_row)
+    if session["status"] != "ended":
+        engine.run(ReplayFeed(panel, session["next_row"], this.settings.speed), this.stop, after_row)
     if not this.stop.is_set():
         this.progress.set(message=f"the replay of {made['data_set']} has ended; begin anew with --restart-feed")
         this.console.ended()
+
+
+def _trade_live(this: _House, engine: Engine, opened: paper.PaperRun, past: paper.Past, made: dict[str, Any]) -> None:
+    clock, session = WallClock(), opened.session
+    place = Place(this.settings, this.database, this.organization, ENVIRONMENT, Choice(**made["choice"]))
+    since_us = int(past.rows.times[-1])
+    feed = LiveFeed(past.rows, session["next_row"], since_us, clock, past.unfinished)
+
+    def report(fraction: float, message: str) -> None:
+        if this.stop.is_set():
+            raise Cancelled("stopped while catching up")
+        this.progress.set(message=f"catching up: {message}")
+
+    def after_row(row: ClosedRow) -> None:
+        this.rows += 1
+        this.progress.set(message=f"live from {place.choice.source}", error="")
+        this.console.row(int(row.panel.times[0]), None)
+
+    missed = live.catch_up(place, since_us, clock.now_us(), report)
+    feed.put(missed)
+    newest_us = max((row["time"] for row in missed), default=since_us)
+    said = f"live from {place.choice.source}: {made['data_set']}"
+    this.progress.set(ready=True, phase="running", progress=1.0, message=said, error="")
+    this.console.ready(made, session, past.rows.verdict)
+    with Streaming(place, session["id"], feed, newest_us, clock):
+        engine.run(feed, this.stop, after_row)

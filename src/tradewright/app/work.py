@@ -7,8 +7,7 @@ from typing import Any
 
 from tradewright.app.child import COMMAND
 from tradewright.app.export_task import write_export
-from tradewright.app.house import open_catalog
-from tradewright.app.preparation import settings_to
+from tradewright.app.house import open_catalog, settings_to
 from tradewright.clock import Clock
 from tradewright.ids import Owner
 from tradewright.jobs.compute import Report, run_child

@@ -45,16 +45,17 @@ class LiveIntake:
         self._settled_us = now_us
         self.stored = self.rejected = 0
 
-    def take(self, rows: Sequence[Mapping[str, Any]], now_us: int) -> None:
-        """Check rows of the canonical columns and make the good ones durable; those already taken do no harm.
+    def take(self, rows: Sequence[Mapping[str, Any]], now_us: int) -> list[dict[str, Any]]:
+        """Check rows of the canonical columns and make the good ones durable; return those. Rows already taken do no
+        harm.
 
         Raises StorageFailed; the rows can be handed in again.
         """
         frame = pl.DataFrame(list(rows), schema=SCHEMA, orient="row")
         good, rejected = self._ingestion.checked(frame)
         self.rejected += rejected
-        if good.height:
-            listed = good.to_dicts()
+        listed = good.to_dicts()
+        if listed:
 
             def keep(tx: Tx) -> None:
                 self._catalog.tail_append(tx, self._owner, listed)
@@ -64,6 +65,7 @@ class LiveIntake:
             self._touched.update(good["instrument"].unique())
         if now_us - self._settled_us >= SETTLED_US:
             self.settle(now_us)
+        return listed
 
     def settle(self, now_us: int) -> None:
         """Move what waits in the tail into the tables, and judge the series that grew. Raises StorageFailed."""

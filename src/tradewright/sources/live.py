@@ -106,7 +106,8 @@ class LiveStream:
     """The bars of some instruments of one source, as they close. For one event loop.
 
     line: the way to the source's history and its credentials. Raises InvalidInput for a source without a stream, or for
-    more instruments than it has on one connection.
+    more instruments than it has on one connection. since_us: bars that closed after it and before the first connection
+    come from the history; None for none.
     """
 
     def __init__(
@@ -120,6 +121,7 @@ class LiveStream:
         connect: Connect = connected,
         monotonic: Callable[[], float] = time.monotonic,
         draw: Callable[[], float] = random.random,
+        since_us: int | None = None,
     ) -> None:
         stream = line.source.stream
         if stream is None:
@@ -137,6 +139,7 @@ class LiveStream:
         self._builder = BarBuilder(interval.us)
         self._watch = Watch(stream, tuple(self._instruments), line.credentials)
         self._gaps: list[_Gap] = []
+        self._since_us = since_us
         self._filling: asyncio.Task[None] | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -156,6 +159,10 @@ class LiveStream:
             async with self._connect(self._url, self._stream.query(self._line.credentials)) as socket:
                 self.counts.connections += 1
                 commands = self._watch.connected(self._monotonic(), self._source_us())
+                if self._since_us is not None:
+                    for symbol in self._instruments:
+                        self._miss(symbol, self._since_us, self._source_us())
+                    self._since_us = None
                 inbox = _Inbox()
                 reading = asyncio.create_task(inbox.fill(socket))
                 try:

@@ -31,7 +31,7 @@ from tradewright.strategies.contract import KernelStrategy, State
 from tradewright.strategies.model import ModelStrategy
 from tradewright.trading import events, inputs, ledger, rows, sizing
 from tradewright.trading.broker import Broker, BrokerOrder
-from tradewright.trading.feed import Feed
+from tradewright.trading.feed import ClosedRow, Feed
 from tradewright.trading.ledger import ZERO, Position
 from tradewright.trading.rows import RunIdentity
 
@@ -60,8 +60,10 @@ class Engine:
         database: Database,
         clock: Clock,
         issuer: Issuer | None,
+        behind: bool = False,
     ) -> None:
-        """history: the rows before the feed's next one. observe: shown each closed row first (a simulated broker)."""
+        """history: the rows before the feed's next one. observe: shown each closed row first (a simulated broker).
+        behind: the last of these rows was late, so that nothing was decided on it."""
         self._who = identity
         self._tenant = (identity.organization, identity.environment)
         self._strategy = strategy
@@ -74,17 +76,17 @@ class Engine:
         self._window = history
         self._closes = _last_closes(np.full(history.shape[1], np.nan), history)
         self._standing = _standing(strategy.advance(self._state, history), history.shape[1])
+        self._behind = behind
         self._books = _Books()
         self._last_fill = 0
 
-    def run(self, feed: Feed, stop: threading.Event, after_row: Callable[[int], None] | None = None) -> None:
-        """Handle rows until the feed ends or `stop` is set; `after_row` is called with the number of each row done."""
+    def run(self, feed: Feed, stop: threading.Event, after_row: Callable[[ClosedRow], None] | None = None) -> None:
+        """Handle rows until the feed ends or `stop` is set; `after_row` is called with each row done."""
         self.recover()
         while (row := feed.next(stop)) is not None:
-            index = feed.position - 1
-            self.handle_market(row, index)
+            self.handle_market(row)
             if after_row is not None:
-                after_row(index)
+                after_row(row)
         if not stop.is_set():
             self._database.write(self._end)
 
@@ -100,14 +102,15 @@ class Engine:
             self._handle_news([entry])
         self._send()
 
-    def handle_market(self, row: Panel, index: int) -> None:
+    def handle_market(self, closed: ClosedRow) -> None:
         """Handle one closed row, the broker's news before it."""
+        row = closed.panel
         self._observe(row)
         self._take_news(int(row.times[0]))
-        entry = inputs.of_row(row, index)
+        entry = inputs.of_row(row, closed.index, closed.late)
         entry["created_at"] = self._clock.now_us()
         sequence = self._database.write(trading.append_journal, *self._tenant, self._who.run, [entry])
-        self._handle_row(row, index, sequence)
+        self._handle_row(closed, sequence)
         self._send()
 
     # --- news from the broker -----------------------------------------------------------------------------------------
@@ -187,15 +190,20 @@ class Engine:
 
     # --- the row ------------------------------------------------------------------------------------------------------
 
-    def _handle_row(self, row: Panel, index: int, sequence: int) -> None:
+    def _handle_row(self, closed: ClosedRow, sequence: int) -> None:
+        row = closed.panel
         self._window = _joined(self._window, row)
         self._closes = _last_closes(self._closes, row)
         targets, issued = self._decide(row)
-        if sequence == 1:  # a run enters where its strategy stands
-            targets = np.where(np.isnan(targets), self._standing, targets)
+        self._standing = np.where(np.isnan(targets), self._standing, targets)
+        if closed.late:  # it is learned from; to act on it would be to act on prices that have passed
+            targets, issued = np.full(targets.shape, np.nan), []
+        elif sequence == 1 or self._behind:  # a run enters where its strategy stands
+            targets = self._standing
+        self._behind = closed.late
         orders = self._orders(row, targets)
         scores = self._scores()
-        self._books = self._database.write(self._write_row, row, index, sequence, orders, issued, scores)
+        self._books = self._database.write(self._write_row, row, closed.index, sequence, orders, issued, scores)
 
     def _decide(self, row: Panel) -> tuple[Floats, list[dict[str, Any]]]:
         if self._issuer is None or not isinstance(self._strategy, ModelStrategy):

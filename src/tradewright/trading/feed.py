@@ -2,32 +2,52 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
-from collections.abc import Callable
-from typing import Protocol
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
 
+import numpy as np
+
+from tradewright.clock import Clock
+from tradewright.errors import TradewrightError
+from tradewright.market.arrays import COLUMNS
 from tradewright.market.panel import Panel
+from tradewright.trading import inputs
+from tradewright.trading.closing import Closed, RowCloser, deadline_us
+
+FeedMode = Literal["live", "replay"]
+_TICK_S = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedRow:
+    """A closed row. panel: of one row. index: its number in the session, counted from the first row of its history.
+    late: it came when nothing could be decided on it any more."""
+
+    panel: Panel
+    index: int
+    late: bool = False
 
 
 class Feed(Protocol):
     """Closed rows, one after the other."""
 
     @property
-    def mode(self) -> str: ...
+    def mode(self) -> FeedMode: ...
 
-    @property
-    def position(self) -> int: ...
-
-    def next(self, stop: threading.Event) -> Panel | None:
-        """Return the next closed row as a panel of one row; None when the feed has ended or `stop` was set."""
+    def next(self, stop: threading.Event) -> ClosedRow | None:
+        """Return the next closed row; None when the feed has ended or `stop` was set."""
         ...
 
 
 class ReplayFeed:
     """Plays the rows of a panel from `position` on, once, at `speed` rows per second (0: without waiting)."""
 
-    mode = "replay"
+    mode: FeedMode = "replay"
 
     def __init__(
         self, panel: Panel, position: int, speed: float, monotonic: Callable[[], float] = time.monotonic
@@ -38,12 +58,7 @@ class ReplayFeed:
         self._monotonic = monotonic
         self._due = monotonic()
 
-    @property
-    def position(self) -> int:
-        """The panel row that comes next."""
-        return self._position
-
-    def next(self, stop: threading.Event) -> Panel | None:
+    def next(self, stop: threading.Event) -> ClosedRow | None:
         """Return the next row when its moment has come."""
         if self._position >= len(self._panel) or stop.is_set():
             return None
@@ -52,6 +67,73 @@ class ReplayFeed:
             if self._due > now and stop.wait(self._due - now):
                 return None
             self._due = max(self._due, now - self._pause) + self._pause
-        row = self._panel.rows(self._position, self._position + 1)
+        row = ClosedRow(self._panel.rows(self._position, self._position + 1), self._position)
         self._position += 1
         return row
+
+
+class LiveFeed:
+    """The bars that somebody hands in while they close, as rows. It has no end.
+
+    like: a panel whose instruments, interval and sources the rows have. journalled: rows that an earlier process wrote
+    down and did not finish; they come first, as they were. index: of the first row that comes. after_us: the time of
+    the last row before it.
+    """
+
+    mode: FeedMode = "live"
+
+    def __init__(
+        self, like: Panel, index: int, after_us: int, clock: Clock, journalled: Sequence[tuple[Panel, bool]] = ()
+    ) -> None:
+        self._like, self._index, self._clock = like, index, clock
+        self._ready: deque[tuple[Panel, bool]] = deque(journalled)
+        newest = int(journalled[-1][0].times[0]) if journalled else after_us
+        self._closer = RowCloser(like.ids, newest, deadline_us(like.interval))
+        self._inbox: queue.SimpleQueue[tuple[Sequence[Mapping[str, Any]] | TradewrightError, int]] = queue.SimpleQueue()
+
+    def put(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Hand in bars of the canonical columns. From any thread."""
+        self._inbox.put((rows, self._clock.now_us()))
+
+    def fail(self, error: TradewrightError) -> None:
+        """Say that no more bars will come: `next` raises this. From any thread."""
+        self._inbox.put((error, self._clock.now_us()))
+
+    def next(self, stop: threading.Event) -> ClosedRow | None:
+        """Return the next row once it has closed; None when `stop` was set. Raises what `fail` was given."""
+        while not stop.is_set():
+            if self._ready:
+                panel, late = self._ready.popleft()
+                self._index += 1
+                return ClosedRow(panel, self._index - 1, late)
+            self._listen()
+            self._ready += [(self._panel(row), row.late) for row in self._closer.due(self._clock.now_us())]
+        return None
+
+    @property
+    def late_bars(self) -> int:
+        """How many bars came after their row had closed."""
+        return self._closer.late_bars
+
+    def _listen(self) -> None:
+        wait_s = _TICK_S
+        while True:
+            try:
+                given, came_us = self._inbox.get(timeout=wait_s) if wait_s else self._inbox.get_nowait()
+            except queue.Empty:
+                return
+            if isinstance(given, TradewrightError):
+                raise given
+            wait_s = 0.0
+            for row in given:
+                self._closer.take(row["instrument"], row["time"], [_number(row[name]) for name in COLUMNS], came_us)
+
+    def _panel(self, row: Closed) -> Panel:
+        columns = {name: row.values[None, :, place] for place, name in enumerate(COLUMNS)}
+        present = np.isfinite(columns["close"])
+        flags = {"present": present, "tradable": present & np.isfinite(columns["open"]), "member": present}
+        return inputs.rows_like(self._like, [row.time_us], columns, flags)
+
+
+def _number(value: Any) -> float:
+    return float("nan") if value is None else float(value)

@@ -2,26 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from tradewright.market.orders import Fill, OrderStatus, Side
-from tradewright.market.panel import COLUMNS, Panel
+from tradewright.market.panel import COLUMNS, Flags, Floats, Panel
 from tradewright.storage.types import plain
 from tradewright.trading.broker import BrokerOrder
 
 ROW, FILL, ENDED = "row", "fill", "order_ended"
 
 
-def of_row(row: Panel, index: int) -> dict[str, Any]:
-    """Return the journal entry of a closed row; `index` is its number in the feed's panel."""
+FLAGS = ("present", "tradable", "member")
+
+
+def of_row(row: Panel, index: int, late: bool = False) -> dict[str, Any]:
+    """Return the journal entry of a closed row; `index` is its number in the feed's session."""
     values = {n: [None if np.isnan(v) else float(v) for v in getattr(row, n)[0]] for n in COLUMNS}
-    flags = {n: [bool(v) for v in getattr(row, n)[0]] for n in ("present", "tradable", "member")}
-    payload = {"index": index, "instruments": list(row.ids), **values, **flags}
+    flags = {n: [bool(v) for v in getattr(row, n)[0]] for n in FLAGS}
+    payload = {"index": index, "instruments": list(row.ids), **values, **flags} | ({"late": True} if late else {})
     time = int(row.times[0])
     return {"kind": ROW, "time": time, "key": str(time), "payload": payload}
+
+
+def to_rows(entries: Sequence[Mapping[str, Any]], like: Panel) -> Panel:
+    """Return the rows of journal entries as a panel, in their order. like: a panel of the same instruments."""
+    payloads, shape = [entry["payload"] for entry in entries], (len(entries), like.shape[1])
+    columns = {n: np.array([p[n] for p in payloads], dtype=np.float64).reshape(shape) for n in COLUMNS}
+    flags = {n: np.array([p[n] for p in payloads], dtype=np.bool_).reshape(shape) for n in FLAGS}
+    return rows_like(like, [entry["time"] for entry in entries], columns, flags)
+
+
+def is_late(entry: Mapping[str, Any]) -> bool:
+    """Return whether the row of a journal entry came when nothing could be decided on it any more."""
+    return bool(entry["payload"].get("late", False))
+
+
+def rows_like(like: Panel, times: Sequence[int], columns: Mapping[str, Floats], flags: Mapping[str, Flags]) -> Panel:
+    """Return a panel of other rows with the instruments of `like`. columns, flags: by name, (T, N) each."""
+    arrays: dict[str, Any] = {**columns, **flags, "times": np.array(times, dtype=np.int64)}
+    name = f"rows:{times[0]}:{len(times)}" if times else "rows:0"
+    return replace(like, **arrays, fields=MappingProxyType({}), actions=(), fx=None, data_version=name)
 
 
 def of_fill(fill: Fill) -> dict[str, Any]:

@@ -1,0 +1,159 @@
+"""The live feed of a run: history to learn from, what was missed since, and the stream that goes on from there."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tradewright import ids
+from tradewright.app import feeds, house, ingestion_task, source_commands
+from tradewright.app.feeds import Choice
+from tradewright.clock import DAY_US, Clock, format_us
+from tradewright.errors import TradewrightError
+from tradewright.ids import Owner
+from tradewright.settings import Settings
+from tradewright.storage import series, third_parties, trading
+from tradewright.storage.database import Database, Tx
+from tradewright.trading.feed import LiveFeed
+
+Report = Callable[[float, str], None]
+_TICK_S = 0.1
+NOTE = "streamed while `tradewright up` runs; its history is back-filled"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Whose live feed it is, and what it streams."""
+
+    settings: Settings
+    database: Database
+    organization: str
+    environment: str
+    choice: Choice
+
+
+def data_set_of(choice: Choice) -> str:
+    """Return the name of the data set that a live feed grows."""
+    return f"live-{choice.source}-{choice.interval}"
+
+
+def learn_from(place: Place, now_us: int, report: Report) -> Owner:
+    """Bring the days of history that the choice names into the catalog, as a data set; return its owner.
+
+    What an earlier call of the same day had brought is not asked for again. Raises what the source and the catalog
+    raise.
+    """
+    start_us = now_us - now_us % DAY_US - place.choice.days * DAY_US
+    owner = _fetch(place, start_us, now_us, (format_us(start_us)[:10], format_us(now_us)[:10]), report)
+    choice = place.choice
+    members: list[dict[str, Any]] = [
+        {"source": choice.source, "instrument": name, "interval": choice.interval} for name in choice.instruments
+    ]
+    place.database.write(series.save_data_set, owner, data_set_of(choice), members, NOTE, now_us)
+    return owner
+
+
+def catch_up(place: Place, since_us: int, now_us: int, report: Report) -> list[dict[str, Any]]:
+    """Bring what closed after since_us into the catalog; return all bars after since_us that are there.
+
+    Raises what the source and the catalog raise.
+    """
+    choice = place.choice
+    owner = _fetch(place, since_us, now_us, (format_us(since_us), format_us(now_us)), report)
+    catalog = house.open_catalog(place.settings, place.database)
+    found = catalog.read(owner, choice.source, list(choice.instruments), choice.interval, start_us=since_us + 1)
+    return found.to_dicts()
+
+
+def _fetch(place: Place, start_us: int, end_us: int, words: tuple[str, str], report: Report) -> Owner:
+    from tradewright.sources.registry import source as find
+
+    choice, database, tenant = place.choice, place.database, (place.organization, place.environment)
+    owner, _ = feeds.owner_of(place.settings, database, place.organization, find(choice.source))
+    asked = {"instruments": list(choice.instruments), "interval": choice.interval, "start": words[0], "end": words[1]}
+    request = {**asked, "start_us": start_us, "end_us": end_us}
+    with source_commands.begun(database, *tenant, owner, choice.source, request) as ingestion:
+        told = source_commands.leased(database, ingestion, report)
+        ingestion_task.ingest(place.settings, database, *tenant, ingestion, told, ingestion_task.credentials_of)
+    return owner
+
+
+class Streaming:
+    """A stream into the catalog and into a feed, in a thread of its own.
+
+    Every bar is durable in the catalog before the feed has it. The state of the stream stands on the feed session.
+    since_us: the bars that closed after it and before the stream began are fetched as well.
+    """
+
+    def __init__(self, place: Place, session: str, feed: LiveFeed, since_us: int, clock: Clock) -> None:
+        self._place, self._session, self._feed, self._since_us, self._clock = place, session, feed, since_us, clock
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="stream")
+
+    def __enter__(self) -> Streaming:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._stream())
+        except TradewrightError as error:
+            self._feed.fail(error)
+        except Exception as error:
+            self._feed.fail(TradewrightError(f"the stream stopped: {type(error).__name__}: {error}"))
+            raise
+
+    async def _stream(self) -> None:
+        from tradewright.market.instruments import Interval
+        from tradewright.market.live_intake import LiveIntake
+        from tradewright.sources.live import LiveStream, Outlets
+        from tradewright.sources.registry import source as find
+        from tradewright.transport.http import HttpTransport
+        from tradewright.transport.lane import Lane
+
+        place, choice, clock = self._place, self._place.choice, self._clock
+        source, interval = find(choice.source), Interval.parse(choice.interval)
+        owner, credentials = feeds.owner_of(place.settings, place.database, place.organization, source)
+        known = [source.instrument_of(name) for name in choice.instruments]
+        intake = LiveIntake(
+            house.open_catalog(place.settings, place.database), place.database, owner, known, interval=interval,
+            source=source.name, now_us=clock.now_us(), ingestion_id=ids.new("ing"),
+            lag_us=0 if source.bars is None else source.bars.lag_us,
+        )  # fmt: skip
+
+        def bars(rows: list[dict[str, Any]]) -> None:
+            self._feed.put(intake.take(rows, clock.now_us()))
+
+        def state(degraded: bool, why: str) -> None:
+            place.database.write(self._note, owner, why if degraded else None)
+
+        stop = asyncio.Event()
+        watching = asyncio.create_task(self._watch(stop))
+        async with HttpTransport(clock) as transport:
+            lane = Lane(transport, source.title, ingestion_task.limits_of(source))
+            line = ingestion_task.line_to(source, lane, credentials)
+            address, outlets = feeds.stream_address(source.name), Outlets(bars, state)
+            stream = LiveStream(line, known, interval, outlets, clock, address, since_us=self._since_us)
+            try:
+                await stream.run(stop)
+            finally:
+                watching.cancel()
+                intake.settle(clock.now_us())
+
+    async def _watch(self, stop: asyncio.Event) -> None:
+        while not self._over.is_set():
+            await asyncio.sleep(_TICK_S)
+        stop.set()
+
+    def _note(self, tx: Tx, owner: Owner, why: str | None) -> None:
+        tenant = (self._place.organization, self._place.environment)
+        third_parties.note(tx, owner, self._place.choice.source, why, self._clock.now_us(), tenant[1])
+        status = {"status": "running" if why is None else "degraded"}
+        trading.update_feed_session(tx, *tenant, self._session, status)

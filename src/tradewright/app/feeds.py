@@ -70,7 +70,7 @@ def choose(settings: Settings, database: Database, organization: str, known: Map
             return replace(choice, why=f"{choice.source} answers")
     said = "; ".join(f"{name}: {text}" for name, text in answers.items())
     if settings.feed == "live":
-        raise SourceFailed(f"no live source can be reached ({said}); feed = replay plays real history instead")
+        raise SourceFailed(f"no live source can be reached ({said}); `--feed replay` plays real history instead")
     return replace(replay, why=f"no live source can be reached ({said})")
 
 

@@ -11,6 +11,7 @@ from tradewright.app.feeds import Choice
 from tradewright.app.live import Place
 from tradewright.clock import WallClock, format_us
 from tradewright.errors import TooFewRows
+from tradewright.ids import SYSTEM, Owner
 from tradewright.market.panel import Panel
 from tradewright.storage import house as house_rows
 from tradewright.storage.database import Database
@@ -78,6 +79,7 @@ def prepare(payload: dict[str, Any], report: Report) -> dict[str, Any]:
             "words": choice.words,
             "choice": asdict(choice),
             "data_set": lesson.data_set,
+            "owner": lesson.owner,
             "data_version": lesson.data_version,
             "recorded_before": lesson.recorded_before_us,
             "start_row": len(past),
@@ -93,8 +95,10 @@ def prepare(payload: dict[str, Any], report: Report) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class _Lesson:
-    # past: what is learned from. data_version: of the panel that the feed plays, or, live, of the past
+    # owner: of the data set. past: what is learned from. data_version: of the panel that the feed plays, or, live, of
+    # the past
     data_set: str
+    owner: Owner
     past: Panel
     data_version: str
     recorded_before_us: int | None
@@ -108,7 +112,9 @@ def _lesson(place: Place, now_us: int, report: Report) -> _Lesson:
     if choice.mode == "replay":
         ingest_data_set(catalog, place.database, choice.data_set, now_us, report)
         panel = catalog.panel(choice.data_set)
-        return _Lesson(choice.data_set, panel.rows(0, replay_start(panel, choice.rows)), panel.data_version, None)
+        return _Lesson(
+            choice.data_set, SYSTEM, panel.rows(0, replay_start(panel, choice.rows)), panel.data_version, None
+        )
     owner, name = live.learn_from(place, now_us, report), live.data_set_of(choice)
     before_us = WallClock().now_us() + 1
     past = catalog.panel(name, owner=owner, end_us=now_us, recorded_before_us=before_us)
@@ -117,4 +123,4 @@ def _lesson(place: Place, now_us: int, report: Report) -> _Lesson:
             f"{choice.source} has {len(past)} {choice.interval} bars of the last {choice.days} days, and at least "
             f"{_MIN_TRAINING_ROWS} are needed to learn from; set feed_days higher or feed_interval shorter"
         )
-    return _Lesson(name, past, past.data_version, before_us)
+    return _Lesson(name, owner, past, past.data_version, before_us)

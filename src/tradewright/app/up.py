@@ -256,7 +256,8 @@ def _prepare(this: _House) -> dict[str, Any] | None:
     made = preparation.prepared(this.database, this.organization, ENVIRONMENT)
     known = None if made is None or this.restart_feed else made["words"]
     choice = feeds.choose(this.settings, this.database, this.organization, known)
-    if made is None or made["words"] != choice.words:
+    anew = this.restart_feed and choice.mode == "live"  # its model learns what came since
+    if made is None or anew or made["words"] != choice.words:
         this.console.feed(choice)
         this.progress.set(phase="preparing", message="preparing data and model")
 
@@ -314,8 +315,7 @@ def _panel(this: _House, made: dict[str, Any]) -> Panel:
     if made["choice"]["mode"] == "replay":
         return catalog.panel(made["data_set"])
     until_us, before_us = parse_us(made["trained_until"]), made["recorded_before"]
-    owner = Owner(this.organization)
-    return catalog.panel(made["data_set"], owner=owner, end_us=until_us, recorded_before_us=before_us)
+    return catalog.panel(made["data_set"], owner=Owner(made["owner"]), end_us=until_us, recorded_before_us=before_us)
 
 
 def _trade_replay(this: _House, engine: Engine, opened: paper.PaperRun, panel: Panel, made: dict[str, Any]) -> None:

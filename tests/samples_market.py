@@ -82,6 +82,7 @@ SAMPLES: dict[str, SampleOf] = {
     "update_portfolio": _of("portfolio", "/v1/portfolios/{id}", body={"name": "renamed"}),
     "list_positions": _of("portfolio", "/v1/portfolios/{id}/positions"),
     "get_allocation": _of("portfolio", "/v1/portfolios/{id}/allocation"),
+    "get_performance": _of("portfolio", "/v1/portfolios/{id}/performance"),
     "list_ledger": _of("portfolio", "/v1/portfolios/{id}/ledger"),
     "list_orders": _plain("/v1/orders"),
     "get_order": _of("/v1/orders", "/v1/orders/{id}"),

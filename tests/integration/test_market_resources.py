@@ -498,3 +498,21 @@ def test_shared_events_have_a_numbering_of_their_own(served: Any) -> None:
     heads = served.database.read(lambda tx: list(tx.execute(sa.select(outbox_heads).order_by(outbox_heads.c.scope))))
     assert heads[0] == ("/", 1)
     assert ("org_b/paper", 1) in heads
+
+
+def test_the_performance_of_a_portfolio_ends_at_the_market_time_and_at_its_worth(served: Any) -> None:
+    async def work(client: Client) -> None:
+        told = (await client.get("/v1/portfolios/prt_1/performance")).json
+        now = (await client.get("/v1/portfolios/prt_1")).json
+        assert told["start"] == format_us(START)
+        assert told["end"] == format_us(START + 20 * DAY_US)
+        assert told["equity"][0] == {"time": format_us(START), "equity": "1000"}
+        assert float(told["equity"][-1]["equity"]) == pytest.approx(float(now["equity"]), abs=1e-8)
+        assert told["total_return"] == pytest.approx(float(now["equity"]) / 1000 - 1)
+        assert told["feed"]["mode"] == "replay"
+        few = (await client.get("/v1/portfolios/prt_1/performance?points=2")).json
+        assert few["equity"] == [told["equity"][0], told["equity"][-1]]
+        assert (await client.get("/v1/portfolios/prt_1/performance?points=1")).status == 422
+        assert (await client.get("/v1/portfolios/prt_none/performance")).status == 404
+
+    served.run(work)

@@ -19,6 +19,7 @@ from tradewright.api.routes.me import OPERATIONS as ME
 from tradewright.api.routes.models import OPERATIONS as MODELS
 from tradewright.api.routes.orders import OPERATIONS as ORDERS
 from tradewright.api.routes.organizations import OPERATIONS as ORGANIZATIONS
+from tradewright.api.routes.performance import OPERATIONS as PERFORMANCE
 from tradewright.api.routes.portfolios import OPERATIONS as PORTFOLIOS
 from tradewright.api.routes.quarantine import OPERATIONS as QUARANTINE
 from tradewright.api.routes.research import OPERATIONS as RESEARCH
@@ -34,7 +35,7 @@ def all_operations() -> list[Operation]:
     """Return every operation of the API, in the order of the reference."""
     found = [
         *SYSTEM, *MARKET, *FACTS, *SOURCES, *SOURCE_CREDENTIALS, *INGESTIONS, *QUARANTINE, *SIGNALS, *MODELS, *RESEARCH,
-        *BACKTESTS, *TRIALS, *BROKER_ACCOUNTS, *PORTFOLIOS, *ORDERS, *EVENTS, *API_KEYS, *AUDIT,
+        *BACKTESTS, *TRIALS, *BROKER_ACCOUNTS, *PORTFOLIOS, *PERFORMANCE, *ORDERS, *EVENTS, *API_KEYS, *AUDIT,
     ]  # fmt: skip
     found += [*AUTH, *SESSIONS, *FACTORS, *ME, *ORGANIZATIONS, *EXPORTS]
     return [*found, *limits.operations(found)]

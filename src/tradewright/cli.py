@@ -15,7 +15,7 @@ import msgspec
 import typer
 
 from tradewright import settings as settings_module
-from tradewright.errors import SettingsInvalid, TradewrightError
+from tradewright.errors import InSample, InvalidInput, TooFewRows, TradewrightError
 from tradewright.market.instruments import Interval
 from tradewright.settings import Settings
 
@@ -41,7 +41,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def main() -> None:
-    """Run the command line; exit status 0, 1 (failed), 2 (usage or settings) or 130 (interrupted)."""
+    """Run the command line; exit status 0, 1 (failed), 2 (what was asked for is wrong) or 130 (interrupted)."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         status = app(sys.argv[1:] or ["--help"], prog_name="tradewright", standalone_mode=False) or 0
@@ -49,8 +49,7 @@ def main() -> None:
             _failed("cancelled", "interrupted; what was stored stays, run it again to go on", status)
         sys.stdout.flush()
     except TradewrightError as error:
-        usage = isinstance(error, SettingsInvalid) or bool(error.facts.get("usage"))
-        status = _failed(error.code, error.message, 2 if usage else 1)
+        status = _failed(error.code, error.message, exit_status(error))
     except typer.TyperException as error:
         status = _misused(error)
     except BrokenPipeError:  # the reader of our output is gone
@@ -63,6 +62,11 @@ def main() -> None:
         hint = "please report it; with TRADEWRIGHT_LOG_LEVEL=debug it says where it happened"
         status = _failed("internal_error", f"a fault of Tradewright ({type(error).__name__}: {error}); {hint}", 1)
     sys.exit(status)
+
+
+def exit_status(error: TradewrightError) -> int:
+    """Return the exit status of a command that ended with `error`: 2 where what was asked for is wrong, else 1."""
+    return 2 if isinstance(error, InvalidInput) and not isinstance(error, TooFewRows | InSample) else 1
 
 
 def _interrupt(*_: object) -> None:
@@ -149,7 +153,7 @@ def openapi(as_json: Annotated[bool, typer.Option("--json", help="It is JSON in 
 def ingest(
     source: Annotated[str, typer.Argument(help="A data set, a source, or a CSV file.")],
     instruments: Annotated[list[str] | None, typer.Argument(help="Instrument ids, for a source or a file.")] = None,
-    interval: Annotated[Interval, typer.Option(help="Length of a bar.")] = Interval.DAY,
+    interval: Annotated[Interval | None, typer.Option(help="Length of a bar; 1d when left out.")] = None,
     start: Annotated[
         str | None, typer.Option(help="First bar time, RFC 3339 or a date; left out: where the stored series ends.")
     ] = None,
@@ -157,11 +161,20 @@ def ingest(
     folder: Folder = None,
     as_json: Json = False,
 ) -> None:
-    """Fetch or read bars, check them, keep them. From a source, without --start, what came since the last time."""
+    """Fetch or read bars, check them, keep them. From a source, without --start, what came since the last time.
+
+    Exit status 1 when they are rejected, too.
+    """
     from tradewright.app.commands import ingest as run
 
-    report = run(_settings(folder), source, instruments or [], interval.value, start, end, _progress(as_json))
+    length = None if interval is None else interval.value
+    report = run(_settings(folder), source, instruments or [], length, start, end, _progress(as_json))
     _show(report, as_json, _ingest_text)
+    if report["verdict"] == "rejected":
+        bad = [f"{f['instrument']} {f['code']}" for f in report["findings"] if f["severity"] == "rejected"]
+        hint = "what could be used is stored, the rest is in quarantine; `tradewright catalog verdict` shows why"
+        print(f"error: the data is rejected ({', '.join(bad)}); {hint}", file=sys.stderr)
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -243,21 +243,65 @@ def test_a_source_that_fails_is_told_and_stores_nothing(shared: Path, tmp_path: 
     with ThreadPoolExecutor(4) as pool:
         outcomes = list(pool.map(attempt, range(len(cases)), [answer for answer, _ in cases.values()]))
     for name, (said, folder), (_, words) in zip(cases, outcomes, cases.values(), strict=True):
-        assert said.status == 1, (name, said)
+        assert said.status == (2 if name == "unknown" else 1), (name, said)
         assert words in said.err, (name, said.err)
         assert rows(folder, series) == rows(folder, quarantine) == [], name
+
+
+def test_bars_of_another_time_than_was_asked_for_are_told(tmp_path: Path) -> None:
+    candle = [1_591_478_520_000, "1", "2", "1", "2", "5", 1_591_478_579_999, "0", 1, "0", "0", "0"]
+    later = [1_591_478_580_000, *candle[1:6], 1_591_478_639_999, *candle[7:]]
+    with answering(playing(200, json.dumps([candle, later]).encode())) as address:
+        said = at_once(
+            tmp_path / "data", *FETCH[:5], "--start", "2019-01-01", "--end", "2019-01-02", binance_url=address
+        )
+    refused(
+        said, "has no bars of crypto:ETH-BTC at 1m from 2019-01-01T00:00:00Z to 2019-01-02T00:00:00Z: it answered",
+        "from 2020-06-06T21:23:00Z to 2020-06-06T21:24:00Z",
+    )  # fmt: skip
+
+
+def test_how_a_command_about_sources_ends_is_as_documented(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    nobody = {"binance_url": "http://127.0.0.1:9", "fred_url": "http://127.0.0.1:9"}
+    coin, fact = ("binance", "crypto:A-B"), ("fred", "macro:GDP")
+    cases: list[tuple[tuple[str, ...], str, int]] = [
+        (("ingest", *coin, "--interval", "2d"), "usage", 2),
+        (("ingest", "nowhere", "crypto:A-B"), "unknown_name", 2),
+        (("ingest", "nowhere.csv", "crypto:A-B"), "not_found", 1),
+        (("ingest", "ecb", "fx:EUR-USD", "--interval", "1m"), "invalid_input", 2),
+        (("ingest", *coin, "--start", "2024-01-02", "--end", "2024-01-01"), "invalid_input", 2),
+        (("ingest", *coin), "source_failed", 1),
+        (("ingest", *fact), "source_refused", 1),
+        (("follow", "nowhere", "crypto:A-B"), "unknown_name", 2),
+        (("follow", *fact), "source_refused", 1),
+        (("follow", "kucoin", "crypto:BTC-USDT"), "invalid_input", 2),
+        (("sources", "check", "nowhere"), "unknown_name", 2),
+        (("sources", "credentials", "nowhere", "--forget"), "not_found", 1),
+        (("sources", "credentials", "fred", "--forget"), "not_found", 1),
+    ]
+    for words, code, status in cases:
+        said = at_once(folder, *words, "--json", **nobody)
+        assert (said.status, json.loads(said.out)["error"]["code"]) == (status, code), (words, said)
+        assert said.err.startswith("error: "), words
+        assert said.err.count("\n") == 1, words
+    said = at_once(folder, "sources", "check", "binance", "fred", "--json", **nobody)
+    assert [row["status"] for row in json.loads(said.out)] == ["failed", "refused"]
+    assert said.status == 1
 
 
 def test_an_address_or_span_that_makes_no_sense_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     for address in ("ftp://x", "http://[::1", "http://127.0.0.1:99999", "http://a b", "x"):
         refused(at_once(folder, *FETCH, binance_url=address), "must begin with http", repr(address), status=2)
-    refused(at_once(folder, *FETCH[:5], "--start", "soon"), "'soon' is not a time")
-    refused(at_once(folder, *FETCH[:5], "--start", "2024-01-02", "--end", "2024-01-01"), "swap them")
+    refused(at_once(folder, *FETCH[:5], "--start", "soon"), "'soon' is not a time", status=2)
+    refused(at_once(folder, *FETCH[:5], "--start", "2024-01-02", "--end", "2024-01-01"), "swap them", status=2)
+    refused(at_once(folder, *FETCH[:5], "--start", "1900-01-01"), "at most 50,000,000 bars at a time", status=2)
+    refused(at_once(folder, *FETCH[:3], "ETHBTC"), "crypto:ETH-BTC is named before", status=2)
     refused(at_once(folder, *FETCH[:3], "--interval", "3d"), "'3d' is not one of", status=2)
-    refused(at_once(folder, "ingest", "binance", "equity:AAPL"), "is nothing that Binance spot has")
+    refused(at_once(folder, "ingest", "binance", "equity:AAPL"), "is nothing that Binance spot has", status=2)
     refused(at_once(folder, "ingest", "binance"), "at least one instrument", status=2)
-    refused(at_once(folder, "ingest", "binanse", "crypto:A-B"), "did you mean binance")
+    refused(at_once(folder, "ingest", "binanse", "crypto:A-B"), "did you mean binance", status=2)
 
 
 # --- ingest from a file ---------------------------------------------------------------------------------------------
@@ -284,6 +328,9 @@ def test_every_line_of_a_bad_file_is_accounted_for(tmp_path: Path) -> None:
     assert len(kept) == report["rejected"]
     assert all(row.detail for row in kept)
     said = tradewright(folder, "ingest", file, "equity:TEST")
+    assert said.status == 1, "more than a fifth of the rows is bad"
+    assert said.err.startswith("error: the data is rejected (equity:TEST ")
+    assert "`tradewright catalog verdict` shows why" in said.err
     assert "16 rows read: 9 accepted (0 of them new), 6 to quarantine, 1 identical duplicates" in said.out
     for code in ("unparseable", "duplicate_rows", "unordered_rows"):
         assert code in said.out
@@ -295,19 +342,23 @@ def test_a_file_that_is_none_is_refused_with_the_reason(tmp_path: Path) -> None:
 
     def ingest(content: bytes, *words: str) -> None:
         file.write_bytes(content)
-        refused(at_once(folder, "ingest", file, "equity:TEST"), *words)
+        refused(at_once(folder, "ingest", file, "equity:TEST"), *words, status=2)
 
     ingest(b"", "the file is empty")
     ingest(b"time,open,high,low\n2024-01-01,1,1,1\n", "has no column close", "time, open, high, low")
     ingest(b"time,open,high,low,close\n", "no rows below the header")
     ingest(bytes(range(256)) * 20, "is no text file")
     file.write_text(GOOD_CSV)
-    refused(at_once(folder, "ingest", tmp_path, "equity:TEST"), "is a folder")
+    refused(at_once(folder, "ingest", tmp_path, "equity:TEST"), "is a folder", status=2)
     refused(at_once(folder, "ingest", tmp_path / "none.csv", "equity:TEST"), "there is no file")
-    refused(at_once(folder, "ingest", file, "TEST"), "'TEST' is not an instrument id", "equity:AAPL")
-    refused(at_once(folder, "ingest", file, "stock:TEST"), "is not an instrument id")
+    refused(at_once(folder, "ingest", file, "TEST"), "'TEST' is not an instrument id", "equity:AAPL", status=2)
+    refused(at_once(folder, "ingest", file, "stock:TEST"), "is not an instrument id", status=2)
     refused(at_once(folder, "ingest", file, "equity:A", "equity:B"), "one instrument", status=2)
     refused(at_once(folder, "ingest", "us-indices", "equity:A"), "comes whole", status=2)
+    refused(at_once(folder, "ingest", "us-indices", "--interval", "1h"), "us-indices has bars of 1d", status=2)
+    for words in (["us-indices"], [file, "equity:TEST"]):
+        for bound in ("--start", "--end"):
+            refused(at_once(folder, "ingest", *words, bound, "2024-01-04"), "comes whole; leave --start", status=2)
     assert at_once(folder, "catalog", "--json").json == []
 
 
@@ -373,22 +424,22 @@ def test_each_strategy_is_tested_reported_and_counted(tmp_path: Path, data_folde
 def test_a_backtest_that_cannot_be_is_refused_with_the_reason(data_folder: Path) -> None:
     cross = ("backtest", "moving_average_cross", "--data", "us-stocks")
     cases: list[tuple[tuple[str, ...], int, str]] = [
-        (("backtest", "moving_average_cros", "--data", "us-stocks"), 1, "did you mean moving_average_cross?"),
-        ((*cross, "--param", "fst=3"), 1, "did you mean fast?"),
-        ((*cross, "--param", "fast=x"), 1, "fast must be a"),
-        ((*cross, "--param", "fast=99"), 1, "1 <= fast < slow"),
+        (("backtest", "moving_average_cros", "--data", "us-stocks"), 2, "did you mean moving_average_cross?"),
+        ((*cross, "--param", "fst=3"), 2, "did you mean fast?"),
+        ((*cross, "--param", "fast=x"), 2, "fast must be a"),
+        ((*cross, "--param", "fast=99"), 2, "1 <= fast < slow"),
         ((*cross, "--param", "fast"), 2, "takes name=value"),
-        ((*cross, "--cash", "-5"), 1, "cash must be"),
-        ((*cross, "--fee-rate", "nan"), 1, "fee_rate must be"),
-        (("backtest", "fixed_targets", "--data", "us-stocks"), 1, "needs the parameter targets"),
-        (("backtest", "buy_and_hold", "--data", "us-stonks"), 1, "did you mean us-stocks?"),
-        (("backtest", "buy_and_hold", "--data", "us-indices"), 1, "never traded"),
+        ((*cross, "--cash", "-5"), 2, "cash must be"),
+        ((*cross, "--fee-rate", "nan"), 2, "fee_rate must be"),
+        (("backtest", "fixed_targets", "--data", "us-stocks"), 2, "needs the parameter targets"),
+        (("backtest", "buy_and_hold", "--data", "us-stonks"), 2, "did you mean us-stocks?"),
+        (("backtest", "buy_and_hold", "--data", "us-indices"), 2, "never traded"),
         (("backtest", "buy_and_hold"), 2, "name --data"),
-        (("backtest", "buy_and_hold", "--instruments", "equity:NONE"), 1, "there is no"),
+        (("backtest", "buy_and_hold", "--instruments", "equity:NONE"), 2, "there is no"),
         ((*cross, "--report", "/proc/none/report.html"), 1, "Nothing was run"),
         (("report", "bkt_none"), 1, "there is no finished backtest 'bkt_none'"),
-        (("train", "--data", "us-stonks"), 1, "did you mean us-stocks?"),
-        (("train", "--horizon", "0"), 1, "must be at least 1"),
+        (("train", "--data", "us-stonks"), 2, "did you mean us-stocks?"),
+        (("train", "--horizon", "0"), 2, "must be at least 1"),
     ]
     answers = [at_once(data_folder, *arguments, "--json") for arguments, _, _ in cases]
     for (arguments, status, words), said in zip(cases, answers, strict=True):
@@ -424,8 +475,8 @@ def test_a_key_is_shown_once_and_ends_when_it_is_revoked(tmp_path: Path) -> None
             time.sleep(0.1)
         served = call(address, "/openapi.json").json
     refused(tradewright(folder, "keys", "revoke", made["id"]), "there is no valid key")
-    refused(tradewright(folder, "keys", "create", "--environment", "moon"), "sandbox, paper, live")
-    refused(tradewright(folder, "keys", "create", "--scope", "signals:reed"), "did you mean signals:read")
+    refused(tradewright(folder, "keys", "create", "--environment", "moon"), "sandbox, paper, live", status=2)
+    refused(tradewright(folder, "keys", "create", "--scope", "signals:reed"), "did you mean signals:read", status=2)
     nowhere = tmp_path / "nowhere"
     assert tradewright(nowhere, "openapi").json == served
     assert not nowhere.exists()

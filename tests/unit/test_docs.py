@@ -18,7 +18,8 @@ from tradewright import errors
 from tradewright.api.problems import CATALOGUE
 from tradewright.app import sources_page
 from tradewright.app.errors_page import page
-from tradewright.cli import app
+from tradewright.cli import app, exit_status
+from tradewright.errors import TradewrightError
 from tradewright.settings import PREFIX, Settings
 
 ROOT = Path(__file__).parents[2]
@@ -76,6 +77,16 @@ def test_every_command_is_described_and_every_described_one_exists() -> None:
     exist = commands(typer.main.get_command(app), "tradewright")
     described = re.findall(r"(?m)^\| `(tradewright [a-z ]+)` \|", text("docs/commands.md"))
     assert sorted(described) == sorted(exist)
+
+
+ONLY_OVER_HTTP = {"unauthenticated", "second_factor_required", "forbidden", "rate_limited", "idempotency_running"}
+
+
+def test_how_a_command_ends_is_described_for_every_error() -> None:
+    table = dict(re.findall(r"(?m)^\| `([a-z_]+)` \| (\d)\b", text("docs/commands.md")))
+    assert table.pop("usage") == "2"
+    kinds = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, TradewrightError)]
+    assert table == {kind.code: str(exit_status(kind())) for kind in kinds if kind.code not in ONLY_OVER_HTTP}
 
 
 def test_every_command_takes_json() -> None:

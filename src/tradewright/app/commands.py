@@ -31,12 +31,13 @@ def ingest(
     settings: Settings,
     source: str,
     instruments: list[str],
-    interval: str,
+    interval: str | None,
     start: str | None,
     end: str | None,
     progress: Progress,
 ) -> dict[str, Any]:
-    """Bring bars of a data set, a CSV file or a source into the catalog; return the report."""
+    """Bring bars of a data set, a CSV file or a source into the catalog; return the report. interval: a day when left
+    out, for a data set its own."""
     from tradewright.market.datasets import DATA_SETS
     from tradewright.sources.registry import SOURCES, knows
 
@@ -48,9 +49,13 @@ def ingest(
         where = "`tradewright sources` lists the sources"
         raise UnknownName.of("data set, source or file", source, [*DATA_SETS, *SOURCES], where)
     if source in DATA_SETS and instruments:
-        raise InvalidInput(f"the data set {source} comes whole; leave {' '.join(instruments)} out", usage=True)
+        raise InvalidInput(f"the data set {source} comes whole; leave {' '.join(instruments)} out")
+    if source in DATA_SETS and interval not in (None, own := DATA_SETS[source].interval.value):
+        raise InvalidInput(f"the data set {source} has bars of {own}; leave --interval {interval} out")
+    if (is_file or source in DATA_SETS) and (start, end) != (None, None):
+        raise InvalidInput(f"{source} comes whole; leave --start and --end out, or name a file with fewer rows")
     if source not in DATA_SETS and not instruments:
-        raise InvalidInput("name at least one instrument after the source, for example crypto:BTC-USDT", usage=True)
+        raise InvalidInput("name at least one instrument after the source, for example crypto:BTC-USDT")
     with house.open_database(settings) as database:
         if source in DATA_SETS:
             from tradewright.market.ingest import ingest_data_set
@@ -58,8 +63,8 @@ def ingest(
             catalog = house.open_catalog(settings, database)
             return _report(ingest_data_set(catalog, database, source, WallClock().now_us(), progress))
         if is_file:
-            return _ingest_file(settings, database, Path(source), instruments, interval, progress)
-        return _ingest_source(settings, database, source, instruments, interval, start, end, progress)
+            return _ingest_file(settings, database, Path(source), instruments, interval or "1d", progress)
+        return _ingest_source(settings, database, source, instruments, interval or "1d", start, end, progress)
 
 
 def _ingest_file(
@@ -69,7 +74,7 @@ def _ingest_file(
     from tradewright.market.instruments import Instrument, Kind
 
     if len(instruments) != 1:
-        raise InvalidInput(f"a file holds the bars of one instrument; got {len(instruments)} names", usage=True)
+        raise InvalidInput(f"a file holds the bars of one instrument; got {len(instruments)} names")
     _refuse_no_text(path)
     bare = Instrument(instruments[0])
     instrument = Instrument(bare.id, calendar="XNYS") if bare.kind in (Kind.EQUITY, Kind.INDEX) else bare
@@ -116,11 +121,14 @@ def _ingest_source(
 ) -> dict[str, Any]:
     from tradewright.app import ingestion_task, source_commands
     from tradewright.market.instruments import Interval
+    from tradewright.sources import asking
     from tradewright.sources.continuing import Wanted, read_begins
     from tradewright.sources.registry import source as find
 
     chosen = find(name)
-    known = [chosen.instrument_of(instrument).id for instrument in instruments]
+    known, faults = asking.request_faults(name, instruments, interval)
+    for _, fault in faults:
+        raise fault
     now_us = WallClock().now_us()
     asked = {"instruments": known, "interval": interval, "start": start, "end": end}
     end_us = now_us if end is None else parse_us(end)
@@ -135,6 +143,8 @@ def _ingest_source(
     if start is None:
         begins = database.read(read_begins, Wanted(owner, name, tuple(known), Interval.parse(interval), end_us), now_us)
     start_us = min(begins.values()) if start is None else parse_us(start)
+    for _, fault in asking.span_faults(name, (begins or dict.fromkeys(known, start_us)).values(), interval, end_us):
+        raise fault
     request = {**asked, "start_us": start_us, "end_us": end_us, "begins": begins}
     with source_commands.begun(database, organization, ENVIRONMENT, owner, name, request) as ingestion:
         report = ingestion_task.ingest(
@@ -149,9 +159,11 @@ def _ingest_source(
     if report["rows_read"] == 0 and report.get("pages", 1):
         names = ", ".join(known)
         what = f"facts of {names}" if chosen.bars is None else f"bars of {names} at {interval}"
+        came = report.get("outside")
+        answered = f": it answered {came['rows']} from {came['first']} to {came['last']}" if came else ""
         raise NotFound(
-            f"{chosen.title} has no {what} from {format_us(start_us)} to {format_us(end_us)}; nothing was stored; name "
-            "another time with --start and --end"
+            f"{chosen.title} has no {what} from {format_us(start_us)} to {format_us(end_us)}{answered}; nothing was "
+            "stored; name another time with --start and --end"
         )
     return report
 
@@ -240,7 +252,7 @@ def backtest(
     from tradewright.strategies import registry
 
     if (data is None) == (instruments is None):
-        raise InvalidInput("name --data (for example us-stocks) or --instruments, one of the two", usage=True)
+        raise InvalidInput("name --data (for example us-stocks) or --instruments, one of the two")
     chosen = registry.make(strategy, _params(params))
     if report is not None:
         _refuse_unwritable(report)
@@ -295,7 +307,7 @@ def _params(params: list[str]) -> dict[str, Any]:
     for text in params:
         name, sign, value = text.partition("=")
         if not sign:
-            raise InvalidInput(f"--param takes name=value, got {text!r}", usage=True)
+            raise InvalidInput(f"--param takes name=value, got {text!r}")
         values[name] = _number(value)
     return values
 

@@ -14,7 +14,7 @@ import msgspec
 
 from tradewright.app import house
 from tradewright.app.house import settings_from
-from tradewright.clock import WallClock
+from tradewright.clock import WallClock, format_us
 from tradewright.errors import Cancelled, InvalidInput, SourceFailed, SourceRefused
 from tradewright.ids import SYSTEM, Owner
 from tradewright.market.instruments import Interval
@@ -108,7 +108,15 @@ def ingest(
         raise
     database.write(third_parties.note, owner, source.name, None, clock.now_us(), environment)
     if isinstance(filled, Filled):
-        done = {"pages": filled.pages, "mended": filled.mended, "actions": filled.actions, "refused": filled.refused}
+        done: dict[str, Any] = {
+            "pages": filled.pages,
+            "mended": filled.mended,
+            "actions": filled.actions,
+            "refused": filled.refused,
+        }
+        if (outside := filled.outside) is not None:
+            first, last = format_us(outside.first_us), format_us(outside.last_us)
+            done["outside"] = {"rows": outside.rows, "first": first, "last": last}
         result = {**report_of(filled.report), **done, **_compared(stores.catalog, plan, source.name, clock.now_us())}
     else:
         result = {**asdict(filled), "verdict": "usable" if filled.rejected else "clean", "findings": []}

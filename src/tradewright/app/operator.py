@@ -66,7 +66,7 @@ def reseal_all(
 
 def _drop(settings: Settings, database: Database, vault: Vault) -> int:
     if settings.main_keys:
-        raise InvalidInput("the main keys stand in the settings; take the old ones out of main_keys there", usage=True)
+        raise InvalidInput("the main keys stand in the settings; take the old ones out of main_keys there")
     waiting = database.read(sealed.count_old, vault)
     if waiting:
         raise Conflict(f"{waiting} secret(s) are sealed with an old main key; run `tradewright vault rotate` first")

@@ -27,7 +27,7 @@ def invite_user(settings: Settings, email: str, role: str) -> dict[str, Any]:
         raise UnknownName.of("role", role, ROLES)
     address = people.spelled(email.strip())
     if address.count("@") != 1 or address.startswith("@") or address.endswith("@"):
-        raise InvalidInput(f"{email!r} is not an e-mail address; write it like ada@example.com", usage=True)
+        raise InvalidInput(f"{email!r} is not an e-mail address; write it like ada@example.com")
     now_us = WallClock().now_us()
 
     def invite(tx: Tx) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from tradewright.market.ingest import Ingestion, IngestReport, Taken
 from tradewright.market.instruments import Instrument, Interval
 from tradewright.market.span import Asked
 from tradewright.sources.continuing import ACTIONS_US, rewritten
-from tradewright.sources.fetch import Fetched, Line, bar_pages, fetch_actions, fetch_bars, fetch_facts
+from tradewright.sources.fetch import Fetched, Line, Outside, bar_pages, fetch_actions, fetch_bars, fetch_facts
 from tradewright.storage import series
 from tradewright.storage.database import Database
 
@@ -71,13 +71,14 @@ class Stores:
 @dataclass(frozen=True, slots=True)
 class Filled:
     """What a back-fill did. mended: bars that came only when asked for again. actions: new ones. refused: why the
-    source did not give actions, "" when it did."""
+    source did not give actions, "" when it did. outside: what came and was not asked for, None for nothing."""
 
     report: IngestReport
     pages: int
     mended: int
     actions: int
     refused: str
+    outside: Outside | None = None
 
 
 async def backfill(
@@ -120,7 +121,7 @@ async def backfill(
     report = filling.ingestion.conclude()
     if progress is not None:
         progress(1.0, "wrote the verdicts")
-    return Filled(report, filling.count, filling.mended, filling.actions, filling.refused)
+    return Filled(report, filling.count, filling.mended, filling.actions, filling.refused, filling.outside)
 
 
 async def backfill_facts(
@@ -166,6 +167,7 @@ class _Filling:
         )  # fmt: skip
         self.count = self.mended = self.actions = 0
         self.refused = ""
+        self.outside: Outside | None = None
         self._line, self._plan, self._stores, self._now_us, self._keep = line, plan, stores, now_us, keep
         self._waiting: list[pl.DataFrame] = []
         self._rows = 0
@@ -197,6 +199,7 @@ class _Filling:
                 self._add_actions(page.actions)
                 self._waiting.append(page.bars)
                 self._rows += page.bars.height
+                self.outside = page.outside.joined(self.outside) if page.outside is not None else self.outside
                 reached_us = page.reached_us
                 if self._rows >= STORED_ROWS or self._now_us() - self._since_us >= STORED_US:
                     self._store(instrument, reached_us)

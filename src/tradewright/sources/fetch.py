@@ -91,15 +91,36 @@ class Line:
         await self.wait(self.policy.backoff_s * 2**attempt)
 
 
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """Rows that lie outside of what was asked for: how many, and the times of the first and the last."""
+
+    rows: int
+    first_us: int
+    last_us: int
+
+    @classmethod
+    def of(cls, times: pl.Series) -> Outside:
+        """Return those of `times`, at least one."""
+        return cls(len(times), int(times.min()), int(times.max()))  # type: ignore[arg-type] # of integers
+
+    def joined(self, other: Outside | None) -> Outside:
+        """Return these and others."""
+        if other is None:
+            return self
+        return Outside(self.rows + other.rows, min(self.first_us, other.first_us), max(self.last_us, other.last_us))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Fetched:
     """One page on its way in. reached_us: everything up to here has come; a run that stopped goes on behind it.
-    done: share of the span that has come."""
+    done: share of the span that has come. outside: what came, where none of it was asked for."""
 
     bars: pl.DataFrame
     actions: pl.DataFrame
     reached_us: int
     done: float
+    outside: Outside | None = None
 
 
 async def fetch_bars(
@@ -143,7 +164,8 @@ async def bar_pages(
         if acts.height:
             acts = acts.filter(pl.col("time").is_between(start_us, end_us))
         after_us = max(after_us, reached_us)
-        yield Fetched(within, acts, after_us, min((after_us - start_us) / span, 1.0))
+        outside = None if within.height or not page.bars.height else Outside.of(page.bars["time"])
+        yield Fetched(within, acts, after_us, min((after_us - start_us) / span, 1.0), outside)
 
 
 def _ordered(bars: pl.DataFrame, start_us: int, end_us: int) -> pl.DataFrame:
@@ -193,6 +215,9 @@ async def _advancing(line: Line, bars: Bars, query: BarsQuery) -> Pages:
         if len(ahead) == 0 and not asked_again:  # nothing can mean that there is no more, or a fault of the moment
             asked_again = True
             continue
+        if len(ahead) == 0 and wanted_us == query.start_us:  # whoever asked is told what came instead
+            yield page, query.end_us
+            return
         if len(ahead) == 0:
             break
         asked_again = False

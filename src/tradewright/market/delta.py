@@ -24,6 +24,7 @@ from urllib.parse import quote, unquote
 
 import deltalake
 import polars as pl
+import polars.selectors as cs
 from deltalake.exceptions import DeltaError
 
 from tradewright.errors import StorageFailed
@@ -37,6 +38,7 @@ CONFIGURATION = {
 }
 KEEP_REPLACED_HOURS = 24  # files that compaction replaced stay this long for readers of the version before
 LOCK_SECONDS = 60.0
+ROOM_FOR_A_FILE = 16_384  # bytes besides its numbers
 MANY_FILES = 64  # beyond this one sync of the whole machine is quicker
 LEFTOVER_ROUNDS = 50
 _LOG = "_delta_log"
@@ -78,6 +80,7 @@ class DeltaStore:
             if known is not None and known.table.transaction_version(batch) is not None:
                 self._seal()
                 return False
+            self._refuse_without_room(rows)
             before = set() if known is None else set(known.paths)
             began_ns = time.time_ns() - 100_000_000  # file times lag behind the clock by up to one tick
             try:
@@ -207,6 +210,16 @@ class DeltaStore:
         except FileNotFoundError:
             return []
         return sorted(name for name in names if name.endswith(".json") and _LOG_FILE.fullmatch(name))
+
+    def _refuse_without_room(self, rows: pl.DataFrame) -> None:
+        # a write that fails halfway is mended, but the threads of the library tell of it on the standard error output
+        space = os.statvfs(self.folder.parent)
+        free, parts = space.f_bavail * space.f_frsize, rows.select(PARTITIONS).n_unique()
+        needed = int(rows.select(cs.numeric()).estimated_size()) + parts * ROOM_FOR_A_FILE
+        if free < needed:
+            raise _storage_failed(
+                self.folder, f"No space left: {free:,} bytes are free and this batch may need {needed:,}"
+            )
 
     def _write(self, rows: pl.DataFrame, batch: str, first: bool) -> None:
         once = deltalake.Transaction(app_id=batch, version=1, last_updated=time.time_ns() // 1_000_000)

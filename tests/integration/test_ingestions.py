@@ -17,8 +17,8 @@ import pytest
 from asgi import Client
 from tradewright.api.routes.ingestions import MAX_UNFINISHED
 from tradewright.app import house
+from tradewright.app.house import settings_to
 from tradewright.app.ingestion_task import run_ingestion
-from tradewright.app.preparation import settings_to
 from tradewright.app.source_commands import begun
 from tradewright.clock import DAY_US, format_us
 from tradewright.errors import SourceFailed, SourceRefused

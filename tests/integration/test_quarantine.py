@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from asgi import Client
-from tradewright.app.preparation import settings_to
+from tradewright.app.house import settings_to
 from tradewright.app.release_task import run_release
 from tradewright.app.work import build_hands
 from tradewright.clock import DAY_US, FixedClock

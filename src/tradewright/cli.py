@@ -261,6 +261,25 @@ def catalog(
 
 
 @app.command()
+def facts(
+    instrument: Annotated[str, typer.Argument(help="Whose: macro:GDP, equity:AAPL.")],
+    as_of: Annotated[str | None, typer.Option(help="Only what was known then, RFC 3339 or a date.")] = None,
+    start: Annotated[str | None, typer.Option(help="First end of a period.")] = None,
+    end: Annotated[str | None, typer.Option(help="Last end of a period.")] = None,
+    source: Annotated[str | None, typer.Option(help="Only from this source.")] = None,
+    name: Annotated[str | None, typer.Option(help="Only this concept, such as us-gaap:Revenues.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="So many, the newest.")] = 100,
+    folder: Folder = None,
+    as_json: Json = False,
+) -> None:
+    """The facts of an instrument: end of the period, value, since when it was known, and from where."""
+    from tradewright.app.fact_commands import facts as run
+    from tradewright.app.texts import facts_text
+
+    _show(run(_settings(folder), instrument, source, name, start, end, as_of, limit), as_json, facts_text)
+
+
+@app.command()
 def train(
     data: Annotated[str, typer.Option(help="Data set.")] = "us-stocks",
     horizon: Annotated[int, typer.Option(help="Bars ahead.")] = 5,

@@ -174,6 +174,22 @@ def test_facts_come_in_with_a_key_of_the_environment_and_once(tmp_path: Path) ->
         again = said(folder, *words, fred_url=address, fred_api_key="right")
     assert json.loads(first[1])["stored"] == 1, first
     assert json.loads(again[1])["stored"] == 0
+    assert json.loads(again[1])["verdict"] == "clean"
+    (listed,) = json.loads(said(folder, "catalog", "--json")[1])
+    assert (listed["instrument"], listed["interval"], listed["rows"]) == ("macro:GDP", "fact", 1)
+    assert (listed["last"], listed["prices"], listed["verdict"]) == ("2024-04-01T00:00:00Z", "", "clean")
+    assert "macro:GDP          fact     fred" in said(folder, "catalog")[1]
+    status, out, _ = said(folder, "facts", "macro:GDP")
+    head, row = out.splitlines()
+    assert (status, head.split()) == (0, ["period_end", "value", "unit", "known_at", "source", "name"])
+    assert row.split() == ["2024-04-01T00:00:00Z", "28,269.2", "2024-04-26T05:00:00Z", "fred"]
+    assert json.loads(said(folder, "facts", "macro:GDP", "--as-of", "2024-04-27", "--json")[1])[0]["value"] == 28269.2
+    status, _, err = said(folder, "facts", "macro:GDP", "--as-of", "2024-04-25")
+    assert (status, "no fact of macro:GDP is left of that time" in err) == (1, True)
+    status, _, err = said(folder, "facts", "macro:GDQ")
+    assert (status, "did you mean macro:GDP?" in err) == (2, True)
+    status, _, err = said(folder, "facts", "macro:GDP", "--source", "sec_edgar")
+    assert (status, "known: fred" in err) == (2, True)
 
 
 def test_without_a_start_a_series_is_gone_on_with_where_it_ends(tmp_path: Path) -> None:

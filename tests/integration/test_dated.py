@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
@@ -10,8 +11,13 @@ import pytest
 from tradewright.clock import parse_us
 from tradewright.errors import InvalidInput
 from tradewright.ids import SYSTEM, Owner
+from tradewright.market.catalog import Catalog
+from tradewright.market.consensus import compare_sources
 from tradewright.market.dated import FACTS, actions_of, facts_of
-from tradewright.market.fact_intake import ingest_facts
+from tradewright.market.fact_intake import ingest_facts, judge_facts
+from tradewright.market.freshness import read_freshness
+from tradewright.market.instruments import Instrument
+from tradewright.storage import series
 from tradewright.storage.database import Database
 from tradewright.storage.migrations import upgrade
 
@@ -78,3 +84,28 @@ def test_without_vintages_a_value_that_is_there_is_no_new_one(tmp_path: Path) ->
             assert (taken.accepted, taken.stored) == (2, stored)
         assert store.read(SYSTEM, as_of_us=Q2 + DAY)["value"].to_list() == [1.0, 2.0]
         assert store.read(SYSTEM)["value"].to_list() == [1.5, 2.0]
+
+
+def test_what_facts_are_worth_is_written_down_and_their_age_is_told(tmp_path: Path) -> None:
+    ends = [parse_us(f"{year}-{month:02}-01") for year in range(2020, 2024) for month in range(1, 13)]
+    monthly = [("macro:X", "", "", start, end, end + 14 * DAY, 5.0) for start, end in pairwise(ends)]
+    store, instrument, now = facts_of(tmp_path), Instrument("macro:X"), ends[-1] + 20 * DAY
+    with Database(f"sqlite:///{tmp_path / 'db'}") as database:
+        upgrade(database)
+        came = pl.DataFrame(monthly, schema=FACTS, orient="row")
+        ingest_facts(database, store, SYSTEM, "fred", came, now, "ing")
+        report = judge_facts(database, store, SYSTEM, "fred", instrument, now, now)
+        assert (report.interval, report.rows, report.verdict.verdict.label) == ("fact", 47, "clean")
+        (row,) = database.read(series.list_series, SYSTEM)
+        assert (row["interval"], row["first_time"], row["last_time"]) == ("fact", ends[1], ends[-1])
+        (fresh,) = database.read(read_freshness, SYSTEM, now)
+        assert (fresh.newest_us, fresh.due, fresh.coverage) == (ends[-1], 0, None)
+        (late,) = database.read(read_freshness, SYSTEM, now + 60 * DAY)
+        assert (late.due, late.finding and late.finding.code) == (1, "stale_series")
+        later = judge_facts(database, store, SYSTEM, "fred", instrument, now + 400 * DAY, now + 400 * DAY)
+        assert later.verdict.verdict.label == "suspect"
+        assert judge_facts(database, store, SYSTEM, "fred", instrument, now + 400 * DAY, now).verdict.findings == ()
+        nothing = judge_facts(database, store, SYSTEM, "fred", Instrument("macro:NONE"), now, now)
+        assert nothing.verdict.verdict.label == "rejected"
+        assert len(database.read(series.list_series, SYSTEM)) == 1, "nothing came, so there is no series"
+        assert compare_sources(Catalog(tmp_path, database), SYSTEM, now) == {}

@@ -11,6 +11,8 @@ from asgi import Client
 from tradewright.clock import DAY_US, format_us
 from tradewright.ids import SYSTEM, Owner
 from tradewright.market.dated import ACTIONS, FACTS, actions_of, facts_of
+from tradewright.market.fact_intake import ingest_facts, judge_facts
+from tradewright.market.instruments import Instrument
 from tradewright.storage import series, trading
 
 START = 1_600_041_600_000_000
@@ -140,5 +142,27 @@ def test_what_cannot_be_adjusted_is_refused_with_the_reason(served: Any) -> None
         await served.database.write_async(series.save_series, row | {"pre_adjusted": True})
         assert "adjusted by their source" in await refusal(client, "split")
         assert (await client.get(BARS)).status == 200
+
+    served.run(work)
+
+
+def test_facts_have_a_verdict_among_those_of_bars(served: Any) -> None:
+    bad = (*revenue(4, 0.0)[:6], float("inf"))
+    frame = pl.DataFrame([revenue(quarter, 100.0) for quarter in range(4)] + [bad], schema=FACTS, orient="row")
+    now_us, company = START + 900 * DAY_US, Instrument("equity:AAA")
+    store, database = facts_of(served.services.market_data._catalog.folder), served.services.database
+    ingest_facts(database, store, SYSTEM, "sec_edgar", frame, now_us, "ing_facts")
+    report = judge_facts(database, store, SYSTEM, "sec_edgar", company, now_us, now_us)
+    assert {finding.code: finding.count for finding in report.verdict.findings} == {"missing_value": 1}
+
+    async def work(client: Client) -> None:
+        (found,) = (await client.get("/v1/verdicts?interval=fact")).json["data"]
+        assert (found["instrument"], found["source"], found["rows"]) == ("equity:AAA", "sec_edgar", 4)
+        assert (found["verdict"], found["findings"][0]["code"]) == ("suspect", "missing_value")
+        assert found["findings"][0]["detail"] == "1 of 5 rows rejected: the value is missing or not finite"
+        assert found["last_time"] == format_us(revenue(3, 0.0)[4])
+        (kept,) = (await client.get("/v1/quarantine?interval=fact")).json["data"]
+        assert kept["code"] == "missing_value"
+        assert (await client.get("/v1/bars?instruments=equity:AAA&interval=fact")).status == 422
 
     served.run(work)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tradewright.market import checks, consensus, freshness, span
+from tradewright.market import checks, consensus, fact_checks, freshness, span
 from tradewright.market.instruments import Interval
 
 PAGE = (Path(__file__).parents[2] / "docs" / "quality.md").read_text(encoding="utf-8")
-MODULES = (checks, consensus, freshness, span)
+MODULES = (checks, consensus, fact_checks, freshness, span)
 TABLE = re.compile(r"(?m)^\| ([a-z_]+) +\|")
 
 
@@ -46,4 +46,6 @@ def test_what_the_sentences_say_is_what_counts() -> None:
     assert consensus.FLOOR == {Interval.DAY: 0.002, Interval.HOUR: 0.0015}
     assert "0.2% for days, 0.15% for hours" in PAGE
     assert "one interval, at most an hour" in PAGE
+    assert (fact_checks.LEAST_PERIODS, fact_checks.UNIT_PERIODS, fact_checks.OUTLIER_PERIODS) == (8, 6, 30)
+    assert fact_checks.UNIT_STEPS == (3.0, 6.0)
     assert freshness.GRACE_MOST_US == 3_600_000_000

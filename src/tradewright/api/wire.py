@@ -27,6 +27,8 @@ Id = Annotated[str, msgspec.Meta(pattern=rf"^{ID_PATTERN}\Z", examples=["prt_01k
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=_NAME, examples=["growth"])]
 Rfc3339 = Annotated[str, msgspec.Meta(examples=["2024-03-28T20:00:00Z"], extra_json_schema={"format": "date-time"})]
 IntervalName = Literal["1m", "5m", "15m", "1h", "1d"]
+SeriesInterval = Literal["1m", "5m", "15m", "1h", "1d", "fact"]
+"""Of a series: `fact` stands for what is no bar."""
 
 
 class Feed(msgspec.Struct, frozen=True):

@@ -177,9 +177,10 @@ def _report(report: Any) -> dict[str, Any]:
 def catalog(settings: Settings) -> list[dict[str, Any]]:
     """Return every series that this installation sees. Raises NotFound where there is no installation."""
     from tradewright.market.freshness import read_freshness
+    from tradewright.market.instruments import FACT
 
     now_us = WallClock().now_us()
-    with _present(settings) as database:
+    with present(settings) as database:
         owner = _organization(database)
         rows = database.read(series.list_series, owner)
         fresh = {
@@ -196,7 +197,13 @@ def catalog(settings: Settings) -> list[dict[str, Any]]:
             "rows": row["rows"],
             "first": "" if row["first_time"] is None else format_us(row["first_time"]),
             "last": "" if row["last_time"] is None else format_us(row["last_time"]),
-            "prices": "adjusted" if row["pre_adjusted"] else "closes" if row["close_only"] else "raw",
+            "prices": ""
+            if row["interval"] == FACT
+            else "adjusted"
+            if row["pre_adjusted"]
+            else "closes"
+            if row["close_only"]
+            else "raw",
             "age_s": None if stand is None or stand.age_us is None else round(stand.age_us / 1e6),
             "due": 0 if stand is None else stand.due,
             "checked_at": "" if row["checked_at"] is None else format_us(row["checked_at"]),
@@ -323,7 +330,7 @@ def _number(text: str) -> Any:
 
 def signals(settings: Settings, limit: int) -> list[dict[str, Any]]:
     """Return the newest signals of the paper environment. Raises NotFound where there is no installation."""
-    with _present(settings) as database:
+    with present(settings) as database:
         rows = database.read(signal_rows.list_page, _organization(database), ENVIRONMENT, limit, True)
     names = ("id", "instrument", "direction", "probability", "expected_return", "horizon", "status", "evidence")
     return [{"bar_time": format_us(row["bar_time"]), **{name: row[name] for name in names}} for row in rows]
@@ -331,7 +338,7 @@ def signals(settings: Settings, limit: int) -> list[dict[str, Any]]:
 
 def report(settings: Settings, backtest_id: str, output: Path) -> None:
     """Write the report of a stored backtest to a file. Raises NotFound, StorageFailed."""
-    with _present(settings) as database:
+    with present(settings) as database:
         organization = _organization(database)
         page = database.read(backtests.get_blob, organization, ENVIRONMENT, backtest_id, "report")
     if page is None:
@@ -364,7 +371,7 @@ def create_key(settings: Settings, environment: str, name: str, scopes: list[str
 
 def list_keys(settings: Settings) -> list[dict[str, Any]]:
     """Return the keys of this installation without secrets. Raises NotFound where there is no installation."""
-    with _present(settings) as database:
+    with present(settings) as database:
         rows = database.read(accounts.list_api_keys, _organization(database))
     return [
         {
@@ -381,7 +388,7 @@ def list_keys(settings: Settings) -> list[dict[str, Any]]:
 
 def revoke_key(settings: Settings, key: str) -> None:
     """Revoke a key. Raises NotFound."""
-    with _present(settings) as database:
+    with present(settings) as database:
         now_us = WallClock().now_us()
         if not database.write(keys.revoke, _organization(database), key, house.OPERATOR, now_us):
             raise NotFound(f"there is no valid key {key!r}; `tradewright keys list` shows them")
@@ -399,7 +406,8 @@ def bench(only: list[str], quiet: bool = False) -> int:
     return subprocess.run([sys.executable, "-m", "benchmarks", *only], cwd=root, stdout=out, check=False).returncode
 
 
-def _present(settings: Settings) -> Database:
+def present(settings: Settings) -> Database:
+    """Return the database of an installation. Raises NotFound where there is none."""
     if not settings.database_url and not (settings.data_folder / "tradewright.db").exists():
         raise NotFound(
             f"there is nothing in the data folder {settings.data_folder} yet; run `tradewright up` or `tradewright "

@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +119,7 @@ def ingest(
             done["outside"] = {"rows": outside.rows, "first": first, "last": last}
         result = {**report_of(filled.report), **done, **_compared(stores.catalog, plan, source.name, clock.now_us())}
     else:
-        result = {**asdict(filled), "verdict": "usable" if filled.rejected else "clean", "findings": []}
+        result = report_of(filled)
     database.write(ingestions.save_report, ingestion, result)
     return result
 

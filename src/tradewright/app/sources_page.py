@@ -17,8 +17,8 @@ one command as `TRADEWRIGHT_<SOURCE>_<FIELD>`. What an organization's credential
 of the free plan. This page is generated.
 
 Bars, facts and actions come in by `tradewright ingest` and `POST /v1/ingestions`, streams by `tradewright follow`.
-Quotes and listings are read by the modules and tested, but no command or route asks for them yet. The verdict of facts
-says only whether rows were rejected.
+Quotes and listings are read by the modules and tested, but no command or route asks for them yet. How far bars and
+facts can be trusted stands in [quality.md](quality.md).
 """
 
 

@@ -77,6 +77,18 @@ def checks_text(rows: list[dict[str, Any]]) -> str:
     return "\n".join([*lines, ", ".join(f"{count} {status}" for status, count in counts if count)])
 
 
+def facts_text(rows: list[dict[str, Any]]) -> str:
+    """Return facts as a table."""
+    wide = max(len(row["name"]) for row in rows)
+    lines = [f"{'period_end':20} {'value':>18} {'unit':10} {'known_at':20} {'source':16} {'name':{wide}}".rstrip()]
+    lines += [
+        f"{row['period_end']:20} {row['value']:>18,.10g} {row['unit']:10} {row['known_at']:20} {row['source']:16} "
+        f"{row['name']}".rstrip()
+        for row in rows
+    ]
+    return "\n".join(lines)
+
+
 def catalog_text(rows: list[dict[str, Any]], findings: bool) -> str:
     """Return the series as a table: what came from where, how old its newest bar is, how far to trust it."""
     if not rows:

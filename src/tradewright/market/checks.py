@@ -40,7 +40,7 @@ Where actions are known, moves are total returns: a split or a dividend is neith
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -147,12 +147,16 @@ def series_findings(
     return flags + [finding for check in _CHECKS for finding in check(series)]
 
 
-def rejection_findings(counts: dict[str, int], read: int, instrument: str) -> list[Finding]:
-    """Return one finding for each code of rejected rows. read: how many rows came in, the rejected ones included."""
+def rejection_findings(
+    counts: Mapping[str, int], read: int, instrument: str, texts: Mapping[str, str] | None = None
+) -> list[Finding]:
+    """Return one finding for each code of rejected rows. read: how many rows came in, the rejected ones included.
+    texts: what a code says, where it is not of bars."""
+    said = _TEXT if texts is None else texts
     share = sum(counts.values()) / max(read, 1)
     severity = Verdict.USABLE if share <= FEW else Verdict.SUSPECT if share <= MOST else Verdict.REJECTED
     return [
-        Finding(code, severity, f"{count} of {read} rows rejected: {_TEXT.get(code, code)}", instrument, count)
+        Finding(code, severity, f"{count} of {read} rows rejected: {said.get(code, code)}", instrument, count)
         for code, count in sorted(counts.items())
     ]
 

@@ -30,7 +30,7 @@ from tradewright.market.arrays import Flags, Floats, Times
 from tradewright.market.catalog import Catalog
 from tradewright.market.checks import FEW, MAD_TO_SIGMA, ROWS_KEPT
 from tradewright.market.frames import resolve
-from tradewright.market.instruments import Interval
+from tradewright.market.instruments import FACT, Interval
 from tradewright.market.records import finding_from_json, finding_to_json
 from tradewright.market.verdicts import DataVerdict, Finding, Verdict
 from tradewright.storage import series as store
@@ -242,7 +242,7 @@ def compare_sources(
     rows = catalog.database.read(store.list_series, owner, instruments=instruments, interval=step)
     groups: dict[tuple[str, str], dict[str, Mapping[str, Any]]] = {}
     for row in sorted(rows, key=lambda row: row["owner"] == owner):  # of one source the owner's series counts
-        if row["rows"]:
+        if row["rows"] and row["interval"] != FACT:
             groups.setdefault((row["instrument"], row["interval"]), {})[row["source"]] = row
     found: dict[tuple[str, str, str], tuple[Finding, ...]] = {}
     for (instrument, name), by_source in sorted(groups.items()):

@@ -107,6 +107,11 @@ class Dated:
         kept = found.filter(*wanted).sort(*self._kind.key, "known_at", "observed_at")
         return kept.unique(subset=list(self._kind.key), keep="last", maintain_order=True)
 
+    def vintages(self, owner: Owner, source: str, instruments: Sequence[str]) -> pl.DataFrame:
+        """Return every row that an owner has of its own: columns as in `read`, in no order."""
+        found = self._vintages(owner, source, instruments, own=True)
+        return pl.DataFrame(schema={name: self._type(name) for name in self._columns}) if found is None else found
+
     def forget(self, owner: Owner) -> int:
         """Remove every row of an organization that was erased; return how many files went. Raises StorageFailed."""
         return self._store.forget(owner)

@@ -1,19 +1,29 @@
-"""From a frame of facts to the store: what cannot be used is kept aside, the rest is stored once."""
+"""From a frame of facts to the store: what cannot be used is kept aside, the rest is stored once and judged.
+
+Where facts stand beside bars `FACT` is in the place of an interval: in quarantine, and in the table of series, which
+holds of an instrument's facts how many there are, from which periods, and their verdict.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import math
+from typing import Any
 
 import polars as pl
 
 from tradewright import ids
 from tradewright.ids import Owner
+from tradewright.market.checks import rejection_findings
 from tradewright.market.dated import FACTS, Dated
-from tradewright.market.ingest import Taken
+from tradewright.market.fact_checks import FactsChecked, check_facts
+from tradewright.market.ingest import SeriesReport, Taken
+from tradewright.market.instruments import FACT, Instrument
+from tradewright.market.records import finding_to_json, instrument_to_row
+from tradewright.market.verdicts import DataVerdict
 from tradewright.storage import series as store
-from tradewright.storage.database import Database
+from tradewright.storage.database import Database, Tx
 
-INTERVAL = "fact"  # in the place of an interval, where facts stand beside bars
 _TEXT = {
     "missing_value": "the value is missing or not finite",
     "known_too_early": "known_at lies before the end of the period",
@@ -54,11 +64,11 @@ def ingest_facts(
             "owner": owner,
             "source": source,
             "instrument": row["instrument"],
-            "interval": INTERVAL,
+            "interval": FACT,
             "time": row["period_end"],
             "code": row["code"],
             "detail": f"{_TEXT[row['code']]}: {row['name'] or row['instrument']} is {row['value']}",
-            "row": {name: row[name] if row[name] == row[name] else None for name in FACTS},
+            "row": {name: _plain(row[name]) for name in FACTS},
             "ingestion": ingestion,
             "status": "held",
             "created_at": observed_at_us,
@@ -75,3 +85,62 @@ def ingest_facts(
         content = hashlib.sha256(fresh.hash_rows(seed=0).to_numpy().tobytes()).hexdigest()
         stored = facts.append(owner, source, fresh, observed_at_us, f"{ingestion}/{content}")
     return Taken(rows.height, distinct.height, rejected.height, accepted.height - distinct.height, stored)
+
+
+def _plain(value: Any) -> Any:
+    if not isinstance(value, float) or math.isfinite(value):
+        return value
+    return None if math.isnan(value) else str(value)  # JSON has no word for what is infinite
+
+
+def judge_facts(
+    database: Database,
+    facts: Dated,
+    owner: Owner,
+    source: str,
+    instrument: Instrument,
+    now_us: int,
+    until_us: int,
+    vintages: bool = True,
+) -> SeriesReport:
+    """Write down what the facts of an instrument are worth, with their verdict, and return it. until_us: newer facts
+    were not asked for. Raises StorageFailed."""
+    found = facts.vintages(owner, source, [instrument.id])
+    checked = check_facts(found, instrument, vintages, min(now_us, until_us))
+    rejected = database.read(store.count_quarantine, owner, source, instrument.id, FACT)
+    read = found.height + sum(rejected.values())
+    verdict = DataVerdict.of([*rejection_findings(rejected, read, instrument.id, _TEXT), *checked.findings])
+    row = _series_row(checked, verdict) | {
+        "owner": owner,
+        "source": source,
+        "instrument": instrument.id,
+        "revised": not vintages,
+        "checked_at": now_us,
+        "created_at": now_us,
+    }
+
+    def write_down(tx: Tx) -> None:
+        store.add_instruments(tx, [instrument_to_row(instrument, now_us)])
+        store.save_series(tx, row)
+
+    if read:
+        database.write(write_down)
+    return SeriesReport(source, instrument.id, FACT, checked.current.height, verdict)
+
+
+def _series_row(checked: FactsChecked, verdict: DataVerdict) -> dict[str, Any]:
+    current = checked.current
+    first_us, last_us = (current["period_end"].min(), current["period_end"].max()) if current.height else (None, None)
+    content = current.select(list(FACTS)).sort(list(FACTS)).hash_rows(seed=0).to_numpy().tobytes()
+    return {
+        "interval": FACT,
+        "pre_adjusted": False,
+        "close_only": False,
+        "lag_us": max(checked.due_us - last_us, 0) if isinstance(last_us, int) and checked.due_us else 0,
+        "rows": current.height,
+        "first_time": first_us,
+        "last_time": last_us,
+        "verdict": verdict.verdict.label,
+        "findings": [finding_to_json(finding) for finding in verdict.findings],
+        "data_version": hashlib.sha256(content).hexdigest()[:32],
+    }

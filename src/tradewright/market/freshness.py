@@ -1,7 +1,8 @@
 """How old the newest bar of a series is, how many bars are due after it, and how much of its span is there.
 
 All of it depends on the moment that is asked for, so nothing is stored. A bar is due when it could be known (its end,
-plus the declared lag of the source) and GRACE more has passed: one interval, at most an hour, for fetching it.
+plus the declared lag of the source) and GRACE more has passed: one interval, at most an hour, for fetching it. Of facts
+one is due when the time has passed within which newer ones usually come (`fact_checks.py`); they have no coverage.
 
 | code         | severity                                   | what it says                              |
 | ------------ | ------------------------------------------ | ----------------------------------------- |
@@ -22,7 +23,7 @@ from tradewright.ids import Owner
 from tradewright.market import currency_week
 from tradewright.market.arrays import Times
 from tradewright.market.calendars import ALWAYS, sessions
-from tradewright.market.instruments import Instrument, Interval
+from tradewright.market.instruments import FACT, Instrument, Interval
 from tradewright.market.records import instrument_from_row
 from tradewright.market.verdicts import Finding, Verdict
 from tradewright.storage import series as store
@@ -61,7 +62,7 @@ def freshness(rows: Sequence[Mapping[str, Any]], instruments: Mapping[str, Instr
     """
     groups: dict[tuple[str, Interval], list[int]] = {}
     for place, row in enumerate(rows):
-        if row["rows"]:
+        if row["rows"] and row["interval"] != FACT:
             key = (instruments[row["instrument"]].calendar, Interval.parse(row["interval"]))
             groups.setdefault(key, []).append(place)
     due, expected = np.zeros(len(rows), dtype=np.int64), np.zeros(len(rows), dtype=np.int64)
@@ -75,7 +76,10 @@ def freshness(rows: Sequence[Mapping[str, Any]], instruments: Mapping[str, Instr
         before = expected_until(calendar, interval, newest)
         due[places] = np.maximum(expected_until(calendar, interval, ends) - before, 0)
         expected[places] = before - expected_until(calendar, interval, first - 1)
-    return [_one(row, int(due[p]), int(expected[p]), now_us) for p, row in enumerate(rows)]
+    return [
+        _one_of_facts(row, now_us) if row["interval"] == FACT else _one(row, int(due[p]), int(expected[p]), now_us)
+        for p, row in enumerate(rows)
+    ]
 
 
 def read_freshness(
@@ -134,3 +138,14 @@ def _one(row: Mapping[str, Any], due: int, expected: int, now_us: int) -> Freshn
     absent = sum(found["count"] for found in row["findings"] if found["code"] == "missing_rows")
     share = max(1.0 - absent / expected, 0.0) if expected > 0 else 1.0
     return Freshness(*key, newest_us=newest, age_us=now_us - newest, due=due, coverage=share, finding=finding)
+
+
+def _one_of_facts(row: Mapping[str, Any], now_us: int) -> Freshness:
+    key = (row["owner"], row["source"], row["instrument"], row["interval"])
+    if not row["rows"]:
+        return Freshness(*key, newest_us=None, age_us=None, due=0, coverage=None, finding=None)
+    newest = int(row["last_time"])
+    due = int(row["lag_us"] > 0 and now_us > newest + row["lag_us"])
+    detail = "newer facts than these usually come by now; fetch them"
+    finding = Finding("stale_series", Verdict.USABLE, detail, row["instrument"], due, (newest,)) if due else None
+    return Freshness(*key, newest_us=newest, age_us=now_us - newest, due=due, coverage=None, finding=finding)

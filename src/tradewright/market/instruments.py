@@ -45,6 +45,8 @@ class Interval(StrEnum):
             raise UnknownName.of("interval", text, [i.value for i in cls]) from None
 
 
+FACT = "fact"
+"""Stands in the place of an interval where facts stand beside bars."""
 _MINUTES = {"1m": 1, "5m": 5, "15m": 15, "1h": 60, "1d": 1440}
 
 

@@ -21,7 +21,7 @@ from tradewright.ids import Owner
 from tradewright.market.calendars import ALWAYS, expected_times
 from tradewright.market.catalog import Catalog
 from tradewright.market.dated import Dated
-from tradewright.market.fact_intake import ingest_facts
+from tradewright.market.fact_intake import ingest_facts, judge_facts
 from tradewright.market.frames import VALUES
 from tradewright.market.ingest import Ingestion, IngestReport, Taken
 from tradewright.market.instruments import Instrument, Interval
@@ -133,14 +133,14 @@ async def backfill_facts(
     reached: Mapping[str, int] | None = None,
     keep: Keep | None = None,
     progress: Progress | None = None,
-) -> Taken:
+) -> IngestReport:
     """Bring every vintage of the facts of a plan into the store, instrument after instrument; return what became of
     the rows. An instrument whose mark lies at the end of the plan is done. The rest is as in `backfill`."""
-    parts = []
+    vintages = line.source.facts is not None and line.source.facts.vintages
+    parts, judged = [], []
     for number, instrument in enumerate(plan.instruments, start=1):
         if (reached or {}).get(instrument.id, plan.start_us - 1) < plan.end_us:
             found = await fetch_facts(line, instrument, plan.start_us, plan.end_us)
-            vintages = line.source.facts is not None and line.source.facts.vintages
             taken = ingest_facts(
                 database, facts, plan.owner, line.source.name, found, now_us(), plan.ingestion, vintages
             )
@@ -149,8 +149,10 @@ async def backfill_facts(
                 keep(instrument.id, plan.end_us)
             if progress is not None:
                 progress(number / len(plan.instruments), f"{instrument.id}: {taken.accepted} facts")
-    sums = (sum(getattr(taken, name) for taken in parts) for name in Taken.__slots__)
-    return Taken(*sums)
+        whose = (plan.owner, line.source.name, instrument)
+        judged.append(judge_facts(database, facts, *whose, now_us(), plan.end_us, vintages))
+    sums = {name: sum(getattr(taken, name) for taken in parts) for name in Taken.__slots__}
+    return IngestReport(plan.ingestion, **sums, series=tuple(judged))
 
 
 class _Filling:

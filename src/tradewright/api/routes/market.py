@@ -25,6 +25,7 @@ from tradewright.api.wire import (
     IntervalName,
     Moment,
     Rfc3339,
+    SeriesInterval,
     amount,
     feed_of,
     found,
@@ -157,11 +158,12 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class SeriesVerdict(msgspec.Struct, frozen=True):
-    """How far one series can be trusted, and why."""
+    """How far one series can be trusted, and why. interval: `fact` for facts: their rows are periods, first_time
+    and last_time the ends of the first and the last."""
 
     source: str
     instrument: InstrumentId
-    interval: IntervalName
+    interval: SeriesInterval
     owner: Annotated[str, msgspec.Meta(examples=["system"])]
     verdict: Literal["clean", "usable", "suspect", "rejected"]
     findings: list[Finding]
@@ -179,7 +181,7 @@ class VerdictQuery(PageQuery, frozen=True, kw_only=True):
     """Which series."""
 
     instrument: InstrumentId | None = None
-    interval: IntervalName | None = None
+    interval: SeriesInterval | None = None
     source: SourceName | None = None
     order: Literal["asc"] = "asc"
 

@@ -11,7 +11,7 @@ from tradewright.api.operations import Call, Effect, Operation
 from tradewright.api.pagination import Page, PageQuery, decode_cursor, page
 from tradewright.api.problems import Refused
 from tradewright.api.routes.sources import SourceName
-from tradewright.api.wire import InstrumentId, IntervalName, Rfc3339, found, moment
+from tradewright.api.wire import InstrumentId, Rfc3339, SeriesInterval, found, moment
 from tradewright.ids import SYSTEM, Owner
 from tradewright.market.release import hindrance
 from tradewright.storage import audit, jobs, quarantine, series
@@ -41,7 +41,7 @@ class QuarantineQuery(PageQuery, frozen=True, kw_only=True):
 
     source: SourceName | None = None
     instrument: InstrumentId | None = None
-    interval: IntervalName | None = None
+    interval: SeriesInterval | None = None
     status: Annotated[str, msgspec.Meta(min_length=1, max_length=32, examples=["held"])] | None = None
 
 

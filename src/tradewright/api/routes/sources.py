@@ -69,8 +69,9 @@ class KeptCredentials(msgspec.Struct, frozen=True):
 
 class Source(msgspec.Struct, frozen=True):
     """A third party. declared: null for data that came as a file, and for venues of ccxt. series: how many the caller
-    sees. last_time: of the newest bar; age_s: seconds since then. checked_at: when bars of it were last taken in.
-    credentials: null when the organization keeps none. health: null before it was asked."""
+    sees. last_time: of the newest bar, or the end of the newest period of a fact; age_s: seconds since then.
+    checked_at: when any of it was last taken in. credentials: null when the organization keeps none. health: null
+    before it was asked."""
 
     name: SourceName
     declared: Declared | None

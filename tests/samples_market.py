@@ -7,6 +7,7 @@ from typing import Any
 from samples import Made, Sample, SampleOf
 
 INGESTION = {"source": "binance", "instruments": ["crypto:BTC-USDT"], "start": "2023-01-01T00:00:00Z"}
+SCHEDULE = {"source": "binance", "instruments": ["crypto:BTC-USDT"], "interval": "1h", "every": "1h"}
 BACKTEST = {"strategy": "buy_and_hold", "instruments": ["crypto:AAA-USD"]}
 
 
@@ -49,6 +50,11 @@ SAMPLES: dict[str, SampleOf] = {
     "list_ingestions": _plain("/v1/ingestions?limit=3"),
     "get_ingestion": _of("ingestion", "/v1/ingestions/{id}"),
     "cancel_ingestion": _of("ingestion to cancel", "/v1/ingestions/{id}/cancel"),
+    "create_ingestion_schedule": _plain("/v1/ingestion-schedules", body=SCHEDULE),
+    "list_ingestion_schedules": _plain("/v1/ingestion-schedules"),
+    "get_ingestion_schedule": _of("schedule", "/v1/ingestion-schedules/{id}"),
+    "update_ingestion_schedule": _of("schedule", "/v1/ingestion-schedules/{id}", body={"enabled": False}),
+    "delete_ingestion_schedule": _of("schedule to remove", "/v1/ingestion-schedules/{id}"),
     "list_signals": _plain("/v1/signals"),
     "get_scoreboard": _plain("/v1/signals/scoreboard"),
     "get_signal": _of("/v1/signals", "/v1/signals/{id}"),

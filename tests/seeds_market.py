@@ -13,6 +13,7 @@ from tradewright.market.instruments import Instrument
 from tradewright.market.records import instrument_to_row
 from tradewright.storage import (
     broker_accounts,
+    ingestion_schedules,
     ingestions,
     jobs,
     models,
@@ -51,6 +52,10 @@ def seed(tx: Tx, clock: FixedClock, vault: Vault) -> dict[str, str]:
     job = jobs.enqueue(tx, *TENANT, "backtest", {"backtest": "bkt_3"}, now)
     _quarantine(tx, now)
     _ingestions(tx, base)
+    for key in ("isc_1", "isc_2"):
+        wanted = {"source": "binance", "instruments": ["crypto:AAA-USD"], "interval": "1d", "every": "1d"}
+        ingestion_schedules.add(tx, {**base, **wanted, "id": key, "owner": SYSTEM, "next_at": now + 1})
+    ingestion_schedules.change(tx, "isc_1", turn_at=now, ingestion="ing_1")
     _trials(tx, now)
     for n in range(6):
         event = ("order.filled" if n % 2 else "signal.issued", f"thing_{n}", None, {"n": n})
@@ -62,7 +67,7 @@ def seed(tx: Tx, clock: FixedClock, vault: Vault) -> dict[str, str]:
     return {
         "broker account": "bra_1", "free broker account": "bra_free", "portfolio": "prt_1", "run": "run_1",
         "opened portfolio": opened["id"], "event": listed[0]["id"], "supported model": "msc_2", "spare job": job,
-        "ingestion": "ing_1", "ingestion to cancel": "ing_2",
+        "ingestion": "ing_1", "ingestion to cancel": "ing_2", "schedule": "isc_1", "schedule to remove": "isc_2",
     }  # fmt: skip
 
 

@@ -28,6 +28,8 @@ users_app = typer.Typer(help="People.")
 app.add_typer(users_app, name="users")
 sources_app = typer.Typer(help="Third parties that data comes from.")
 app.add_typer(sources_app, name="sources")
+schedules_app = typer.Typer(help="Ingestions again and again.")
+app.add_typer(schedules_app, name="schedules")
 db_app = typer.Typer(help="The database.")
 app.add_typer(db_app, name="db")
 vault_app = typer.Typer(help="Sealed secrets.")
@@ -242,6 +244,63 @@ def source_credentials(
         parts = (line.partition("=") for line in sys.stdin.read().splitlines() if line.strip())
         given = {name.strip(): value.strip() for name, _, value in parts}
     _show(keep_credentials(_settings(folder), source, given), as_json, lambda done: f"kept those of {done['source']}")
+
+
+@schedules_app.command("add")
+def schedules_add(
+    source: Annotated[str, typer.Argument(help="A source.")],
+    instruments: Annotated[list[str], typer.Argument(help="Instrument ids.")],
+    every: Annotated[str, typer.Option(help="15m, 1h, 4h, 1d, or a time of day in UTC such as 06:30.")],
+    interval: Annotated[Interval, typer.Option(help="Length of a bar.")] = Interval.DAY,
+    folder: Folder = None,
+    as_json: Json = False,
+) -> None:
+    """Ask a source again and again for what is new, while `tradewright up` runs."""
+    from tradewright.app.schedule_commands import add
+
+    made = add(_settings(folder), source, instruments, interval.value, every)
+    _show(made, as_json, lambda row: f"{row['id']}: its first turn is at {row['next_at']}, while `tradewright up` runs")
+
+
+@schedules_app.command("list")
+def schedules_list(folder: Folder = None, as_json: Json = False) -> None:
+    """The schedules there are, and what became of the last turn of each."""
+    from tradewright.app.schedule_commands import listed
+    from tradewright.app.texts import schedules_text
+
+    _show(listed(_settings(folder)), as_json, schedules_text)
+
+
+@schedules_app.command("pause")
+def schedules_pause(
+    schedule: Annotated[str, typer.Argument(metavar="ID")], folder: Folder = None, as_json: Json = False
+) -> None:
+    """No more turns until it is resumed. What it has asked for goes on."""
+    from tradewright.app.schedule_commands import pause
+
+    _show(pause(_settings(folder), schedule), as_json, lambda row: f"paused {row['id']}")
+
+
+@schedules_app.command("resume")
+def schedules_resume(
+    schedule: Annotated[str, typer.Argument(metavar="ID")], folder: Folder = None, as_json: Json = False
+) -> None:
+    """Turns again, as if it were new."""
+    from tradewright.app.schedule_commands import resume
+
+    _show(
+        resume(_settings(folder), schedule), as_json, lambda row: f"{row['id']}: its next turn is at {row['next_at']}"
+    )
+
+
+@schedules_app.command("remove")
+def schedules_remove(
+    schedule: Annotated[str, typer.Argument(metavar="ID")], folder: Folder = None, as_json: Json = False
+) -> None:
+    """End a schedule. What it brought in stays."""
+    from tradewright.app.schedule_commands import remove
+
+    _show(remove(_settings(folder), schedule), as_json, lambda row: f"removed {row['id']}")
 
 
 @app.command()

@@ -23,7 +23,7 @@ from tradewright.storage.types import Json, Money
 
 ROWS, SHARES, LARGE = 3_000, 25, 1_000
 MODULES = ("samples_market", "samples_keys", "samples_people")
-LISTS = {"scopes", "findings", "series", "entries"}
+LISTS = {"scopes", "findings", "series", "entries", "instruments"}
 LEFT_EMPTY = {"alembic_version", "house", "outbox_heads"}
 
 

@@ -15,7 +15,6 @@ import msgspec
 import pytest
 
 from asgi import Client
-from tradewright.api.routes.ingestions import MAX_UNFINISHED
 from tradewright.app import house
 from tradewright.app.house import settings_to
 from tradewright.app.ingestion_task import run_ingestion
@@ -25,6 +24,7 @@ from tradewright.errors import SourceFailed, SourceRefused
 from tradewright.ids import SYSTEM, Owner
 from tradewright.market.dated import facts_of
 from tradewright.settings import Settings
+from tradewright.sources.asking import MAX_UNFINISHED
 from tradewright.storage import ingestions, jobs, third_parties
 from tradewright.storage.database import Database, Tx
 
@@ -265,7 +265,7 @@ def test_the_job_uses_what_its_organization_keeps_and_never_the_operators(
 
     def run(database: Database, organization: str) -> dict[str, Any]:
         whose = {"organization": organization, "environment": "paper"}
-        payload = {"settings": settings_to(settings), **whose, "ingestion": database.write(begin, organization)}
+        payload = {"settings": house.settings_to(settings), **whose, "ingestion": database.write(begin, organization)}
         return run_ingestion(payload, lambda fraction, message: None)
 
     with fred(asked) as address, house.open_database(settings) as database:

@@ -41,7 +41,8 @@ def count(database: Database, table: sa.Table) -> int:
 def add(database: Database, rule: Rule, number: int, age_us: int, **given: Any) -> None:
     table = metadata.tables[rule.table]
     moment = {rule.column.name: NOW - age_us}
-    row = row_of(table, number, **moment, **({"sequence": number} if table is outbox else {}), **given)
+    needed = {"outbox": {"sequence": number}, "ingestions": {"schedule": "isc_1"}}.get(rule.table, {})
+    row = row_of(table, number, **moment, **needed, **given)
     database.write(lambda tx: tx.execute(table.insert().values(row)).rowcount)
 
 

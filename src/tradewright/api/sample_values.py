@@ -15,16 +15,16 @@ _DIGEST = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # 
 PASSWORD, NEW_PASSWORD = "a sentence nobody else says", "another sentence nobody says"
 _PREFIXES = {
     "ApiKey": "key", "NewApiKey": "key", "AuditEntry": "aud", "Backtest": "bkt", "BrokerAccount": "bra",
-    "Event": "evt", "Export": "exp", "Fill": "fil", "Ingestion": "ing", "Invitation": "inv", "Me": "usr",
-    "Membership": "org",
+    "Event": "evt", "Export": "exp", "Fill": "fil", "Ingestion": "ing", "IngestionSchedule": "isc",
+    "Invitation": "inv", "Me": "usr", "Membership": "org",
     "Model": "msc", "Order": "ord", "Organization": "org", "Passkey": "psk", "Portfolio": "prt",
     "QuarantinedRow": "qua", "Run": "run", "Session": "ses", "Signal": "sig", "SignalModel": "mdl", "Trial": "trl",
 }  # fmt: skip
 _REFERENCES = {
     "actor": "usr", "broker_account": "bra", "created_by": "usr", "entries": "aud", "entry": "aud",
     "feed_session": "fds", "ingestion": "ing", "model": "mdl", "object": "key", "order": "ord", "organization": "org",
-    "portfolio": "prt", "replaced_by": "key", "request": "req", "run": "run", "session": "ses", "subject": "sig",
-    "transaction": "ltx", "user": "usr",
+    "portfolio": "prt", "replaced_by": "key", "request": "req", "run": "run", "schedule": "isc", "session": "ses",
+    "subject": "sig", "transaction": "ltx", "user": "usr",
 }  # fmt: skip
 _OF_A_TITLE = {
     ("DataSet", "name"): "us-stocks",

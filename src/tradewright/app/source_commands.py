@@ -243,10 +243,8 @@ def begun(
             if request["end"] is None:
                 ingestions.extend(tx, ingestion, request["end_us"])
         else:
-            ingestion = ids.new("ing")
-            job = jobs.enqueue(tx, organization, environment, "ingestion", {"ingestion": ingestion}, now_us)
-            row = {"id": ingestion, "organization": organization, "environment": environment, "owner": owner}
-            ingestions.add(tx, {**row, "source": source, "job": job, "request": request, "created_at": now_us})
+            ingestion = ingestions.order(tx, organization, environment, owner, source, request, now_us)
+            job = ingestions.job_of(tx, ingestion)
         if _is_gone(jobs.holder(tx, job)):
             jobs.give_back(tx, job)
         if not jobs.claim_one(tx, job, worker, now_us, LEASE_US):

@@ -89,6 +89,19 @@ def facts_text(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def schedules_text(rows: list[dict[str, Any]]) -> str:
+    """Return the schedules of ingestions as a table, with what became of the last turn of each below it."""
+    if not rows:
+        return "there is no schedule; `tradewright schedules add SOURCE INSTRUMENT... --every 1d` makes one"
+    lines = [f"{'id':31} {'source':16} {'interval':8} {'every':6} {'next turn':21} last"]
+    for row in rows:
+        turn = f"{row['next_at'][:19]}Z" if row["next_at"] else "paused"
+        last = f"{row['last_status']} {row['last_at'][:16]}".strip()
+        lines.append(f"{row['id']:31} {row['source']:16} {row['interval']:8} {row['every']:6} {turn:21} {last}")
+        lines.append(f"    {' '.join(row['instruments'])}{': ' if row['last_message'] else ''}{row['last_message']}")
+    return "\n".join(lines)
+
+
 def catalog_text(rows: list[dict[str, Any]], findings: bool) -> str:
     """Return the series as a table: what came from where, how old its newest bar is, how far to trust it."""
     if not rows:

@@ -23,6 +23,7 @@ from tradewright.app.child import COMMAND
 from tradewright.app.console import Console
 from tradewright.app.feeds import Choice
 from tradewright.app.live import Place, Streaming
+from tradewright.app.scheduling import POLL_S, Scheduler
 from tradewright.app.source_commands import opted_in
 from tradewright.app.upkeep import Upkeep
 from tradewright.app.work import Hands, build_hands
@@ -105,7 +106,8 @@ def up(settings: Settings, restart_feed: bool, console: Console) -> None:
 
         signal.signal(signal.SIGINT, leave)
         signal.signal(signal.SIGTERM, leave)
-        upkeep = Upkeep(database, clock, services.authenticator)
+        scheduler = Scheduler(database, clock, hands.wake)
+        upkeep = Upkeep(database, clock, services.authenticator, [(scheduler.run, POLL_S, "scheduler")])
         upkeep.start()
         hands.start()
         for thread in (engine, numberer):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from tradewright.accounts.authentication import USES_APART_US, Authenticator
 from tradewright.clock import Clock
@@ -26,9 +26,15 @@ _log = logging.getLogger("tradewright.upkeep")
 
 
 class Upkeep:
-    """Runs the loops from `start` until `stop`."""
+    """Runs the loops from `start` until `stop`. more: what else is repeated: the work, seconds between, its name."""
 
-    def __init__(self, database: Database, clock: Clock, authenticator: Authenticator) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        authenticator: Authenticator,
+        more: Sequence[tuple[Callable[[], None], float, str]] = (),
+    ) -> None:
         self._database = database
         self._clock = clock
         self._authenticator = authenticator
@@ -39,6 +45,7 @@ class Upkeep:
                 (self.seal, _SEAL_S, "sealer"),
                 (self.store_uses, _USES_S, "uses"),
                 (self.delete_old, _RETENTION_S, "retention"),
+                *more,
             )
         ]
 

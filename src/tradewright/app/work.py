@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+from tradewright.app import scheduling
 from tradewright.app.child import COMMAND
 from tradewright.app.export_task import write_export
 from tradewright.app.house import open_catalog, settings_to
@@ -81,6 +82,7 @@ def _finished(tx: Tx, job: dict[str, Any], status: str, now_us: int) -> None:
         event = ("backtest.finished", subject, None, {"id": subject, "status": status})
     elif job["kind"] == "ingestion":
         event = ingestions.finished(tx, job, status)
+        scheduling.told(tx, event[1], status, now_us)
     else:
         return
     outbox.append(tx, job["organization"], job["environment"], [event], now_us)

@@ -99,7 +99,10 @@ TYPES: dict[str, EventType] = {
         ),
         EventType(
             "ingestion.finished", "Data came in from a source", "sources:read",
-            {"ingestion": "ing_01k3v9h2m4qzt6x8b0c2d4e6f8", "source": "binance", "rows": 365},
+            {
+                "ingestion": "ing_01k3v9h2m4qzt6x8b0c2d4e6f8", "source": "binance", "status": "succeeded", "rows": 365,
+                "schedule": None,
+            },
         ),
         EventType(
             "verdict.changed", "The checks say something else about a series", "market:read",

@@ -22,6 +22,8 @@ from tradewright.sources.source import Source
 Fault = tuple[str, TradewrightError]
 MOST_BARS = 50_000_000
 """Of one ingestion, all instruments together: more is asked for in parts."""
+MAX_UNFINISHED = 20
+"""How many ingestions of an organization may wait or run, over all its environments."""
 _VENUE = re.compile("[a-z0-9]{2,32}")
 
 

@@ -10,7 +10,7 @@ from tradewright.storage.database import Tx
 from tradewright.storage.tables import jobs, metadata, organizations
 
 
-def held(tx: Tx, what: Literal["portfolios", "broker_accounts"], organization: str) -> int:
+def held(tx: Tx, what: Literal["portfolios", "broker_accounts", "ingestion_schedules"], organization: str) -> int:
     """Return how many there are in all environments; no other transaction that asks goes on until this one ends."""
     _one_at_a_time(tx, organization)
     table = metadata.tables[what]

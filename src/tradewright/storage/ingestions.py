@@ -6,6 +6,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from tradewright import ids
+from tradewright.storage import jobs as queue
 from tradewright.storage.database import Tx
 from tradewright.storage.tables import ingestions, jobs
 
@@ -13,8 +15,30 @@ _I = ingestions.c
 _JOB = ("status", "progress", "message", "error", "started_at", "finished_at")
 
 
+def order(
+    tx: Tx,
+    organization: str,
+    environment: str,
+    owner: str,
+    source: str,
+    request: dict[str, Any],
+    now_us: int,
+    schedule: str | None = None,
+) -> str:
+    """Store an ingestion and the job that will run it; return its id. schedule: the one whose turn it is.
+
+    request: instruments, interval, start_us, end_us, begins; start and end as they were written.
+    """
+    ingestion = ids.new("ing")
+    payload = {"ingestion": ingestion}
+    job = queue.enqueue(tx, organization, environment, "ingestion", payload, now_us, lane=f"{owner}/{source}")
+    row = {"id": ingestion, "organization": organization, "environment": environment, "owner": owner, "job": job}
+    add(tx, {**row, "source": source, "request": request, "created_at": now_us, "schedule": schedule})
+    return ingestion
+
+
 def add(tx: Tx, row: dict[str, Any]) -> None:
-    """Store an ingestion that its job will run."""
+    """Store an ingestion of a job that is there."""
     tx.execute(ingestions.insert().values(marks={}, report=None, **row))
 
 
@@ -26,10 +50,18 @@ def get(tx: Tx, organization: str, environment: str, ingestion: str) -> dict[str
 
 
 def list_page(
-    tx: Tx, organization: str, environment: str, limit: int, descending: bool, after: str | None
+    tx: Tx,
+    organization: str,
+    environment: str,
+    limit: int,
+    descending: bool,
+    after: str | None,
+    schedule: str | None = None,
 ) -> list[dict[str, Any]]:
-    """Return up to `limit` ingestions by id (ids order by creation), after the id `after`."""
+    """Return up to `limit` ingestions by id (ids order by creation), after the id `after`. schedule: only its own."""
     query = sa.select(ingestions).where(_I.organization == organization, _I.environment == environment)
+    if schedule is not None:
+        query = query.where(_I.schedule == schedule)
     if after is not None:
         query = query.where(_I.id < after if descending else _I.id > after)
     found = query.order_by(_I.id.desc() if descending else _I.id).limit(limit).subquery()  # each has one job
@@ -39,9 +71,9 @@ def list_page(
 
 
 def unfinished(tx: Tx, organization: str, environment: str, source: str) -> list[dict[str, Any]]:
-    """Return the latest ingestions of a source that have not ended well, the newest first."""
+    """Return the latest ingestions of a source that have not ended well, the newest first; none of a schedule."""
     query = _select().where(_I.organization == organization, _I.environment == environment, _I.source == source)
-    query = query.where(jobs.c.status != "succeeded").order_by(_I.id.desc()).limit(50)
+    query = query.where(_I.schedule.is_(None), jobs.c.status != "succeeded").order_by(_I.id.desc()).limit(50)
     return [dict(row) for row in tx.execute(query).mappings()]
 
 
@@ -70,9 +102,15 @@ def save_report(tx: Tx, ingestion: str, report: dict[str, Any]) -> None:
 
 def finished(tx: Tx, job: dict[str, Any], status: str) -> tuple[str, str, None, dict[str, Any]]:
     """Return the event that an ingestion has ended: type, subject, bar time, data."""
-    row = tx.execute(sa.select(_I.id, _I.source, _I.report).where(_I.job == job["id"])).mappings().one()
+    row = tx.execute(sa.select(_I.id, _I.source, _I.report, _I.schedule).where(_I.job == job["id"])).mappings().one()
     rows = 0 if row["report"] is None else row["report"]["stored"]
-    data = {"ingestion": row["id"], "source": row["source"], "status": status, "rows": rows}
+    data = {
+        "ingestion": row["id"],
+        "source": row["source"],
+        "status": status,
+        "rows": rows,
+        "schedule": row["schedule"],
+    }
     return ("ingestion.finished", row["id"], None, data)
 
 

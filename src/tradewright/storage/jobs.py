@@ -14,8 +14,16 @@ from tradewright.storage.tables import jobs
 ENDED = ("succeeded", "failed", "cancelled")
 
 
-def enqueue(tx: Tx, organization: str, environment: str, kind: str, payload: dict[str, Any], now_us: int) -> str:
-    """Store a queued job and return its id."""
+def enqueue(
+    tx: Tx,
+    organization: str,
+    environment: str,
+    kind: str,
+    payload: dict[str, Any],
+    now_us: int,
+    lane: str | None = None,
+) -> str:
+    """Store a queued job and return its id. lane: a process does the jobs of one lane one after the other."""
     job = ids.new("job")
     tx.execute(
         jobs.insert().values(
@@ -29,6 +37,7 @@ def enqueue(tx: Tx, organization: str, environment: str, kind: str, payload: dic
             message="",
             cancel_requested=False,
             created_at=now_us,
+            lane=lane,
         )
     )
     return job

@@ -16,6 +16,7 @@ from tradewright.storage.tables import (
     challenges,
     exports,
     idempotency,
+    ingestion_schedules,
     ingestions,
     invitations,
     jobs,
@@ -49,6 +50,12 @@ class Rule:
 def _nobody_refers() -> sa.ColumnElement[bool]:
     named = (sa.exists().where(table.c.job == jobs.c.id) for table in (backtests, exports, ingestions))
     return sa.not_(sa.or_(*named))
+
+
+def _of_a_schedule() -> sa.ColumnElement[bool]:
+    going_on = sa.exists().where(jobs.c.id == ingestions.c.job, jobs.c.status.in_(("queued", "running")))
+    shown = sa.exists().where(ingestion_schedules.c.ingestion == ingestions.c.id)
+    return sa.and_(ingestions.c.schedule.is_not(None), ~going_on, ~shown)
 
 
 RULES = (
@@ -87,6 +94,10 @@ RULES = (
     Rule(
         outbox.c.created_at, 30 * DAY_US, "events that have their number", "30 days",
         "readers that were away catch up", lambda: outbox.c.sequence.is_not(None),
+    ),
+    Rule(
+        ingestions.c.created_at, 90 * DAY_US, "ingestions of schedules that ended and are not the last of theirs",
+        "90 days", "what went wrong can be looked into", _of_a_schedule,
     ),
     Rule(
         jobs.c.finished_at, 90 * DAY_US, "jobs that ended and that no backtest, export or ingestion refers to",

@@ -310,8 +310,33 @@ ingestions = Table(  # marks: how far each instrument has come; report: what bec
     Column("marks", Json, nullable=False),
     Column("report", Json),
     _time("created_at"),
+    _text("schedule", nullable=True),
     Index(None, "organization", "environment", "id"),
     Index(None, "job"),
+    Index(None, "created_at"),
+    Index(None, "schedule", "id"),
+)
+
+ingestion_schedules = Table(  # next_at: empty while paused; ingestion: of the last turn; left_out: turns since then
+    "ingestion_schedules",
+    metadata,
+    _text("id", primary_key=True),
+    *_tenant(),
+    _text("owner"),
+    _text("source"),
+    Column("instruments", Json, nullable=False),
+    _text("interval"),
+    _text("every"),
+    _time("next_at", nullable=True),
+    _text("ingestion", nullable=True),
+    _time("turn_at", nullable=True),
+    _text("said"),
+    Column("left_out", Integer, nullable=False),
+    Column("failures", Integer, nullable=False),
+    _time("created_at"),
+    Index(None, "organization", "environment", "id"),
+    Index(None, "next_at"),
+    Index(None, "ingestion"),
 )
 
 source_credentials = Table(
@@ -358,6 +383,7 @@ jobs = Table(
     _time("created_at"),
     _time("started_at", nullable=True),
     _time("finished_at", nullable=True),
+    _text("lane", nullable=True),  # jobs of one lane are done one after the other in a process
     Index(None, "status", "kind", "organization", "created_at", "id"),
     Index(None, "organization", "started_at"),
     Index(None, "organization", "environment", "kind", "id"),

@@ -13,6 +13,7 @@ from tradewright.api.routes.events import OPERATIONS as EVENTS
 from tradewright.api.routes.exports import OPERATIONS as EXPORTS
 from tradewright.api.routes.factors import OPERATIONS as FACTORS
 from tradewright.api.routes.facts import OPERATIONS as FACTS
+from tradewright.api.routes.ingestion_schedules import OPERATIONS as INGESTION_SCHEDULES
 from tradewright.api.routes.ingestions import OPERATIONS as INGESTIONS
 from tradewright.api.routes.market import OPERATIONS as MARKET
 from tradewright.api.routes.me import OPERATIONS as ME
@@ -34,8 +35,9 @@ from tradewright.api.routes.trials import OPERATIONS as TRIALS
 def all_operations() -> list[Operation]:
     """Return every operation of the API, in the order of the reference."""
     found = [
-        *SYSTEM, *MARKET, *FACTS, *SOURCES, *SOURCE_CREDENTIALS, *INGESTIONS, *QUARANTINE, *SIGNALS, *MODELS, *RESEARCH,
-        *BACKTESTS, *TRIALS, *BROKER_ACCOUNTS, *PORTFOLIOS, *PERFORMANCE, *ORDERS, *EVENTS, *API_KEYS, *AUDIT,
+        *SYSTEM, *MARKET, *FACTS, *SOURCES, *SOURCE_CREDENTIALS, *INGESTIONS, *INGESTION_SCHEDULES, *QUARANTINE,
+        *SIGNALS, *MODELS, *RESEARCH, *BACKTESTS, *TRIALS, *BROKER_ACCOUNTS, *PORTFOLIOS, *PERFORMANCE, *ORDERS,
+        *EVENTS, *API_KEYS, *AUDIT,
     ]  # fmt: skip
     found += [*AUTH, *SESSIONS, *FACTORS, *ME, *ORGANIZATIONS, *EXPORTS]
     return [*found, *limits.operations(found)]

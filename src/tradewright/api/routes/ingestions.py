@@ -6,11 +6,10 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from tradewright import ids
 from tradewright.api.operations import Call, Effect, Operation
 from tradewright.api.pagination import Page, PageQuery, decode_cursor, page
 from tradewright.api.problems import FieldError, Refused
-from tradewright.api.wire import InstrumentId, IntervalName, Moment, Rfc3339, found, micros, moment
+from tradewright.api.wire import Id, InstrumentId, IntervalName, Moment, Rfc3339, found, micros, moment
 from tradewright.clock import format_us, parse_us
 from tradewright.errors import Conflict
 from tradewright.ids import SYSTEM, Owner
@@ -21,10 +20,9 @@ from tradewright.sources.registry import SOURCES
 from tradewright.storage import bounds, ingestions, jobs, third_parties
 from tradewright.storage.database import Tx
 
-MAX_UNFINISHED = 20
 _FIRST_US, _LAST_US = parse_us("0001-01-01"), parse_us("9999-12-31")
-_Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64, examples=["binance"])]
-_Symbol = Annotated[str, msgspec.Meta(min_length=1, max_length=64, examples=["crypto:BTC-USDT"])]
+SourceName = Annotated[str, msgspec.Meta(min_length=1, max_length=64, examples=["binance"])]
+Symbol = Annotated[str, msgspec.Meta(min_length=1, max_length=64, examples=["crypto:BTC-USDT"])]
 
 
 class IngestionRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,8 +31,8 @@ class IngestionRequest(msgspec.Struct, frozen=True, kw_only=True):
     what is stored of it, or 500 days before the end where nothing is. Facts have no interval: for a source that has
     only those it says nothing."""
 
-    source: _Name
-    instruments: Annotated[list[_Symbol], msgspec.Meta(min_length=1, max_length=100)]
+    source: SourceName
+    instruments: Annotated[list[Symbol], msgspec.Meta(min_length=1, max_length=100)]
     interval: IntervalName = "1d"
     start: Moment | None = None
     end: Moment | None = None
@@ -59,12 +57,13 @@ class Asked(msgspec.Struct, frozen=True):
 
 class Ingestion(msgspec.Struct, frozen=True):
     """An ingestion and how far it is. owner: who sees what it brings: the organization when it was asked for with its
-    credentials, else `system`, which is everybody. marks: up to where each instrument has come. report: what became of
-    the rows, null until it succeeded."""
+    credentials, else `system`, which is everybody. schedule: whose turn it was, null when somebody asked. marks: up to
+    where each instrument has come. report: what became of the rows, null until it succeeded."""
 
     id: str
-    source: _Name
+    source: SourceName
     owner: Annotated[str, msgspec.Meta(examples=["system"])]
+    schedule: Id | None
     status: Literal["queued", "running", "succeeded", "failed", "cancelled"]
     progress: float
     message: str
@@ -77,49 +76,54 @@ class Ingestion(msgspec.Struct, frozen=True):
     finished_at: Rfc3339 | None
 
 
+class IngestionQuery(PageQuery, frozen=True, kw_only=True):
+    """Which ingestions."""
+
+    schedule: Annotated[Id, msgspec.Meta(description="Only those of this schedule.")] | None = None
+
+
 async def _create(call: Call) -> Effect:
-    organization, environment = call.tenant
-    kept = await call.services.database.read_async(third_parties.sources_with_credentials, organization)
-    asked: IngestionRequest = call.body
-    owner = Owner(organization) if asked.source in kept else SYSTEM
-    request = await _checked(call, owner, asked.source in kept)
+    owner, request = await checked(call, call.body)
     now_us = call.services.clock.now_us()
 
     def effect(tx: Tx) -> Ingestion:
-        if bounds.unfinished(tx, "ingestion", organization) >= MAX_UNFINISHED:
+        if bounds.unfinished(tx, "ingestion", call.principal.organization) >= asking.MAX_UNFINISHED:
             raise Conflict(
-                f"the organization has {MAX_UNFINISHED} ingestions that have not ended, and may have no more; wait for "
-                "one to end or cancel one"
+                f"the organization has {asking.MAX_UNFINISHED} ingestions that have not ended, and may have no more; "
+                "wait for one to end or cancel one"
             )
-        key = ids.new("ing")
-        job = jobs.enqueue(tx, *call.tenant, "ingestion", {"ingestion": key}, now_us)
-        row = {"id": key, "organization": organization, "environment": environment, "owner": owner, "job": job}
-        ingestions.add(tx, {**row, "source": asked.source, "request": request, "created_at": now_us})
+        key = ingestions.order(tx, *call.tenant, owner, call.body.source, request, now_us)
         return _ingestion(found(ingestions.get(tx, *call.tenant, key), "ingestion", key))
 
     return Effect(effect)
 
 
-async def _checked(call: Call, owner: Owner, with_credentials: bool) -> dict[str, Any]:
-    asked: IngestionRequest = call.body
-    now_us, start, end = call.services.clock.now_us(), micros(asked.start), micros(asked.end)
+async def checked(call: Call, asked: IngestionRequest, owner: Owner | None = None) -> tuple[Owner, dict[str, Any]]:
+    """Return whose the data will be and the request as it is kept. owner: where that is settled. Raises Refused with
+    everything that is wrong."""
+    database, now_us = call.services.database, call.services.clock.now_us()
+    organization = Owner(call.principal.organization)
+    kept = await database.read_async(third_parties.sources_with_credentials, organization)
+    if owner is None:
+        owner = organization if asked.source in kept else SYSTEM
+    start, end = micros(asked.start), micros(asked.end)
     end_us = now_us if end is None else _within_years(end)
     known, wrong = asking.request_faults(asked.source, asked.instruments, asked.interval)
     begins: dict[str, int] = {}
     if start is None:
         wanted = Wanted(owner, asked.source, tuple(known), Interval.parse(asked.interval), end_us)
-        begins = await call.services.database.read_async(read_begins, wanted, now_us)
+        begins = await database.read_async(read_begins, wanted, now_us)
         begins = {name: _within_years(begin_us) for name, begin_us in begins.items()}
     firsts = list(begins.values()) if start is None else [_within_years(start)] * len(asked.instruments)
     wrong += asking.span_faults(asked.source, firsts, asked.interval, end_us)
-    refuse_faults(call, asked.source, with_credentials, wrong)
+    _refuse_faults(call, asked.source, asked.source in kept, wrong)
     start_us = min(firsts)
     words = {"instruments": known, "interval": asked.interval, "start": format_us(start_us), "end": format_us(end_us)}
-    return {**words, "start_us": start_us, "end_us": end_us, "begins": begins}
+    return owner, {**words, "start_us": start_us, "end_us": end_us, "begins": begins}
 
 
-def refuse_faults(call: Call, name: str, with_credentials: bool, wrong: list[asking.Fault]) -> None:
-    """Raise Refused when anything is wrong: these faults, a source that is off here, credentials that are missing."""
+def _refuse_faults(call: Call, name: str, with_credentials: bool, wrong: list[asking.Fault]) -> None:
+    # beside these faults, a source can be off here, or its credentials missing
     faults = [FieldError(f"/{place}", error.message) for place, error in wrong]
     source = SOURCES.get(name)
     if source is not None and source.opt_in and source.name not in call.services.rules.opted_in:
@@ -144,10 +148,10 @@ def _within_years(us: int) -> int:
 
 
 async def _list(call: Call) -> Page[Ingestion]:
-    query: PageQuery = call.query
+    query: IngestionQuery = call.query
     after = decode_cursor(query, str)
     rows = await call.services.database.read_async(
-        ingestions.list_page, *call.tenant, query.limit + 1, query.order == "desc", after
+        ingestions.list_page, *call.tenant, query.limit + 1, query.order == "desc", after, query.schedule
     )
     return page(query, rows, [row["id"] for row in rows], _ingestion)
 
@@ -181,6 +185,7 @@ def _ingestion(row: dict[str, Any]) -> Ingestion:
         id=row["id"],
         source=row["source"],
         owner=row["owner"],
+        schedule=row["schedule"],
         status=row["status"],
         progress=row["progress"],
         message=row["message"],
@@ -216,7 +221,8 @@ OPERATIONS = [
     ),
     Operation(
         "GET", "/v1/ingestions", "list_ingestions", "Ingestions", "sources", "sources:read",
-        _list, Page[Ingestion], PageQuery, description="Asked for in this environment, newest first.",
+        _list, Page[Ingestion], IngestionQuery,
+        description="Asked for in this environment, newest first. Those of schedules are kept for 90 days.",
     ),
     Operation(
         "GET", "/v1/ingestions/{id}", "get_ingestion", "One ingestion", "sources", "sources:read",

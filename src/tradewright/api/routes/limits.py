@@ -11,6 +11,7 @@ from tradewright.accounts.limits import Bucket, Taken
 from tradewright.accounts.throttling import of_address
 from tradewright.api import layers
 from tradewright.api.operations import KNOWN, Call, Operation
+from tradewright.sources.turns import MAX_SCHEDULES
 from tradewright.trading.opening import MAX_BROKER_ACCOUNTS, MAX_PORTFOLIOS
 
 
@@ -36,6 +37,7 @@ class Bounds(msgspec.Struct, frozen=True):
     networks_per_key: int
     portfolios_per_organization: int
     broker_accounts_per_organization: int
+    ingestion_schedules_per_organization: int
 
 
 class Cost(msgspec.Struct, frozen=True):
@@ -91,4 +93,5 @@ _BOUNDS = Bounds(
     networks_per_key=MAX_NETWORKS,
     portfolios_per_organization=MAX_PORTFOLIOS,
     broker_accounts_per_organization=MAX_BROKER_ACCOUNTS,
+    ingestion_schedules_per_organization=MAX_SCHEDULES,
 )

@@ -14,7 +14,7 @@ import pytest
 from tradewright.clock import FixedClock, WallClock
 from tradewright.errors import Cancelled, InvalidInput, TradewrightError
 from tradewright.jobs.compute import run_child
-from tradewright.jobs.worker import ATTEMPTS, Worker
+from tradewright.jobs.worker import ATTEMPTS, Lanes, Worker
 from tradewright.storage import jobs, outbox
 from tradewright.storage.database import Database
 
@@ -244,3 +244,71 @@ def test_a_job_whose_child_was_interrupted_goes_back_to_the_queue(database: Data
     assert _wait(database, job, "succeeded")["result"] == {"mode": "result"}
     worker.stop()
     thread.join()
+
+
+# --- lanes ------------------------------------------------------------------------------------------------------------
+
+
+def test_jobs_of_one_lane_are_done_one_after_the_other_and_hold_up_no_others(database: Database) -> None:
+    waiting, most, done = threading.Event(), [0], []
+    now_on: list[str] = []
+    guard = threading.Lock()
+
+    def handler(job: dict[str, Any], report: Any) -> None:
+        with guard:
+            assert job["lane"] not in now_on, "two jobs of a lane at once"
+            now_on.append(job["lane"])
+            most[0] = max(most[0], len(now_on))
+        if job["payload"]["n"] == 0:
+            assert waiting.wait(60), "the others never came past the slow one"
+        time.sleep(0.01)
+        with guard:
+            now_on.remove(job["lane"])
+            done.append(job["payload"]["n"])
+            if len(done) == 17:  # all but those of the slow lane
+                waiting.set()
+
+    for n in range(21):
+        lane = "slow" if n in (0, 7, 14, 20) else f"lane {n % 3}"
+        database.write(jobs.enqueue, *ORG, "x", {"n": n}, n, lane=lane)
+    lanes = Lanes()
+    workers = [Worker(database, WallClock(), {"x": handler}, lanes=lanes) for _ in range(4)]
+    threads = [threading.Thread(target=worker.run) for worker in workers]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + 60
+    while len(done) < 21 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    for worker in workers:
+        worker.stop()
+    for thread in threads:
+        thread.join()
+    assert sorted(done) == list(range(21))
+    assert [n for n in done if n in (0, 7, 14, 20)] == [0, 7, 14, 20]
+    assert most[0] > 1
+
+
+def test_a_busy_lane_hides_a_job_whose_lease_ran_out_and_shows_the_next_organization(database: Database) -> None:
+    for organization, lane in (("a", "l"), ("a", "l"), ("b", "other"), ("c", None)):
+        database.write(jobs.enqueue, organization, "paper", "x", {}, 1, lane=lane)
+
+    def claim(now_us: int, *busy: str) -> str | None:
+        job = database.write(jobs.claim, "w", now_us, 1_000, ("x",), busy)
+        return None if job is None else job["organization"]
+
+    assert claim(1, "other", "l") == "c"
+    assert claim(2, "other") == "a"
+    assert claim(3, "l", "other") is None
+    assert claim(5_000, "l", "other") == "c", "its lease ran out"
+    assert claim(5_001, "l") == "b"
+    assert claim(5_002) == "a"
+
+
+def test_a_lane_is_free_again_when_its_job_could_not_be_ended() -> None:
+    lanes = Lanes()
+    job = {"lane": "l"}
+    assert lanes.take(lambda busy: job if not busy else None) is job
+    assert lanes.take(lambda busy: job if not busy else None) is None
+    lanes.leave(job)
+    assert lanes.take(lambda busy: job if not busy else None) is job
+    lanes.leave({"lane": None})

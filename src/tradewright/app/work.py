@@ -12,15 +12,17 @@ from tradewright.app.house import open_catalog, settings_to
 from tradewright.clock import Clock
 from tradewright.ids import Owner
 from tradewright.jobs.compute import Report, run_child
-from tradewright.jobs.worker import Handler, Worker
+from tradewright.jobs.worker import Handler, Lanes, Worker
 from tradewright.market.dated import actions_of, facts_of
 from tradewright.settings import Settings
 from tradewright.storage import ingestions, outbox, quarantine
 from tradewright.storage.database import Database, Tx
 
+INGESTIONS_AT_ONCE = 4  # in a process, each from another source or for another owner: limits of a source hold
+
 
 class Hands:
-    """The workers of a process: one for what computes, one for what waits for third parties."""
+    """The workers of a process: one for what computes, INGESTIONS_AT_ONCE for what waits for third parties."""
 
     def __init__(self, workers: tuple[Worker, ...]) -> None:
         self._workers = workers
@@ -67,8 +69,9 @@ def build_hands(database: Database, clock: Clock, settings: Settings) -> Hands:
 
     computing = {"backtest": child("backtest"), "export": export, "forget_bars": forget_bars}
     computing["release"] = child("release")
-    waiting = {"ingestion": child("ingestion")}
-    return Hands(tuple(Worker(database, clock, handlers, _finished) for handlers in (computing, waiting)))
+    waiting, lanes = {"ingestion": child("ingestion")}, Lanes()
+    at_once = [Worker(database, clock, waiting, _finished, lanes) for _ in range(INGESTIONS_AT_ONCE)]
+    return Hands((Worker(database, clock, computing, _finished), *at_once))
 
 
 def _finished(tx: Tx, job: dict[str, Any], status: str, now_us: int) -> None:

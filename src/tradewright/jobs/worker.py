@@ -1,10 +1,10 @@
-"""The worker: takes jobs off the queue one at a time and runs each in a child process."""
+"""Workers: each takes jobs off the queue one at a time and runs each in a child process."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from tradewright import ids
@@ -23,20 +23,47 @@ Handler = Callable[[dict[str, Any], Report], Any]
 Finished = Callable[[Tx, dict[str, Any], str, int], None]
 
 
+class Lanes:
+    """The lanes that the jobs of this process are on. Workers that share them do no two jobs of one lane at a time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._busy: set[str] = set()
+
+    def take(self, claim: Callable[[Collection[str]], dict[str, Any] | None]) -> dict[str, Any] | None:
+        """Return the job that `claim` finds outside of the lanes that it is handed; its own is busy from now on."""
+        with self._lock:
+            job = claim(sorted(self._busy))
+            if job is not None and job["lane"] is not None:
+                self._busy.add(job["lane"])
+            return job
+
+    def leave(self, job: Mapping[str, Any]) -> None:
+        """Let the lane of a job be taken by another."""
+        with self._lock:
+            self._busy.discard(job["lane"])
+
+
 class Worker:
     """Runs jobs of the kinds it has handlers of, until it is stopped. handlers: by kind of job; each gets the job's row
     and says how far it is.
 
-    finished: called inside the transaction that ends a job, to tell others.
+    finished: called inside the transaction that ends a job, to tell others. lanes: those that it shares with others.
     """
 
     def __init__(
-        self, database: Database, clock: Clock, handlers: Mapping[str, Handler], finished: Finished | None = None
+        self,
+        database: Database,
+        clock: Clock,
+        handlers: Mapping[str, Handler],
+        finished: Finished | None = None,
+        lanes: Lanes | None = None,
     ) -> None:
         self._database = database
         self._clock = clock
         self._handlers = handlers
         self._finished = finished
+        self._lanes = lanes or Lanes()
         self._kinds = tuple(handlers)
         self._name = ids.new("wrk")
         self._wake = threading.Event()
@@ -55,15 +82,21 @@ class Worker:
         """Work until `stop`; returns then."""
         while not self._stop.is_set():
             try:
-                job = self._database.write(jobs.claim, self._name, self._clock.now_us(), _LEASE_US, self._kinds)
+                job = self._lanes.take(self._claim)
                 if job is not None:
-                    self._work(job)
+                    try:
+                        self._work(job)
+                    finally:
+                        self._lanes.leave(job)
                     continue
             except StorageFailed as error:  # a job that was running is found again when its lease runs out
                 _log.error("the queue cannot be reached: %s", error.message)
             self._wake.wait(_POLL_S)
             self._wake.clear()
         self._database.write(jobs.release, self._name)
+
+    def _claim(self, busy: Collection[str]) -> dict[str, Any] | None:
+        return self._database.write(jobs.claim, self._name, self._clock.now_us(), _LEASE_US, self._kinds, busy)
 
     def _work(self, job: dict[str, Any]) -> None:
         if job["attempts"] > ATTEMPTS:

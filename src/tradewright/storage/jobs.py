@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -43,19 +43,22 @@ def enqueue(
     return job
 
 
-def claim(tx: Tx, worker: str, now_us: int, lease_us: int, kinds: Sequence[str]) -> dict[str, Any] | None:
+def claim(
+    tx: Tx, worker: str, now_us: int, lease_us: int, kinds: Sequence[str], busy: Collection[str] = ()
+) -> dict[str, Any] | None:
     """Take a job of one of these kinds and return it, None when there is nothing to do.
 
     First a running one whose lease ran out. Then the oldest queued one of the organization with the fewest running;
-    of several, of the one served longest ago. `attempts` counts this time too.
+    of several, of the one served longest ago. `attempts` counts this time too. busy: lanes whose jobs are left alone.
     """
-    lost = sa.select(jobs).where(jobs.c.status == "running", jobs.c.lease_until < now_us, jobs.c.kind.in_(kinds))
+    free = sa.or_(jobs.c.lane.is_(None), jobs.c.lane.not_in(busy)) if busy else sa.true()
+    lost = sa.select(jobs).where(jobs.c.status == "running", jobs.c.lease_until < now_us, jobs.c.kind.in_(kinds), free)
     row = _first(tx, lost.order_by(jobs.c.lease_until, jobs.c.id))
     turns = [] if row is not None else [turn for kind in kinds for turn in tx.execute(_TURNS, {"kind": kind})]
     for turn in sorted(turns, key=lambda turn: (turn.running, turn.served, turn.oldest)):
         mine = (jobs.c.status == "queued", jobs.c.kind == turn.kind, jobs.c.organization == turn.organization)
-        row = _first(tx, sa.select(jobs).where(*mine).order_by(jobs.c.created_at, jobs.c.id))
-        if row is not None:  # else other workers hold all of them
+        row = _first(tx, sa.select(jobs).where(*mine, free).order_by(jobs.c.created_at, jobs.c.id))
+        if row is not None:  # else other workers hold all of them, or their lanes are busy
             break
     if row is None:
         return None

@@ -16,7 +16,6 @@ import pytest
 
 from asgi import Client
 from tradewright.app import house
-from tradewright.app.house import settings_to
 from tradewright.app.ingestion_task import run_ingestion
 from tradewright.app.source_commands import begun
 from tradewright.clock import DAY_US, format_us
@@ -25,7 +24,7 @@ from tradewright.ids import SYSTEM, Owner
 from tradewright.market.dated import facts_of
 from tradewright.settings import Settings
 from tradewright.sources.asking import MAX_UNFINISHED
-from tradewright.storage import ingestions, jobs, third_parties
+from tradewright.storage import ingestions, jobs, series, third_parties
 from tradewright.storage.database import Database, Tx
 
 START = 1_600_041_600_000_000
@@ -125,6 +124,24 @@ def test_without_a_start_each_instrument_goes_on_where_its_series_ends(served: A
         keep(served, "org_a", "binance", key="ours")
         _, own = await begins(client)
         assert set(own.values()) == {format_us(now_us - 500 * DAY_US)}, "a series of others was gone on with"
+
+    served.run(work)
+
+
+def test_facts_are_asked_for_again_as_far_back_as_they_may_be_revised(served: Any) -> None:
+    body = {"source": "fred", "instruments": ["GDP", "UNRATE"]}
+
+    async def work(client: Client) -> None:
+        now_us, old_us = served.clock.now_us(), served.clock.now_us() - 700 * DAY_US
+        keep(served, "org_a", "fred", api_key="ours")
+        for last_us in (now_us - DAY_US, old_us):
+            row = served.database.read(series.get_series, SYSTEM, "binance", "crypto:AAA-USD", "1d")
+            fact = {"owner": "org_a", "source": "fred", "instrument": "macro:GDP", "interval": "fact"}
+            served.database.write(series.save_series, row | fact | {"last_time": last_us})
+            made = await client.post("/v1/ingestions", body)
+            usual = format_us(now_us - 500 * DAY_US)
+            expected = {"macro:GDP": min(usual, format_us(last_us)), "macro:UNRATE": usual}
+            assert made.json["request"]["begins"] == expected, made.body
 
     served.run(work)
 

@@ -28,7 +28,7 @@ def add(settings: Settings, source: str, instruments: Sequence[str], interval: s
     """
     if not turns.is_valid(every):
         known = ", ".join(turns.PERIODS)
-        raise InvalidInput(f"--every is {every!r}; write {known}, or a time of day in UTC such as 06:30", usage=True)
+        raise InvalidInput(f"--every is {every!r}; write {known}, or a time of day in UTC such as 06:30")
     now_us = WallClock().now_us()
     with _opened(settings) as (database, organization):
 

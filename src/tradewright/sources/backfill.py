@@ -140,7 +140,7 @@ async def backfill_facts(
     parts, judged = [], []
     for number, instrument in enumerate(plan.instruments, start=1):
         if (reached or {}).get(instrument.id, plan.start_us - 1) < plan.end_us:
-            found = await fetch_facts(line, instrument, plan.start_us, plan.end_us)
+            found = await fetch_facts(line, instrument, plan.begin(instrument), plan.end_us)
             taken = ingest_facts(
                 database, facts, plan.owner, line.source.name, found, now_us(), plan.ingestion, vintages
             )

@@ -14,7 +14,7 @@ import polars as pl
 
 from tradewright.clock import DAY_US
 from tradewright.ids import Owner
-from tradewright.market.instruments import Interval
+from tradewright.market.instruments import FACT, Interval
 from tradewright.sources.registry import SOURCES
 from tradewright.sources.source import Bars
 from tradewright.storage import series
@@ -50,10 +50,14 @@ def begin(last_us: int | None, interval: Interval, end_us: int, bars: Bars | Non
 
 
 def read_begins(tx: Tx, wanted: Wanted, now_us: int) -> dict[str, int]:
-    """Return by instrument the first moment to ask for. Facts have no series: they begin USUAL_DAYS before the end,
-    since any of that time may be revised."""
+    """Return by instrument the first moment to ask for. Facts begin USUAL_DAYS before the end, since any of that time
+    may be revised, or where the stored ones end when that is earlier."""
     source = SOURCES.get(wanted.source)
     bars = None if source is None else source.bars
+    if source is not None and bars is None:
+        usual_us = wanted.end_us - USUAL_DAYS * DAY_US
+        ends = series.last_times(tx, wanted.owner, wanted.source, FACT, wanted.instruments)
+        return {name: min(ends.get(name, usual_us), usual_us) for name in wanted.instruments}
     ends = series.last_times(tx, wanted.owner, wanted.source, wanted.interval.value, wanted.instruments)
     return {name: begin(ends.get(name), wanted.interval, wanted.end_us, bars, now_us) for name in wanted.instruments}
 

@@ -259,7 +259,7 @@ def schedules_add(
     from tradewright.app.schedule_commands import add
 
     made = add(_settings(folder), source, instruments, interval.value, every)
-    _show(made, as_json, lambda row: f"{row['id']}: its first turn is at {row['next_at']}, while `tradewright up` runs")
+    _show(made, as_json, lambda row: f"{row['id']}: turns from {row['next_at'][:19]}Z on, while `tradewright up` runs")
 
 
 @schedules_app.command("list")

@@ -192,6 +192,32 @@ def test_facts_come_in_with_a_key_of_the_environment_and_once(tmp_path: Path) ->
     assert (status, "known: fred" in err) == (2, True)
 
 
+def test_schedules_are_added_listed_paused_resumed_and_removed(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    assert "there is no schedule" in said(folder, "schedules", "list")[1]
+    assert not folder.exists(), "a list makes no installation"
+    add = ("schedules", "add", "binance", "BTCUSDT", "ETHUSDT", "--interval", "1h", "--every")
+    status, out, _ = said(folder, *add, "1h", "--json")
+    made = json.loads(out)
+    assert (status, made["instruments"], made["owner"]) == (0, ["crypto:BTC-USDT", "crypto:ETH-USDT"], "system")
+    refused = [
+        said(folder, *add, "5m"),
+        said(folder, "schedules", "add", "binance", "FOO", "--every", "1h"),
+        said(folder, "schedules", "add", "fred", "GDP", "--every", "1d"),
+        said(folder, "schedules", "add", "yahoo", "AAPL", "--every", "1d"),
+        said(folder, "schedules", "pause", "isc_x"),
+    ]
+    assert [status for status, _, _ in refused] == [2, 2, 1, 2, 1]
+    whys = ("06:30", "crypto:BTC-USDT", "tradewright sources credentials fred", "off here", "schedules list")
+    assert all(why in err for why, (_, _, err) in zip(whys, refused, strict=True)), refused
+    assert "paused" in said(folder, "schedules", "pause", made["id"])[1]
+    assert "paused" in said(folder, "schedules", "list")[1]
+    status, out, _ = said(folder, "schedules", "resume", made["id"], "--json")
+    assert (status, json.loads(out)["enabled"]) == (0, True)
+    assert said(folder, "schedules", "remove", made["id"])[0] == 0
+    assert json.loads(said(folder, "schedules", "list", "--json")[1]) == []
+
+
 def test_without_a_start_a_series_is_gone_on_with_where_it_ends(tmp_path: Path) -> None:
     folder, world = tmp_path / "data", World()
     words = ("ingest", "binance", "BTCUSDT", "--interval", "1m", "--json")

@@ -57,7 +57,10 @@ def add(settings: Settings, source: str, instruments: Sequence[str], interval: s
 
 
 def listed(settings: Settings) -> list[dict[str, Any]]:
-    """Return the schedules there are, the newest first, with what became of the last turn of each."""
+    """Return the schedules there are, the newest first, with what became of the last turn of each; none, and no folder
+    is made, where there is no installation."""
+    if not settings.database_url and not (settings.data_folder / "tradewright.db").exists():
+        return []
     with _opened(settings) as (database, organization):
         rows = database.read(ingestion_schedules.list_page, organization, ENVIRONMENT, _MOST, True, None)
     return [_shown(row) for row in rows]

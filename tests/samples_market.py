@@ -86,6 +86,7 @@ SAMPLES: dict[str, SampleOf] = {
     ),
     "get_portfolio": _of("portfolio", "/v1/portfolios/{id}"),
     "update_portfolio": _of("portfolio", "/v1/portfolios/{id}", body={"name": "renamed"}),
+    "close_portfolio": _of("opened portfolio", "/v1/portfolios/{id}"),
     "list_positions": _of("portfolio", "/v1/portfolios/{id}/positions"),
     "get_allocation": _of("portfolio", "/v1/portfolios/{id}/allocation"),
     "get_performance": _of("portfolio", "/v1/portfolios/{id}/performance"),

@@ -24,8 +24,11 @@ from tradewright.storage.tables import (
     audit_log,
     balances,
     broker_accounts,
+    feed_sessions,
+    orders,
     outbox_heads,
     portfolios,
+    positions,
     postings,
     scoreboard,
 )
@@ -272,6 +275,57 @@ def test_a_portfolio_is_opened_with_its_deposit_and_written_down(served: Any) ->
     assert served.database.read(lambda tx: tx.execute(query).scalar_one()) == 1
 
 
+def test_a_portfolio_that_holds_only_cash_is_closed_and_keeps_its_books(served: Any) -> None:
+    key, body = served.made["opened portfolio"], {"broker": "paper", "name": "other"}
+
+    async def work(client: Client) -> None:
+        before = (await client.get(f"/v1/portfolios/{key}")).json
+        assert (before["status"], before["closed_at"]) == ("open", None)
+        account = (await client.post("/v1/broker-accounts", body)).json["id"]
+        asked = {"name": "short-lived", "broker_account": account, "currency": "USD", "initial_cash": "7"}
+        second = (await client.post("/v1/portfolios", asked)).json["id"]
+        for each in (key, second):
+            assert (await client.send("DELETE", f"/v1/portfolios/{each}")).status == 204
+            again = await client.send("DELETE", f"/v1/portfolios/{each}")
+            assert (again.status, again.json["code"]) == (409, "conflict")
+            assert "is closed since" in again.json["detail"]
+        shown = (await client.get(f"/v1/portfolios/{key}")).json
+        assert shown == before | {"status": "closed", "closed_at": format_us(served.clock.now_us())}
+        assert len((await client.get(f"/v1/portfolios/{key}/ledger")).json["data"]) == 2
+        listed = [one["id"] for one in (await client.get("/v1/portfolios")).json["data"]]
+        closed = [one["id"] for one in (await client.get("/v1/portfolios?status=closed")).json["data"]]
+        assert (listed, closed) == (["prt_1"], [second, key])
+        assert (await client.send("DELETE", f"/v1/broker-accounts/{account}")).status == 204
+        assert (await client.send("DELETE", "/v1/portfolios/prt_none")).status == 404
+        entries = (await client.get("/v1/audit-log")).json["data"]
+        assert [entry["object"] for entry in entries if entry["action"] == "portfolio.close"] == [second, key]
+
+    served.run(work)
+
+
+def test_a_portfolio_to_which_something_can_still_happen_stays_open(served: Any) -> None:
+    async def refused(client: Client, why: str) -> None:
+        answer = await client.send("DELETE", "/v1/portfolios/prt_1")
+        assert (answer.status, answer.json["code"]) == (409, "conflict")
+        assert why in answer.json["detail"]
+        assert (await client.get("/v1/portfolios/prt_1")).json["status"] == "open"
+
+    def write(statement: Any) -> None:
+        served.database.write(lambda tx: tx.execute(statement).rowcount)
+
+    async def work(client: Client) -> None:
+        await refused(client, "holds crypto:AAA-USD")
+        write(positions.update().values(units=Decimal(0)))
+        write(orders.update().values(status="accepted"))
+        await refused(client, "1 order(s) of the portfolio have not ended, ord_1")
+        write(orders.update().values(status="filled"))
+        await refused(client, "the run run_1 trades the portfolio")
+        write(feed_sessions.update().values(status="ended"))
+        assert (await client.send("DELETE", "/v1/portfolios/prt_1")).status == 204
+
+    served.run(work)
+
+
 @pytest.mark.parametrize("target", ["/v1/portfolios/prt_1", "/v1/broker-accounts/bra_1"])
 def test_a_change_needs_the_state_it_was_made_for(served: Any, target: str) -> None:
     async def work(client: Client) -> None:
@@ -349,6 +403,10 @@ def test_an_organization_has_so_many_portfolios_and_accounts_and_no_more(
         full = next(answer for answer in answers if answer.status == 409)
         assert full.json["code"] == "conflict"
         assert f"has {most} " in full.json["detail"]
+        if table is portfolios:  # a closed one no longer counts
+            made = next(answer for answer in answers if answer.status == 201)
+            assert (await client.send("DELETE", f"{target}/{made.json['id']}")).status == 204
+            assert sorted([(await client.post(target, body)).status for _ in range(2)]) == [201, 409]
         told = (await client.get("/v1/limits")).json["bounds"]
         assert told[f"{table.name}_per_organization"] == most
 

@@ -10,7 +10,8 @@ from tradewright.api.operations import Operation
 
 _PREFIXES = {
     "api-keys": "key", "audit-log": "aud", "backtests": "bkt", "broker-accounts": "bra", "events": "evt",
-    "exports": "exp", "invitations": "inv", "members": "usr", "models": "msc", "orders": "ord", "organizations": "org",
+    "exports": "exp", "ingestion-schedules": "isc", "invitations": "inv", "members": "usr", "models": "msc",
+    "orders": "ord", "organizations": "org",
     "passkeys": "psk", "portfolios": "prt", "runs": "run", "sessions": "ses", "signals": "sig",
 }  # fmt: skip
 _SAMPLES = {"instruments": "crypto:BTC-USDT", "sources": "binance"}

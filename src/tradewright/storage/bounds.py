@@ -6,15 +6,19 @@ from typing import Literal
 
 import sqlalchemy as sa
 
+from tradewright.ids import ENVIRONMENTS
 from tradewright.storage.database import Tx
 from tradewright.storage.tables import jobs, metadata, organizations
 
 
 def held(tx: Tx, what: Literal["portfolios", "broker_accounts", "ingestion_schedules"], organization: str) -> int:
-    """Return how many there are in all environments; no other transaction that asks goes on until this one ends."""
+    """Return how many there are in all environments, closed portfolios left out; no other transaction that asks goes on
+    until this one ends."""
     _one_at_a_time(tx, organization)
     table = metadata.tables[what]
     query = sa.select(sa.func.count()).select_from(table).where(table.c.organization == organization)
+    if what == "portfolios":
+        query = query.where(table.c.environment.in_(ENVIRONMENTS), table.c.status == "open")  # as the index has it
     return int(tx.execute(query).scalar_one())
 
 

@@ -42,10 +42,10 @@ def rename(tx: Tx, organization: str, environment: str, account: str, name: str)
 
 
 def portfolio_on(tx: Tx, organization: str, environment: str, account: str) -> str | None:
-    """Return the id of a portfolio that stands on this broker account, None when there is none."""
+    """Return the id of an open portfolio that stands on this broker account, None when there is none."""
     p = portfolios.c
     where = (p.organization == organization, p.environment == environment, p.broker_account == account)
-    return tx.execute(sa.select(p.id).where(*where).order_by(p.id).limit(1)).scalar_one_or_none()
+    return tx.execute(sa.select(p.id).where(*where, p.status == "open").order_by(p.id).limit(1)).scalar_one_or_none()
 
 
 def remove(tx: Tx, organization: str, environment: str, account: str) -> None:

@@ -625,7 +625,9 @@ portfolios = Table(
     _text("currency"),
     Column("initial_cash", Money, nullable=False),
     _time("created_at"),
-    Index(None, "organization", "environment", "id"),
+    _text("status", server_default="open"),  # or closed
+    _time("closed_at", nullable=True),
+    Index(None, "organization", "environment", "status", "id"),
     Index(None, "organization", "environment", "broker_account"),
 )
 

@@ -52,12 +52,25 @@ def rename_portfolio(tx: Tx, organization: str, environment: str, portfolio: str
     tx.execute(portfolios.update().where(*_mine(portfolios, organization, environment, portfolio)).values(name=name))
 
 
+def close_portfolio(tx: Tx, organization: str, environment: str, portfolio: str, now_us: int) -> None:
+    """Mark a portfolio as closed; its books stay."""
+    mine = _mine(portfolios, organization, environment, portfolio)
+    tx.execute(portfolios.update().where(*mine).values(status="closed", closed_at=now_us))
+
+
 @one_statement
 def list_portfolios(
-    tx: Tx, organization: str, environment: str, limit: int, descending: bool = True, after: str | None = None
+    tx: Tx,
+    organization: str,
+    environment: str,
+    limit: int,
+    descending: bool = True,
+    after: str | None = None,
+    status: str = "open",
 ) -> list[dict[str, Any]]:
-    """Return portfolios by id after the id `after`."""
-    return _page(tx, portfolios, organization, environment, limit, descending, after)
+    """Return portfolios of a status by id after the id `after`."""
+    only = [portfolios.c.status == status]
+    return _page(tx, portfolios, organization, environment, limit, descending, after, only)
 
 
 @one_statement
@@ -212,6 +225,15 @@ def get_run(tx: Tx, organization: str, environment: str, run: str) -> dict[str, 
     return _one(tx, sa.select(runs).where(*_mine(runs, organization, environment, run)))
 
 
+def run_trading(tx: Tx, organization: str, environment: str, portfolio: str) -> str | None:
+    """Return the run that may still trade a portfolio: on the newest feed session, while that has not ended."""
+    session = latest_feed_session(tx, organization, environment)
+    if session is None or session["status"] == "ended":
+        return None
+    run = run_of_session(tx, organization, environment, session["id"])
+    return str(run["id"]) if run is not None and run["portfolio"] == portfolio else None
+
+
 @one_statement
 def list_runs(
     tx: Tx, organization: str, environment: str, limit: int, descending: bool, after: str | None
@@ -281,9 +303,16 @@ def _one(tx: Tx, query: sa.Select[Any]) -> dict[str, Any] | None:
 
 
 def _page(
-    tx: Tx, table: sa.Table, organization: str, environment: str, limit: int, descending: bool, after: str | None
+    tx: Tx,
+    table: sa.Table,
+    organization: str,
+    environment: str,
+    limit: int,
+    descending: bool,
+    after: str | None,
+    only: Sequence[sa.ColumnElement[bool]] = (),
 ) -> list[dict[str, Any]]:
-    query = sa.select(table).where(table.c.organization == organization, table.c.environment == environment)
+    query = sa.select(table).where(table.c.organization == organization, table.c.environment == environment, *only)
     if after is not None:
         query = query.where(table.c.id < after if descending else table.c.id > after)
     query = query.order_by(table.c.id.desc() if descending else table.c.id).limit(limit)

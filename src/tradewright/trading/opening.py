@@ -14,7 +14,7 @@ from tradewright.trading.rows import RunIdentity, ledger_rows
 
 MAX_PORTFOLIOS = 500
 MAX_BROKER_ACCOUNTS = 100
-"""How many an organization may have, over all its environments."""
+"""How many an organization may have, over all its environments; portfolios that are open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,8 @@ def open_portfolio(tx: Tx, organization: str, environment: str, opening: Opening
         "currency": opening.currency,
         "initial_cash": opening.cash,
         "created_at": now_us,
+        "status": "open",
+        "closed_at": None,
     }
     trading.add_portfolio(tx, row)
     who = RunIdentity(organization, environment, "", str(row["id"]), "", opening.currency)

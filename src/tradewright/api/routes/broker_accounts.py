@@ -153,6 +153,6 @@ OPERATIONS = [
     Operation(
         "DELETE", "/v1/broker-accounts/{id}", "delete_broker_account", "Remove a broker account", "broker accounts",
         "portfolios:write", _delete, status=204, errors=("not_found", "conflict"),
-        description="Only while no portfolio stands on it. Its credentials are deleted with it.",
+        description="Only while no open portfolio stands on it. Its credentials are deleted with it.",
     ),
 ]  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal, localcontext
 from functools import lru_cache
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -31,14 +31,15 @@ from tradewright.errors import Conflict
 from tradewright.market.orders import to_price
 from tradewright.storage import audit, bounds, broker_accounts, ledgers, trading
 from tradewright.storage.database import Tx, one_statement
-from tradewright.trading import ledger
+from tradewright.trading import ending, ledger
 from tradewright.trading.opening import MAX_PORTFOLIOS, Opening, open_portfolio
 
 Currency = Annotated[str, msgspec.Meta(pattern=r"^[A-Z0-9]{3,10}\Z", examples=["USD"])]
 
 
 class Portfolio(msgspec.Struct, frozen=True):
-    """A portfolio and what it is worth now. equity is null while a position has no price."""
+    """A portfolio and what it is worth now. equity is null while a position has no price. status: a closed one keeps
+    its books and trades no more."""
 
     id: str
     name: str
@@ -49,7 +50,9 @@ class Portfolio(msgspec.Struct, frozen=True):
     equity: Amount | None
     realized: Amount
     fees: Amount
+    status: Literal["open", "closed"]
     created_at: Rfc3339
+    closed_at: Rfc3339 | None
     feed: Feed | None
 
 
@@ -110,6 +113,12 @@ class PortfolioRequest(msgspec.Struct, frozen=True, kw_only=True):
     initial_cash: Amount
 
 
+class PortfolioQuery(PageQuery, frozen=True, kw_only=True):
+    """Which portfolios."""
+
+    status: Literal["open", "closed"] = "open"
+
+
 class PortfolioChange(msgspec.Struct, frozen=True, kw_only=True):
     """What may change; a field left out stays as it is."""
 
@@ -138,7 +147,9 @@ async def _create(call: Call) -> Effect:
 
     def effect(tx: Tx) -> Portfolio:
         if bounds.held(tx, "portfolios", call.principal.organization) >= MAX_PORTFOLIOS:
-            raise Conflict(f"the organization has {MAX_PORTFOLIOS} portfolios, and may have no more; use one of them")
+            raise Conflict(
+                f"the organization has {MAX_PORTFOLIOS} open portfolios, and may have no more; use or close one of them"
+            )
         if broker_accounts.get(tx, *call.tenant, request.broker_account, lock=True) is None:
             text = f"there is no broker account {request.broker_account!r} here; GET /v1/broker-accounts lists them"
             raise Refused("invalid_input", f"/broker_account: {text}", [FieldError("/broker_account", text)])
@@ -168,6 +179,20 @@ async def _change(call: Call) -> Effect:
     return Effect(effect)
 
 
+async def _close(call: Call) -> Effect:
+    key, now_us = call.path["id"], call.services.clock.now_us()
+
+    def effect(tx: Tx) -> None:
+        row = found(trading.get_portfolio(tx, *call.tenant, key, lock=True), "portfolio", key)
+        why = ending.hindrance(tx, *call.tenant, row)
+        if why:
+            raise Refused("conflict", why)
+        trading.close_portfolio(tx, *call.tenant, key, now_us)
+        audit.record(tx, *call.tenant, call.who, "portfolio.close", key, {}, now_us)
+
+    return Effect(effect)
+
+
 async def _list_allocation(call: Call) -> Allocation:
     row = await _row(call)
     balances = await call.services.database.read_short_async(_balances, *call.tenant, row)
@@ -192,9 +217,10 @@ async def _list_allocation(call: Call) -> Allocation:
 
 
 async def _list_portfolios(call: Call) -> Page[Portfolio]:
-    query: PageQuery = call.query
+    query: PortfolioQuery = call.query
+    after, newest_first = decode_cursor(query, str), query.order == "desc"
     rows = await call.services.database.read_short_async(
-        trading.list_portfolios, *call.tenant, query.limit + 1, query.order == "desc", decode_cursor(query, str)
+        trading.list_portfolios, *call.tenant, query.limit + 1, newest_first, after, query.status
     )
     held = await call.services.database.read_short_async(_all_balances, *call.tenant, rows[: query.limit])
     prices = await _prices(call, sorted({name for balances in held.values() for name in balances.units}))
@@ -284,7 +310,9 @@ def _shown(row: dict[str, Any], balances: ledger.Balances, prices: dict[str, Dec
         equity=None if equity is None else amount(equity),
         realized=amount(balances.realized),
         fees=amount(balances.fees),
+        status=row["status"],
         created_at=moment(row["created_at"]) or "",
+        closed_at=moment(row["closed_at"]),
         feed=feed,
     )
 
@@ -335,7 +363,8 @@ def _posting(row: dict[str, Any]) -> Posting:
 OPERATIONS = [
     Operation(
         "GET", "/v1/portfolios", "list_portfolios", "Portfolios", "portfolios", "portfolios:read",
-        _list_portfolios, Page[Portfolio], PageQuery, description="With what each is worth now, newest first.",
+        _list_portfolios, Page[Portfolio], PortfolioQuery,
+        description="With what each is worth now, newest first; the open ones, or with `status=closed` the others.",
     ),
     Operation(
         "POST", "/v1/portfolios", "create_portfolio", "Open a portfolio", "portfolios", "portfolios:write",
@@ -354,6 +383,12 @@ OPERATIONS = [
         _change, Portfolio, body=PortfolioChange, errors=("not_found", "precondition_failed"),
         example={"name": "growth"},
         description="A merge patch: what is left out stays as it is.",
+    ),
+    Operation(
+        "DELETE", "/v1/portfolios/{id}", "close_portfolio", "Close a portfolio", "portfolios", "portfolios:write",
+        _close, status=204, errors=("not_found", "conflict"),
+        description="Only while it holds nothing but cash, no order of it is open and no run trades it. Its orders, "
+        "fills and ledger stay, and can be read as before; it no longer counts in the bound on portfolios.",
     ),
     Operation(
         "GET", "/v1/portfolios/{id}/positions", "list_positions", "What it holds", "portfolios", "portfolios:read",

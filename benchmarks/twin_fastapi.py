@@ -707,6 +707,7 @@ class Portfolio(BaseModel):
     cash: str
     equity: str | None
     realized: str
+    dividends: str
     fees: str
     created_at: str
     feed: Feed | None
@@ -836,6 +837,7 @@ async def get_portfolio(key: str, request: Request) -> Portfolio:
         cash=plain(cash),
         equity=None if equity is None else plain(equity),
         realized=plain(-sums.get(("income:realized", currency), Decimal(0))),
+        dividends=plain(-sums.get(("income:dividends", currency), Decimal(0))),
         fees=plain(sums.get(("expenses:fees", currency), Decimal(0))),
         created_at=moment(row["created_at"]) or "",
         feed=feed(session),

@@ -11,7 +11,7 @@ import pytest
 
 from tradewright.brokers.paper import PaperAccount, PaperBroker, PaperCosts
 from tradewright.market.instruments import Instrument, Interval
-from tradewright.market.orders import Order, OrderStatus, Side
+from tradewright.market.orders import ExactAction, Order, OrderStatus, Side
 from tradewright.market.panel import Panel
 from tradewright.storage.database import Database
 
@@ -35,8 +35,8 @@ class PaperCase:
         costs = {A.id: PaperCosts(Decimal("0.001"))}
         return PaperBroker(self._database, PaperAccount("acc", "org", "paper", Decimal(1000), costs))
 
-    def trade(self, time: int, price: float | None) -> None:
-        self.broker.observe(bar(time, price))
+    def trade(self, time: int, price: float | None, *due: ExactAction) -> None:
+        self.broker.observe(bar(time, price), due)
 
 
 @pytest.fixture(params=["paper"])
@@ -127,3 +127,33 @@ def test_a_cancelled_order_is_not_filled_and_a_filled_one_not_cancelled(case: An
     case.trade(3, 10.0)
     assert case.broker.cancel("b").status is OrderStatus.FILLED
     assert case.broker.cancel("nothing") is None
+
+
+def action(time: int, split: str = "1", dividend: str = "0") -> ExactAction:
+    return ExactAction(A.id, time, Decimal(split), Decimal(dividend))
+
+
+def test_a_split_multiplies_what_is_held_and_what_waits_once(case: Any) -> None:
+    case.broker.submit(order("a", Side.BUY, "10"))
+    case.trade(2, 70.0)
+    case.broker.submit(order("b", Side.SELL, "4", time=2))
+    for _ in range(2):
+        case.trade(3, 10.0, action(3, split="7.0"))
+    case.reopened().observe(bar(3, 10.0), [action(3, split="7.0")])
+    assert [(fill.units, fill.price) for fill in case.broker.fills_since(1)] == [(28, 10)]
+    assert case.broker.positions() == {A.id: 42}
+    assert case.reopened().positions() == {A.id: 42}
+
+
+def test_a_dividend_is_paid_on_what_is_held_and_pays_for_orders(case: Any) -> None:
+    case.broker.submit(order("a", Side.BUY, "99"))
+    case.trade(2, 10.0)  # 990 and a fee of 0.99 leave 9.01
+    case.broker.submit(order("b", Side.BUY, "9", time=2))
+    case.trade(3, None)
+    case.trade(4, 10.0, action(4, dividend="1"))
+    assert [fill.units for fill in case.broker.fills_since(1)] == [9]
+    case.reopened().submit(order("c", Side.BUY, "50", time=4))
+    case.reopened().observe(bar(5, 10.0))
+    (last,) = case.broker.fills_since(2)
+    left = Decimal("9.01") + 99 - Decimal("90.09")
+    assert left - Decimal("0.001") < last.units * last.price + last.fee <= left

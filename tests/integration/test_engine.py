@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+from ast import literal_eval
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
@@ -16,7 +17,7 @@ import sqlalchemy as sa
 from tradewright.brokers.paper import PaperAccount, PaperBroker, PaperCosts
 from tradewright.clock import DAY_US, FixedClock
 from tradewright.market.instruments import Instrument, Interval
-from tradewright.market.panel import Panel
+from tradewright.market.panel import Action, Panel
 from tradewright.simulation.bars import simulate
 from tradewright.simulation.costs import Costs
 from tradewright.storage import ledgers, trading
@@ -49,6 +50,25 @@ def world(rows: int, columns: int, *, close_only: bool, gaps: bool = False) -> P
         high, low = np.maximum(opened, close) * 1.001, np.minimum(opened, close) * 0.999
         more = {"open": opened, "high": high, "low": low, "volume": np.where(np.isnan(close), np.nan, 1e6)}
     return Panel.of(times, instruments, Interval.DAY, close, **more)
+
+
+def with_actions(panel: Panel, seed: int = 3) -> Panel:
+    """The panel with prices on new terms after splits, known on the day or before, and with dividends."""
+    random = np.random.default_rng(seed)
+    rows, columns = panel.shape
+    close, opened = panel.close.copy(), panel.open.copy()
+    actions = []
+    for row in range(4, rows - 1, 6):
+        column = int(random.integers(columns))
+        before = close[:row, column][np.isfinite(close[:row, column])][-1]
+        split = float(random.choice([1.0, 7.0, 1.5] if before > 90 else [1.0, 0.5, 0.125]))
+        dividend = float(random.choice([0.0, round(before * 0.01, 4)]))
+        time = int(panel.times[row]) - int(random.choice([0, DAY_US // 2]))
+        actions.append(Action(column, time, time - int(random.integers(3)) * DAY_US, split, dividend))
+        close[row:, column] /= split
+        opened[row:, column] /= split
+    given = {"close": close, "open": opened, "high": np.fmax(opened, close), "low": np.fmin(opened, close)}
+    return replace(panel, **given, actions=tuple(actions), data_version="")
 
 
 def open_run(database: Database, panel: Panel, cash: Decimal) -> None:
@@ -126,7 +146,17 @@ CASES: list[tuple[str, Callable[[], tuple[Panel, KernelStrategy]]]] = [
     ("weights", lambda: (world(200, 4, close_only=True), _weights(200, 4))),
     ("weights, gaps", lambda: (world(200, 4, close_only=False, gaps=True), _weights(200, 4))),
     ("more than the cash", lambda: (world(150, 2, close_only=False), _weights(150, 2, total=1.0))),
+    ("actions", lambda: (with_actions(world(300, 3, close_only=False)), MovingAverageCross(5, 20, 10))),
+    ("actions, closes only", lambda: (with_actions(world(200, 3, close_only=True)), _weights(200, 3))),
+    ("actions, gaps", lambda: (with_actions(world(300, 3, close_only=False, gaps=True)), _weights(300, 3))),
+    ("actions, units", lambda: (with_actions(world(200, 3, close_only=False, gaps=True)), _units(200, 3))),
 ]
+
+
+def _units(rows: int, columns: int) -> FixedTargets:
+    random = np.random.default_rng(6)
+    targets = np.where(random.random((rows, columns)) < 0.3, random.integers(0, 90, (rows, columns)) * 1.0, np.nan)
+    return FixedTargets(targets)
 
 
 def _weights(rows: int, columns: int, total: float = 0.95) -> FixedTargets:
@@ -162,8 +192,11 @@ def test_the_engine_and_the_simulator_agree(
         assert float(fee) == pytest.approx(twin["fee"], rel=1e-8, abs=1e-7)
 
 
-def test_every_currency_of_every_transaction_sums_to_zero(sqlite: Database) -> None:
-    panel, strategy = CASES[0][1]()
+@pytest.mark.parametrize("case", [CASES[0][1], CASES[-1][1]], ids=["trades", "trades and actions"])
+def test_every_currency_of_every_transaction_sums_to_zero(
+    sqlite: Database, case: Callable[[], tuple[Panel, KernelStrategy]]
+) -> None:
+    panel, strategy = case()
     open_run(sqlite, panel, Decimal(1_000_000))
     go_on(sqlite, panel, strategy, Decimal(1_000_000))
     sums: dict[tuple[str, str], Decimal] = {}
@@ -196,11 +229,42 @@ class CutOffDatabase(Database):
         return result
 
 
+def test_a_split_and_a_dividend_of_what_is_held_are_booked_journalled_and_told(sqlite: Database) -> None:
+    closes = [700.0, 707.0, 101.0, 102.0, 100.0]  # seven for one on the third day, 2 a unit on the fifth
+    opens = [700.0, 700.0, 101.0, 101.0, 100.0]
+    times = 1_600_000_000_000_000 + np.arange(5) * DAY_US
+    given = {name: np.array(values)[:, None] for name, values in (("open", opens), ("high", closes), ("low", opens))}
+    split = Action(0, int(times[2]), int(times[0]), split=7.0)
+    dividend = Action(0, int(times[4]), int(times[3]), dividend=2.0)
+    panel = Panel.of(times, (Instrument("equity:XYZ"),), Interval.DAY, np.array(closes)[:, None], **given,
+                     volume=np.ones((5, 1)), actions=(split, dividend))  # fmt: skip
+    cash, targets = Decimal(10_000), np.array([[10.0], [np.nan], [np.nan], [np.nan], [np.nan]])
+    open_run(sqlite, panel, cash)
+    engine = go_on(sqlite, panel, FixedTargets(targets), cash)
+    (bought,) = contents(sqlite)["fills"]
+    fee = bought[4]
+    lines = sqlite.read(trading.list_postings, "org", "paper", "portfolio")
+    balances = ledger.fold((ledger.Posting(r["account"], r["currency"], r["amount"]) for r in lines), "USD")
+    assert (balances.units, balances.cost, balances.dividends) == ({"equity:XYZ": 70}, {"equity:XYZ": 7_000}, 140)
+    assert balances.cash == 3_140 - fee
+    assert engine._broker.positions() == {"equity:XYZ": 70}
+    (held,) = sqlite.read(trading.list_positions, "org", "paper", "portfolio")
+    assert (held["units"], held["cost"], held["time"]) == (70, 7_000, times[4])
+    journal = sqlite.read(trading.journal_after, "org", "paper", "run", 0)
+    assert [(e["kind"], e["time"]) for e in journal if e["kind"] == "action"] == [
+        ("action", times[2]), ("action", times[4]),
+    ]  # fmt: skip
+    told = [literal_eval(data) for kind, _, _, data in contents(sqlite)["outbox"] if kind == "action.booked"]
+    assert sorted((each["split"], each["units_before"], each["units"], each["cash"]) for each in told) == [
+        ("1", "70", "70", "140"), ("7", "10", "70", "0"),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("after", [False, True], ids=["before the commit", "after the commit"])
 def test_a_process_cut_off_at_any_commit_goes_on_as_if_it_had_not_been(tmp_path: Any, after: bool) -> None:
     from tradewright.storage.migrations import upgrade
 
-    panel, cash = world(50, 3, close_only=False, gaps=True), Decimal(10_000)
+    panel, cash = with_actions(world(50, 3, close_only=False, gaps=True)), Decimal(10_000)
     strategy = FixedTargets(np.where(np.arange(50)[:, None] % 3 == 0, [[0.3, 0.4, 0.6]], np.nan), kind="weights")
 
     with Database(f"sqlite:///{tmp_path}/new.db") as database:
@@ -216,6 +280,7 @@ def test_a_process_cut_off_at_any_commit_goes_on_as_if_it_had_not_been(tmp_path:
         expected, commits = contents(database), 10**9 - database.left
     assert len(expected["fills"]) > 20
     assert {row[5] for row in expected["orders"]} >= {"filled", "cancelled"}
+    assert sum(row[0] == "action.booked" for row in expected["outbox"]) >= 4
     for cut in range(1, commits, 7):
         url = fresh(f"cut-{cut}")
         with CutOffDatabase(url, cut, after) as database, pytest.raises(CutOff):

@@ -1,4 +1,4 @@
-"""The ledger, whatever the fills."""
+"""The ledger, whatever the fills, splits and dividends."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tradewright.market.orders import Fill, Side
-from tradewright.trading.ledger import Balances, Position, Posting, apply_fill, deposit, fold
+from tradewright.market.orders import ExactAction, Fill, Side
+from tradewright.trading.ledger import Balances, Position, Posting, apply_action, apply_fill, deposit, fold
 
 UNITS = st.decimals("0.00000001", "100000", places=8)
 PRICES = st.decimals("0.00000001", "100000", places=8)
 FEES = st.decimals("0", "1000", places=8)
 FILLS = st.lists(st.tuples(st.sampled_from(Side), UNITS, PRICES, FEES), max_size=30)
+SPLITS = st.sampled_from([Decimal(text) for text in ("1", "7.0", "1.5", "0.1", "0.14285714285714285")])
+DIVIDENDS = st.decimals("0", "20", places=4)
+ACTIONS = st.builds(ExactAction, st.just("equity:A"), st.just(0), SPLITS, DIVIDENDS)
 CASH = Decimal(1_000_000)
 
 
@@ -66,3 +69,26 @@ def test_a_flat_position_costs_nothing(fills: list[tuple[Side, Decimal, Decimal,
         fill = Fill(99, "99", "99", "equity:A", side, abs(position.units), Decimal(3), Decimal(0), 99)
         position, _ = apply_fill(position, fill, "USD")
     assert (position.units, position.cost) == (0, 0)
+
+
+@given(FILLS, ACTIONS, FILLS)
+def test_an_action_sums_to_zero_and_keeps_what_the_units_cost(
+    before: list[tuple[Side, Decimal, Decimal, Decimal]],
+    action: ExactAction,
+    after: list[tuple[Side, Decimal, Decimal, Decimal]],
+) -> None:
+    position, postings, _ = _trade(before)
+    changed, added = apply_action(position, action, "USD")
+    for currency in {p.currency for p in added}:
+        assert sum(p.amount for p in added if p.currency == currency) == 0
+    assert changed.units == action.units_of(position.units)
+    assert changed.cost == (position.cost if changed.units else 0)
+    postings += added
+    for number, (side, units, price, fee) in enumerate(after):
+        fill = Fill(number, f"b{number}", f"b{number}", "equity:A", side, units, price, fee, number)
+        changed, more = apply_fill(changed, fill, "USD")
+        postings += more
+    balances = fold(postings, "USD")
+    assert balances.units.get("equity:A", Decimal(0)) == changed.units
+    held = sum(balances.cost.values(), Decimal(0))
+    assert balances.cash + held == CASH + balances.realized + balances.dividends - balances.fees

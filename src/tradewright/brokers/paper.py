@@ -2,17 +2,18 @@
 
 An order accepted after the row of time t is filled at the first later row in which its instrument trades: at the open,
 or at the close where bars have only closes. Sells come first; a buy that cash does not cover is cut to what it covers.
+A dividend is paid, then a split multiplies what is held and what waits, before anything is filled in its row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_DOWN, Decimal, localcontext
 from typing import Any
 
 from tradewright import ids
-from tradewright.market.orders import STEP, Fill, Order, OrderStatus, Side, rounded_money, to_price
+from tradewright.market.orders import STEP, ExactAction, Fill, Order, OrderStatus, Side, rounded_money, to_price
 from tradewright.market.panel import Panel
 from tradewright.storage import paper
 from tradewright.storage.database import Database, Tx
@@ -63,19 +64,18 @@ class PaperBroker:
         return [_broker_order(row) for row in rows]
 
     def positions(self) -> Mapping[str, Decimal]:
-        held: dict[str, Decimal] = {}
-        for fill in self.fills_since(0):
-            held[fill.instrument] = held.get(fill.instrument, ZERO) + fill.signed_units
+        held = self._database.read(self._held)
         return {instrument: units for instrument, units in held.items() if units}
 
     def fills_since(self, sequence: int) -> list[Fill]:
         rows = self._database.read(paper.filled_since, self._account.id, sequence)
         return [self._fill(row) for row in rows]
 
-    def observe(self, row: Panel) -> None:
-        """Fill what this closed row (a panel of one row) fills. Seeing the same row again changes nothing."""
-        if self._database.read(paper.orders_with_status, self._account.id, OrderStatus.ACCEPTED.value):
-            self._cash = self._database.write(self._observe, row)
+    def observe(self, row: Panel, due: Sequence[ExactAction] = ()) -> None:
+        """Book the actions that take place in this closed row (a panel of one row) and fill what it fills. Seeing the
+        same row again changes nothing."""
+        if len(due) > 0 or self._database.read(paper.orders_with_status, self._account.id, OrderStatus.ACCEPTED.value):
+            self._cash = self._database.write(self._observe, row, due)
 
     def _submit(self, tx: Tx, order: Order) -> BrokerOrder:
         known = paper.get_order(tx, self._account.id, order.client_order_id)
@@ -104,11 +104,34 @@ class PaperBroker:
             row.update(change)
         return None if row is None else _broker_order(row)
 
-    def _observe(self, tx: Tx, row: Panel) -> Decimal:
+    def _observe(self, tx: Tx, row: Panel, due: Sequence[ExactAction]) -> Decimal:
         time = int(row.times[0])
+        cash = self._cash_in_books(tx) if self._cash is None else self._cash
+        cash += self._book(tx, due, time)
+        return self._fill_waiting(tx, row, time, cash)
+
+    def _book(self, tx: Tx, due: Sequence[ExactAction], time: int) -> Decimal:
+        paid = ZERO
+        known = {row["key"] for row in paper.actions_of(tx, self._account.id)} if due else set()
+        for action in due:
+            key = f"{action.instrument}/{action.time}/{action.split}/{action.dividend}"
+            if key in known:
+                continue
+            units = self._held(tx).get(action.instrument, ZERO)
+            change, cash = action.units_of(units) - units, action.cash_of(units)
+            paid += cash
+            row = {"broker_account": self._account.id, "key": key, "instrument": action.instrument, "time": time}
+            tenant = {"organization": self._account.organization, "environment": self._account.environment}
+            paper.add_action(tx, {**row, **tenant, "units": change, "cash": cash})
+            for order in paper.orders_with_status(tx, self._account.id, OrderStatus.ACCEPTED.value):
+                if order["instrument"] == action.instrument:
+                    on_new_terms = {"units": action.units_of(order["units"])}
+                    paper.update_order(tx, self._account.id, order["client_order_id"], on_new_terms)
+        return paid
+
+    def _fill_waiting(self, tx: Tx, row: Panel, time: int, cash: Decimal) -> Decimal:
         waiting = paper.orders_with_status(tx, self._account.id, OrderStatus.ACCEPTED.value)
         due = [order for order in waiting if order["accepted_time"] < time]
-        cash = self._cash_in_books(tx) if self._cash is None else self._cash
         column = {instrument: index for index, instrument in enumerate(row.ids)}
         prices = row.close[0] if row.close_only else row.open[0]
         sequence = paper.last_fill_sequence(tx, self._account.id)
@@ -149,7 +172,16 @@ class PaperBroker:
         with localcontext() as context:
             context.prec = 60
             filled = paper.filled_since(tx, self._account.id, 0)
-            return sum((_cash_change(row["side"], row) for row in filled), self._account.cash)
+            traded = sum((_cash_change(row["side"], row) for row in filled), self._account.cash)
+            return sum((row["cash"] for row in paper.actions_of(tx, self._account.id)), traded)
+
+    def _held(self, tx: Tx) -> dict[str, Decimal]:
+        held: dict[str, Decimal] = {}
+        changes = [(row["instrument"], row["units"]) for row in paper.actions_of(tx, self._account.id)]
+        fills = (self._fill(row) for row in paper.filled_since(tx, self._account.id, 0))
+        for instrument, units in (*changes, *((fill.instrument, fill.signed_units) for fill in fills)):
+            held[instrument] = held.get(instrument, ZERO) + units
+        return held
 
     def _fill(self, row: dict[str, Any]) -> Fill:
         return Fill(

@@ -79,6 +79,11 @@ TYPES: dict[str, EventType] = {
             "position.changed", "A portfolio holds another number of units", "portfolios:read",
             _PORTFOLIO | {"instrument": "equity:AAPL", "units": "10", "cost": "1714.8"},
         ),
+        EventType(
+            "action.booked", "A split or dividend of what a portfolio holds was booked", "portfolios:read",
+            _PORTFOLIO | {"instrument": "equity:AAPL", "time": "2020-08-31T20:00:00Z", "split": "4", "dividend": "0",
+                          "units_before": "10", "units": "40", "cash": "0"},
+        ),
         EventType("portfolio.halted", "A portfolio stopped trading", "portfolios:read", _PORTFOLIO | {"reason": "..."}),
         EventType("portfolio.resumed", "A portfolio trades again", "portfolios:read", _PORTFOLIO),
         EventType("risk.limit_breached", "A limit was passed", "portfolios:read", _PORTFOLIO | {"limit": "drawdown"}),

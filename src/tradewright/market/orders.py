@@ -10,6 +10,7 @@ from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from enum import StrEnum
 
 from tradewright.errors import InvalidInput
+from tradewright.market.arrays import Action
 
 STEP = Decimal("0.00000001")
 
@@ -70,6 +71,29 @@ class Fill:
         return self.units if self.side is Side.BUY else -self.units
 
 
+@dataclass(frozen=True, slots=True)
+class ExactAction:
+    """A split or dividend of an instrument in exact decimals, as books take it. time: the first row at or after it is
+    on the new terms. split: new units per old one. dividend: cash per unit held before, paid before the split."""
+
+    instrument: str
+    time: int
+    split: Decimal
+    dividend: Decimal
+
+    def units_of(self, units: Decimal) -> Decimal:
+        """Return what `units` become, rounded half to even to eight places."""
+        with localcontext() as context:
+            context.prec = 60
+            return rounded_money(units * self.split)
+
+    def cash_of(self, units: Decimal) -> Decimal:
+        """Return what is paid on `units`, negative for what is sold short, rounded half to even to eight places."""
+        with localcontext() as context:
+            context.prec = 60
+            return rounded_money(units * self.dividend)
+
+
 def to_units(value: float) -> Decimal:
     """Return units as a decimal with eight places, rounded half to even. Raises InvalidInput unless finite."""
     return _rounded(value, "units")
@@ -78,6 +102,12 @@ def to_units(value: float) -> Decimal:
 def to_price(value: float) -> Decimal:
     """Return a price as a decimal with eight places, rounded half to even. Raises InvalidInput unless finite."""
     return _rounded(value, "price")
+
+
+def to_exact(instrument: str, action: Action) -> ExactAction:
+    """Return an action of a panel as books take it: the decimals are the shortest that name its floats."""
+    split, dividend = (Decimal(repr(value)) for value in (action.split, action.dividend))
+    return ExactAction(instrument, action.time_us, split, dividend)
 
 
 def rounded_money(value: Decimal) -> Decimal:

@@ -154,7 +154,7 @@ class Panel:
     def rows(self, start: int, stop: int) -> Panel:
         """Return rows start..stop-1 as a panel that shares memory with this one.
 
-        Actions are kept (their dates are absolute); only those known by the last row are visible.
+        Of the actions those are visible that were known by the last row and had changed no row before `start`.
         """
         part = slice(max(start, 0), max(min(stop, len(self)), 0))
         last = int(self.times[part][-1]) if len(self.times[part]) else -1
@@ -162,13 +162,29 @@ class Panel:
             n: getattr(self, n)[part] for n in ("times", *COLUMNS, "present", "tradable", "member")
         }
         arrays["fields"] = MappingProxyType({name: array[part] for name, array in self.fields.items()})
-        arrays["actions"] = tuple(a for a in self.actions if a.known_at_us <= last) if self.actions else ()
+        arrays["actions"] = self._visible(part.start, last) if self.actions else ()
         arrays["fx"] = None if self.fx is None else self.fx[part]
         arrays["data_version"] = f"{self.data_version}[{part.start}:{part.stop}]"
         rows = object.__new__(Panel)  # rows of a panel that was checked need no check
         for name in self.__dataclass_fields__:
             object.__setattr__(rows, name, arrays.get(name, getattr(self, name)))
         return rows
+
+    def _visible(self, start: int, last_us: int) -> tuple[Action, ...]:
+        known, landing = self._landings
+        return tuple(self.actions[at] for at in np.flatnonzero((known <= last_us) & (landing >= start)))
+
+    @cached_property
+    def _landings(self) -> tuple[Times, Times]:
+        # of each action: when it was known, and the first row with a close at which it is known and has taken place
+        known = np.array([action.known_at_us for action in self.actions], dtype=np.int64)
+        landing = np.full(len(self.actions), len(self), dtype=np.int64)
+        for at, action in enumerate(self.actions):
+            first = int(np.searchsorted(self.times, max(action.time_us, action.known_at_us)))
+            closed = self.present[first:, action.instrument] & (self.close[first:, action.instrument] > 0)
+            if closed.any():
+                landing[at] = first + int(np.argmax(closed))
+        return known, landing
 
     def followed_by(self, later: Panel) -> Panel:
         """Return this panel with the rows of `later`, a panel of the same instruments, after its own."""

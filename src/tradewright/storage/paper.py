@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from tradewright.storage.database import Tx
-from tradewright.storage.tables import paper_orders
+from tradewright.storage.tables import paper_actions, paper_orders
 
 _TABLE = paper_orders.c
 
@@ -54,3 +54,14 @@ def last_fill_sequence(tx: Tx, account: str) -> int:
     """Return the highest fill number of the account, 0 when nothing was filled."""
     query = sa.select(sa.func.max(_TABLE.fill_sequence)).where(_TABLE.broker_account == account)
     return int(tx.execute(query).scalar_one() or 0)
+
+
+def add_action(tx: Tx, row: dict[str, Any]) -> None:
+    """Store what a split or dividend changed."""
+    tx.execute(paper_actions.insert().values(row))
+
+
+def actions_of(tx: Tx, account: str) -> list[dict[str, Any]]:
+    """Return what splits and dividends changed in an account, by key."""
+    query = sa.select(paper_actions).where(paper_actions.c.broker_account == account)
+    return [dict(row) for row in tx.execute(query.order_by(paper_actions.c.key)).mappings()]

@@ -737,6 +737,18 @@ paper_orders = Table(
     Index(None, "broker_account", "fill_sequence"),
 )
 
+paper_actions = Table(  # splits and dividends that the paper broker booked: what each changed
+    "paper_actions",
+    metadata,
+    _text("broker_account", primary_key=True),
+    _text("key", primary_key=True),
+    *_tenant(),
+    _text("instrument"),
+    Column("units", Money, nullable=False),
+    Column("cash", Money, nullable=False),
+    _time("time"),
+)
+
 # --- what shares a transaction with the domain ------------------------------------------------------------------------
 
 outbox = Table(

@@ -1,16 +1,16 @@
 """The engine loop: one run, its feed, its broker, its journal.
 
-For each closed row: the broker's news first (fills, ended orders), then the row. Every input is journalled in a
-transaction of its own before it is handled; what it causes (signals, scores, orders, postings, events, the mark
-"handled up to here") is written in one transaction. Orders are durable as intents before they are sent; an intent whose
-fate is unknown is looked up at the broker before it is sent. So a process that is killed anywhere goes on as if it had
-not been.
+For each closed row: the splits and dividends that take place in it first, then the broker's news (fills, ended orders),
+then the row. Every input is journalled in a transaction of its own before it is handled; what it causes (signals,
+scores, orders, postings, events, the mark "handled up to here") is written in one transaction. Orders are durable as
+intents before they are sent; an intent whose fate is unknown is looked up at the broker before it is sent. So a process
+that is killed anywhere goes on as if it had not been.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -20,7 +20,7 @@ import numpy as np
 from tradewright import ids
 from tradewright.clock import Clock
 from tradewright.errors import SourceFailed
-from tradewright.market.orders import Fill, Order, OrderStatus, Side
+from tradewright.market.orders import ExactAction, Fill, Order, OrderStatus, Side
 from tradewright.market.panel import Floats, Panel
 from tradewright.signals import issue
 from tradewright.signals.issue import Issuer
@@ -29,7 +29,7 @@ from tradewright.storage import signals as signal_rows
 from tradewright.storage.database import Database, Tx
 from tradewright.strategies.contract import KernelStrategy, State
 from tradewright.strategies.model import ModelStrategy
-from tradewright.trading import events, inputs, ledger, rows, sizing
+from tradewright.trading import actions, events, inputs, ledger, rows, sizing
 from tradewright.trading.broker import Broker, BrokerOrder
 from tradewright.trading.feed import ClosedRow, Feed
 from tradewright.trading.ledger import ZERO, Position
@@ -56,14 +56,15 @@ class Engine:
         strategy: KernelStrategy,
         history: Panel,
         broker: Broker,
-        observe: Callable[[Panel], None],
+        observe: Callable[[Panel, Sequence[ExactAction]], None],
         database: Database,
         clock: Clock,
         issuer: Issuer | None,
         behind: bool = False,
     ) -> None:
-        """history: the rows before the feed's next one. observe: shown each closed row first (a simulated broker).
-        behind: the last of these rows was late, so that nothing was decided on it."""
+        """history: the rows before the feed's next one. observe: shown each closed row first, with the actions that
+        take place in it (a simulated broker). behind: the last of these rows was late, so that nothing was decided on
+        it."""
         self._who = identity
         self._tenant = (identity.organization, identity.environment)
         self._strategy = strategy
@@ -75,6 +76,7 @@ class Engine:
         self._state: State = strategy.start(history)
         self._window = history
         self._closes = _last_closes(np.full(history.shape[1], np.nan), history)
+        self._last_bars = actions.last_bars(history)
         self._standing = _standing(strategy.advance(self._state, history), history.shape[1])
         self._behind = behind
         self._books = _Books()
@@ -103,9 +105,12 @@ class Engine:
         self._send()
 
     def handle_market(self, closed: ClosedRow) -> None:
-        """Handle one closed row, the broker's news before it."""
+        """Handle one closed row, its actions and the broker's news before it."""
         row = closed.panel
-        self._observe(row)
+        due = actions.due(row, self._last_bars)
+        if due:
+            self._take_actions(due, int(row.times[0]))
+        self._observe(row, due)
         self._take_news(int(row.times[0]))
         entry = inputs.of_row(row, closed.index, closed.late)
         entry["created_at"] = self._clock.now_us()
@@ -113,7 +118,11 @@ class Engine:
         self._handle_row(closed, sequence)
         self._send()
 
-    # --- news from the broker -----------------------------------------------------------------------------------------
+    # --- what comes before the row: actions, news from the broker -----------------------------------------------------
+
+    def _take_actions(self, due: Sequence[ExactAction], time: int) -> None:
+        now_us = self._clock.now_us()
+        self._take([inputs.of_action(action, time) | {"created_at": now_us} for action in due])
 
     def _take_news(self, time: int) -> None:
         if not self._books.orders:
@@ -130,11 +139,14 @@ class Engine:
             if found is not None and found.status in (OrderStatus.CANCELLED, OrderStatus.REJECTED):
                 entries.append(inputs.of_ended(found, time) | {"created_at": now_us})
         if entries:
-            self._database.write(trading.append_journal, *self._tenant, self._who.run, entries)
-            run = self._database.read(trading.get_run, *self._tenant, self._who.run)
-            assert run is not None
-            pending = self._database.read(trading.journal_after, *self._tenant, self._who.run, run["handled"])
-            self._handle_news([entry for entry in pending if entry["kind"] != inputs.ROW])
+            self._take(entries)
+
+    def _take(self, entries: list[dict[str, Any]]) -> None:
+        self._database.write(trading.append_journal, *self._tenant, self._who.run, entries)
+        run = self._database.read(trading.get_run, *self._tenant, self._who.run)
+        assert run is not None
+        pending = self._database.read(trading.journal_after, *self._tenant, self._who.run, run["handled"])
+        self._handle_news([entry for entry in pending if entry["kind"] != inputs.ROW])
 
     def _handle_news(self, entries: list[dict[str, Any]]) -> None:
         self._books = self._database.write(self._apply_news, entries)
@@ -147,6 +159,8 @@ class Engine:
         for entry in entries:
             if entry["kind"] == inputs.FILL:
                 self._apply_fill(tx, books, inputs.to_fill(entry["payload"]))
+            elif entry["kind"] == inputs.ACTION:
+                self._apply_action(tx, books, entry)
             else:
                 self._apply_ended(tx, books, entry)
             trading.update_run(tx, *self._tenant, self._who.run, {"handled": entry["sequence"]})
@@ -177,6 +191,25 @@ class Engine:
         if not done:
             books.orders[fill.client_order_id] = order
 
+    def _apply_action(self, tx: Tx, books: _Books, entry: dict[str, Any]) -> None:
+        now_us, time, action = self._clock.now_us(), entry["time"], inputs.to_action(entry["payload"])
+        before = books.positions.get(action.instrument, Position(action.instrument))
+        position, postings = ledger.apply_action(before, action, self._who.currency)
+        if postings:
+            books.positions[action.instrument] = position
+            books.cash += sum((p.amount for p in postings if p.account == "assets:cash"), ZERO)
+            ledgers.add_postings(tx, rows.ledger_rows(self._who, postings, entry["key"], time, now_us))
+            trading.put_position(tx, rows.position_row(self._who, position, time))
+            told = [events.action_booked(self._who.portfolio, action, before, position, time)]
+            if position.units != before.units:
+                told.append(events.position_changed(self._who.portfolio, position, time))
+            outbox.append(tx, *self._tenant, told, now_us)
+        for name, order in list(books.orders.items()):  # what waits at the broker is on the new terms, too
+            if order["instrument"] == action.instrument and action.split != 1:
+                change = {column: action.units_of(order[column]) for column in ("units", "filled_units")}
+                trading.update_order(tx, *self._tenant, order["id"], change | {"updated_at": now_us})
+                books.orders[name] = {**order, **change}
+
     def _apply_ended(self, tx: Tx, books: _Books, entry: dict[str, Any]) -> None:
         name, status, reason = inputs.to_ended(entry["payload"])
         order = books.orders.pop(name, None)
@@ -194,6 +227,7 @@ class Engine:
         row = closed.panel
         self._window = _joined(self._window, row)
         self._closes = _last_closes(self._closes, row)
+        self._last_bars = actions.last_bars(row, self._last_bars)
         targets, issued = self._decide(row)
         self._standing = np.where(np.isnan(targets), self._standing, targets)
         if closed.late:  # it is learned from; to act on it would be to act on prices that have passed

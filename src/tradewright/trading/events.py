@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tradewright.clock import format_us
-from tradewright.market.orders import Fill
+from tradewright.market.orders import ExactAction, Fill
 from tradewright.storage.types import plain
 from tradewright.trading.ledger import Position
 
@@ -65,3 +65,18 @@ def position_changed(portfolio: str, position: Position, time: int) -> Event:
         "cost": plain(position.cost),
     }
     return "position.changed", portfolio, time, data
+
+
+def action_booked(portfolio: str, action: ExactAction, before: Position, after: Position, time: int) -> Event:
+    """A split or dividend of what a portfolio holds was booked at market time `time`."""
+    data = {
+        "portfolio": portfolio,
+        "instrument": action.instrument,
+        "time": format_us(action.time),
+        "split": plain(action.split),
+        "dividend": plain(action.dividend),
+        "units_before": plain(before.units),
+        "units": plain(after.units),
+        "cash": plain(action.cash_of(before.units)),
+    }
+    return "action.booked", portfolio, time, data

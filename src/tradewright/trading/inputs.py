@@ -1,4 +1,5 @@
-"""What a run sees, as it stands in the journal: closed rows, fills, ends of orders. Both ways, without loss."""
+"""What a run sees, as it stands in the journal: closed rows, fills, ends of orders, splits and dividends. Both ways,
+without loss."""
 
 from __future__ import annotations
 
@@ -10,14 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from tradewright.market.orders import Fill, OrderStatus, Side
+from tradewright.clock import format_us
+from tradewright.market.orders import ExactAction, Fill, OrderStatus, Side
 from tradewright.market.panel import COLUMNS, Flags, Floats, Panel
 from tradewright.storage.types import plain
 from tradewright.trading.broker import BrokerOrder
 
-ROW, FILL, ENDED = "row", "fill", "order_ended"
-
-
+ROW, FILL, ENDED, ACTION = "row", "fill", "order_ended", "action"
 FLAGS = ("present", "tradable", "member")
 
 
@@ -86,3 +86,20 @@ def of_ended(order: BrokerOrder, time: int) -> dict[str, Any]:
 def to_ended(payload: dict[str, Any]) -> tuple[str, OrderStatus, str]:
     """Return client order id, status and reason of a journal entry."""
     return payload["client_order_id"], OrderStatus(payload["status"]), payload["reason"]
+
+
+def of_action(action: ExactAction, time: int) -> dict[str, Any]:
+    """Return the journal entry of a split or dividend that takes place in the row of this time."""
+    payload = {
+        "instrument": action.instrument,
+        "time": action.time,
+        "split": plain(action.split),
+        "dividend": plain(action.dividend),
+    }
+    words = f"{action.instrument} {format_us(action.time)} split {payload['split']} dividend {payload['dividend']}"
+    return {"kind": ACTION, "time": time, "key": words, "payload": payload}
+
+
+def to_action(payload: dict[str, Any]) -> ExactAction:
+    """Return the action of a journal entry."""
+    return ExactAction(payload["instrument"], payload["time"], Decimal(payload["split"]), Decimal(payload["dividend"]))

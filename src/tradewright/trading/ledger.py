@@ -1,4 +1,4 @@
-"""Double entry in exact decimals: what a fill does to a portfolio. Pure.
+"""Double entry in exact decimals: what a fill, a split or a dividend does to a portfolio. Pure.
 
 A transaction is a list of postings; for every currency, units of an instrument being a currency of their own, they sum
 to zero. Positions are carried at average cost. A portfolio is the fold of its postings.
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
 
-from tradewright.market.orders import Fill, rounded_money
+from tradewright.market.orders import ExactAction, Fill, rounded_money
 
 ZERO = Decimal(0)
 
@@ -68,6 +68,26 @@ def apply_fill(position: Position, fill: Fill, currency: str) -> tuple[Position,
     return after, [p for p in postings if p.amount]
 
 
+def apply_action(position: Position, action: ExactAction, currency: str) -> tuple[Position, list[Posting]]:
+    """Return the position after the dividend and the split of an action, and the postings that say so; none when
+    nothing is held.
+
+    What the units cost stays; where rounding leaves none, it is realized.
+    """
+    units, paid = action.units_of(position.units), action.cash_of(position.units)
+    cost = position.cost if units else ZERO
+    held = f"assets:positions:{position.instrument}"
+    postings = [
+        Posting("assets:cash", currency, paid),
+        Posting("income:dividends", currency, -paid),
+        Posting(held, currency, cost - position.cost),
+        Posting("income:realized", currency, position.cost - cost),
+        Posting(held, position.instrument, units - position.units),
+        Posting("market", position.instrument, position.units - units),
+    ]
+    return Position(position.instrument, units, cost), [p for p in postings if p.amount]
+
+
 def _closing(held: Decimal, signed: Decimal) -> Decimal:
     if held == 0 or (held > 0) == (signed > 0):
         return ZERO
@@ -83,6 +103,7 @@ class Balances:
     cost: dict[str, Decimal]
     fees: Decimal
     realized: Decimal
+    dividends: Decimal
 
 
 def fold(postings: Iterable[Posting], currency: str) -> Balances:
@@ -108,4 +129,5 @@ def balances_of(totals: Mapping[tuple[str, str], Decimal], currency: str) -> Bal
         cost=cost,
         fees=totals.get(("expenses:fees", currency), ZERO),
         realized=-totals.get(("income:realized", currency), ZERO),
+        dividends=-totals.get(("income:dividends", currency), ZERO),
     )

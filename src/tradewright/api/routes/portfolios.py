@@ -49,6 +49,7 @@ class Portfolio(msgspec.Struct, frozen=True):
     cash: Amount
     equity: Amount | None
     realized: Amount
+    dividends: Amount
     fees: Amount
     status: Literal["open", "closed"]
     created_at: Rfc3339
@@ -309,6 +310,7 @@ def _shown(row: dict[str, Any], balances: ledger.Balances, prices: dict[str, Dec
         cash=amount(balances.cash),
         equity=None if equity is None else amount(equity),
         realized=amount(balances.realized),
+        dividends=amount(balances.dividends),
         fees=amount(balances.fees),
         status=row["status"],
         created_at=moment(row["created_at"]) or "",

@@ -76,7 +76,7 @@ def test_the_first_source_that_answers_is_traded_live_and_taken_up_again(tmp_pat
     with Database(f"sqlite:///{folder}/tradewright.db") as database:
         sessions = database.read(lambda tx: tx.execute(feed_sessions.select()).all())
         rows = database.read(lambda tx: tx.execute(journal.select().where(journal.c.kind == "row")).all())
-    assert [(session.mode, session.rows) for session in sessions] == [("live", None)]
+    assert [(session.mode, session.rows, session.status) for session in sessions] == [("live", None, "stopped")]
     times = [row.time for row in rows]
     assert times == list(range(times[0], times[-1] + 1, MINUTE)), "no minute is left out, and none came twice"
 
@@ -102,3 +102,18 @@ def test_a_live_feed_that_cannot_be_reached_is_waited_for(tmp_path: Path) -> Non
         up.wait_for("no live source can be reached .*trying again every")
         assert call(up.address(), "/v1/status", up.key()).json["phase"] == "waiting"
         assert up.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("FEED_SOURCE", "nosuch", "nosuch"),
+        ("FEED_SOURCE", "gemini", "no stream"),
+        ("FEED_INTERVAL", "7m", "7m"),
+        ("FEED_INSTRUMENTS", "BTC-USD,ETH-EUR", "EUR and USD"),
+    ],
+)
+def test_settings_that_name_no_feed_end_it_at_once(tmp_path: Path, name: str, value: str, said: str) -> None:
+    with Up(tmp_path / "data", environment={"TRADEWRIGHT_FEED": "live", f"TRADEWRIGHT_{name}": value}) as up:
+        assert up.process.wait(60) == 2
+        assert said in up.said()

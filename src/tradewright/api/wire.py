@@ -14,10 +14,12 @@ from tradewright.api.problems import Refused
 from tradewright.api.routing import ID_PATTERN
 from tradewright.clock import format_us, to_us
 from tradewright.ids import Owner
+from tradewright.market.instruments import Interval
 from tradewright.storage import series, trading
 from tradewright.storage.types import plain
 
 R = TypeVar("R")
+_STALE_S = 60.0
 # `\Z` is the end to Python, whose `$` also stands before a last line feed; the document has `$` for it
 _NAME = r"^[^\x00-\x20\x7f-\xa0]([^\x00-\x1f\x7f]*[^\x00-\x20\x7f-\xa0])?\Z"
 Amount = Annotated[str, msgspec.Meta(pattern=r"^-?[0-9]{1,20}(\.[0-9]{1,18})?\Z", examples=["1000000"])]
@@ -32,7 +34,8 @@ SeriesInterval = Literal["1m", "5m", "15m", "1h", "1d", "fact"]
 
 
 class Feed(msgspec.Struct, frozen=True):
-    """Where the rows of this environment come from. age_s: seconds since the last one; null before the first."""
+    """Where the rows of this environment come from. age_s: seconds since the last one; null before the first.
+    status: running, degraded, stopped, ended, or stale: a live feed that should have had a row by now."""
 
     mode: Literal["live", "replay"]
     status: Annotated[str, msgspec.Meta(examples=["running"])]
@@ -52,9 +55,11 @@ async def feed_of(call: Call) -> Feed | None:
         return None
     started = row["market_time"] is not None
     age = max(0.0, (call.services.clock.now_us() - row["updated_at"]) / 1e6)
+    due_s = 2 * Interval.parse(row["interval"]).us / 1e6 + _STALE_S
+    stale = row["mode"] == "live" and row["status"] == "running" and age > due_s
     return Feed(
         mode=row["mode"],
-        status=row["status"],
+        status="stale" if stale else row["status"],
         time=format_us(row["market_time"]) if started else None,
         age_s=round(age, 3) if started else None,
     )
@@ -62,15 +67,23 @@ async def feed_of(call: Call) -> Feed | None:
 
 async def market_time_of(call: Call) -> int | None:
     """Return the market time of a replay in the caller's environment: nothing later may be shown or learned from."""
-    row = await session_of(call)
-    if row is None or row["mode"] != "replay":
+    return market_time(await session_of(call))
+
+
+def market_time(session: Mapping[str, Any] | None) -> int | None:
+    """Return how far a replay has come, None for a live feed or none."""
+    if session is None or session["mode"] != "replay":
         return None
-    return int(row["market_time"] if row["market_time"] is not None else row["start_time"])
+    return int(session["market_time"] if session["market_time"] is not None else session["start_time"])
 
 
 async def sources_of_feed(call: Call) -> Mapping[str, str]:
     """Return the source of each instrument that the feed of the caller's environment shows."""
-    row = await session_of(call)
+    return await sources_of(call, await session_of(call))
+
+
+async def sources_of(call: Call, row: Mapping[str, Any] | None) -> Mapping[str, str]:
+    """Return the source of each instrument that a feed session shows."""
     if row is None:
         return {}
     owner = Owner(call.principal.organization)

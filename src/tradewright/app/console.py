@@ -84,7 +84,7 @@ class Console:
         key = "-H 'Authorization: Bearer tw_paper_...'"
         self.say(f"Next    curl {key} '{self._url}/v1/signals?limit=5'")
         self.say(f"        curl {key} {self._url}/v1/portfolios")
-        self.say(f"        {command_name()} backtest moving_average_cross --data us-stocks")
+        self.say(f"        {command_name()} backtest moving_average_cross --data {made['data_set']}")
         self.say("Stop with Ctrl-C; starting it again goes on where it was.")
 
     def row(self, time_us: int, left: int | None) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from tradewright.app import house, ingestion_task
 from tradewright.clock import WallClock
-from tradewright.errors import InvalidInput, SourceFailed, TradewrightError
+from tradewright.errors import InvalidInput, SourceFailed, SourceRefused, TradewrightError
 from tradewright.ids import SYSTEM, Owner
 from tradewright.settings import PREFIX, Settings
 from tradewright.storage.database import Database
@@ -25,6 +25,7 @@ SOURCES = {"coinbase": "USD", "binance": "USDT", "okx": "USDT", "bybit": "USDT"}
 the currency that most of their pairs are in."""
 COINS = ("BTC", "ETH", "SOL", "XRP", "ADA")
 PROBE_S = 5.0
+_OF_LIVE = ("feed_source", "feed_instruments", "feed_interval")
 _PROBED_BARS = 10
 
 
@@ -68,10 +69,21 @@ def choose(settings: Settings, database: Database, organization: str, known: Map
     for choice in wanted:
         if answers[choice.source] is None:
             return replace(choice, why=f"{choice.source} answers")
-    said = "; ".join(f"{name}: {text}" for name, text in answers.items())
+    refused = [answer for answer in answers.values() if isinstance(answer, SourceRefused)]
+    if settings.feed == "live" and len(refused) == len(wanted):
+        raise refused[0]  # asking again does not help
+    said = "; ".join(f"{name}: {answer.message}" for name, answer in answers.items() if answer is not None)
     if settings.feed == "live":
         raise SourceFailed(f"no live source can be reached ({said}); `--feed replay` plays real history instead")
     return replace(replay, why=f"no live source can be reached ({said})")
+
+
+def check(settings: Settings) -> None:
+    """Look at the settings of a live feed before anything is begun. Raises InvalidInput and UnknownName."""
+    named = any(settings.origins.get(name, "default") != "default" for name in _OF_LIVE)
+    if settings.feed != "replay" and named:
+        for name in [settings.feed_source] if settings.feed_source else SOURCES:
+            _live(settings, name)
 
 
 def owner_of(settings: Settings, database: Database, organization: str, source: Any) -> tuple[Owner, dict[str, str]]:
@@ -104,14 +116,21 @@ def _live(settings: Settings, name: str) -> Choice:
     if not listed and name not in SOURCES:
         raise InvalidInput(f"name what to stream from {source.title} in feed_instruments")
     texts = listed or [f"crypto:{coin}-{SOURCES[name]}" for coin in COINS]
-    known = dict.fromkeys(source.instrument_of(text).id for text in texts)
+    instruments = [source.instrument_of(text) for text in texts]
+    currencies = sorted({each.currency for each in instruments})
+    if len(currencies) > 1:
+        raise InvalidInput(
+            f"feed_instruments are priced in {' and '.join(currencies)}, and a portfolio is in one; name those "
+            "of one currency"
+        )
+    known = dict.fromkeys(each.id for each in instruments)
     return Choice("live", "as set", name, tuple(known), interval.value, settings.feed_days)
 
 
 async def _ask_all(
     settings: Settings, database: Database, organization: str, choices: list[Choice]
-) -> dict[str, str | None]:
-    # None for a source that answers, else what it said
+) -> dict[str, TradewrightError | None]:
+    # None for a source that answers, else what was wrong
     from tradewright.transport.http import HttpTransport
 
     async with HttpTransport() as transport:
@@ -119,7 +138,9 @@ async def _ask_all(
     return {choice.source: text for choice, text in zip(choices, said, strict=True)}
 
 
-async def _ask(settings: Settings, database: Database, organization: str, choice: Choice, transport: Any) -> str | None:
+async def _ask(
+    settings: Settings, database: Database, organization: str, choice: Choice, transport: Any
+) -> TradewrightError | None:
     from tradewright.market.instruments import Interval
     from tradewright.sources.fetch import bar_pages
     from tradewright.sources.registry import source as find
@@ -140,5 +161,5 @@ async def _ask(settings: Settings, database: Database, organization: str, choice
             if page.bars.height:
                 return None
     except TradewrightError as error:
-        return error.message
-    return f"no {choice.interval} bars of {choice.instruments[0]}"
+        return error
+    return SourceFailed(f"no {choice.interval} bars of {choice.instruments[0]}")

@@ -40,7 +40,7 @@ from tradewright.ids import Owner
 from tradewright.jobs.compute import run_child
 from tradewright.market.panel import Panel
 from tradewright.settings import Settings
-from tradewright.storage import accounts, outbox
+from tradewright.storage import accounts, outbox, trading
 from tradewright.storage.cache import Cache
 from tradewright.storage.database import Database
 from tradewright.trading.engine import Engine
@@ -84,6 +84,7 @@ class _House:
 def up(settings: Settings, restart_feed: bool, console: Console) -> None:
     """Run everything until SIGINT or SIGTERM. Raises FolderInUse, StorageFailed, SettingsInvalid before it serves."""
     clock = WallClock()
+    feeds.check(settings)
     _make_folder(settings.data_folder)
     with house.folder_lock(settings.data_folder), house.open_database(settings) as database:
         organization = database.write(house.ensure_organization, clock.now_us())
@@ -122,6 +123,7 @@ def up(settings: Settings, restart_feed: bool, console: Console) -> None:
                 thread.join()
             hands.join()
             upkeep.stop()
+            _mark(this, "stopped")
         console.say("stopped")
         if progress.now().phase == "failed":
             raise TradewrightError(progress.now().error)
@@ -245,6 +247,17 @@ def _engine(this: _House) -> None:
             return
 
 
+def _mark(this: _House, status: str) -> None:
+    # a session that has ended stays so; without a database nothing can be said
+    tenant = (this.organization, ENVIRONMENT)
+    try:
+        session = this.database.read(trading.latest_feed_session, *tenant)
+        if session is not None and session["status"] not in ("ended", status):
+            this.database.write(trading.update_feed_session, *tenant, session["id"], {"status": status})
+    except StorageFailed as error:
+        _log.error("the feed could not be marked as %s: %s", status, error.message)
+
+
 def _fail(this: _House, phase: str, message: str) -> None:
     told = this.progress.now().error
     this.progress.set(ready=False, phase=phase, error=message, message="stopped by an error")
@@ -303,6 +316,7 @@ def _trade(this: _House, made: dict[str, Any]) -> None:
     opened = paper.open_run(this.database, clock, *tenant, made, panel, this.restart_feed)
     this.restart_feed = False
     schedule = Registry(this.database, *tenant).load_schedule(opened.run["schedule"])
+    _mark(this, "running")
     past = paper.past_of(this.database, opened, panel)
     engine = paper.build_engine(this.database, clock, opened, past, schedule, made)
     if opened.session["mode"] == "live":
@@ -355,7 +369,8 @@ def _trade_live(this: _House, engine: Engine, opened: paper.PaperRun, past: pape
 
     missed = live.catch_up(place, since_us, clock.now_us(), report)
     feed.put(missed)
-    newest_us = max((row["time"] for row in missed), default=since_us)
+    newest = dict.fromkeys(past.rows.ids, since_us) | {row["instrument"]: row["time"] for row in missed}
+    newest_us = min(newest.values())  # where one instrument is behind, the bars of the others come again
     said = f"live from {place.choice.source}: {made['data_set']}"
     this.progress.set(ready=True, phase="running", progress=1.0, message=said, error="")
     this.console.ready(made, session, past.rows.verdict)

@@ -139,7 +139,7 @@ class LiveStream:
         self._builder = BarBuilder(interval.us)
         self._watch = Watch(stream, tuple(self._instruments), line.credentials)
         self._gaps: list[_Gap] = []
-        self._since_us = since_us
+        self._since_us = self._begun_us = since_us
         self._filling: asyncio.Task[None] | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -240,8 +240,9 @@ class LiveStream:
                 self._outlets.quote(instrument, event.time_us, event.price)
             if first and abs(self._source_us() - now_us) > SKEW_US:
                 # the bar that is running was looked for by our clock, which is wrong
+                after_us = self._source_us() if self._begun_us is None else min(self._begun_us, self._source_us())
                 for symbol in self._instruments:
-                    self._miss(symbol, self._source_us(), self._source_us())
+                    self._miss(symbol, after_us, self._source_us())
         elif isinstance(event, Candle):
             if event.end_us - event.start_us == self._interval.us:
                 values = (event.open, event.high, event.low, event.close, event.volume)

@@ -201,6 +201,19 @@ def _latest_feed_session() -> Reading:
     return Reading(sa.select(feed_sessions).where(*mine).order_by(s.id.desc()).limit(1))
 
 
+def session_of_portfolio(tx: Tx, organization: str, environment: str, portfolio: str) -> dict[str, Any] | None:
+    """Return the newest feed session on which a run traded this portfolio, or None."""
+    theirs = sa.select(runs.c.feed_session).where(
+        runs.c.organization == organization, runs.c.environment == environment, runs.c.portfolio == portfolio
+    )
+    query = sa.select(feed_sessions).where(
+        feed_sessions.c.organization == organization,
+        feed_sessions.c.environment == environment,
+        feed_sessions.c.id.in_(theirs),
+    )
+    return _one(tx, query.order_by(feed_sessions.c.id.desc()).limit(1))
+
+
 def update_feed_session(tx: Tx, organization: str, environment: str, session: str, values: dict[str, Any]) -> None:
     """Change one feed session."""
     tx.execute(feed_sessions.update().where(*_mine(feed_sessions, organization, environment, session)).values(values))

@@ -1,7 +1,7 @@
 """What a portfolio was worth at every bar since it was opened, and what that says. Pure.
 
-Returns are time-weighted: money paid in or out between two moments is no gain or loss. They are of whole UTC days, the
-last moment of one to that of the next.
+Returns are time-weighted: money paid in or out between two moments is no gain or loss. Daily ones go from the last
+moment of a UTC day to that of the next; the day that is running counts up to now.
 """
 
 from __future__ import annotations

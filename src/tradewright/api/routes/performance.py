@@ -18,10 +18,10 @@ from tradewright.api.wire import (
     amount,
     feed_of,
     found,
-    market_time_of,
+    market_time,
     moment,
     session_of,
-    sources_of_feed,
+    sources_of,
 )
 from tradewright.market.orders import rounded_money
 from tradewright.storage import trading
@@ -60,9 +60,9 @@ class Performance(msgspec.Struct, frozen=True):
 
 async def _get_performance(call: Call) -> Performance:
     query: PerformanceQuery = call.query
-    row, lines = await call.services.database.read_short_async(_with_lines, *call.tenant, call.path["id"])
+    row, lines, session = await call.services.database.read_short_async(_with_lines, *call.tenant, call.path["id"])
     portfolio = found(row, "portfolio", call.path["id"])
-    closes = await _closes(call, lines)
+    closes = await _closes(call, lines, session or await session_of(call))
     path, figures = await asyncio.to_thread(_told, lines, portfolio, closes)
     return Performance(
         currency=portfolio["currency"],
@@ -78,15 +78,18 @@ async def _get_performance(call: Call) -> Performance:
     )
 
 
-def _with_lines(tx: Tx, organization: str, environment: str, key: str) -> tuple[Any, list[dict[str, Any]]]:
+def _with_lines(tx: Tx, organization: str, environment: str, key: str) -> tuple[Any, list[dict[str, Any]], Any]:
     row = trading.get_portfolio(tx, organization, environment, key)
-    return row, [] if row is None else trading.list_postings(tx, organization, environment, key)
+    if row is None:
+        return None, [], None
+    session = trading.session_of_portfolio(tx, organization, environment, key)
+    return row, trading.list_postings(tx, organization, environment, key), session
 
 
-async def _closes(call: Call, lines: list[dict[str, Any]]) -> dict[str, tuple[Any, Any]]:
-    # as far as this environment has seen them
-    seen_until, session, data = await market_time_of(call), await session_of(call), call.services.market_data
-    interval, preferred = session["interval"] if session else "1d", await sources_of_feed(call)
+async def _closes(call: Call, lines: list[dict[str, Any]], session: Any) -> dict[str, tuple[Any, Any]]:
+    # of the feed that it was traded on, as far as that has come
+    seen_until, data = market_time(session), call.services.market_data
+    interval, preferred = session["interval"] if session else "1d", await sources_of(call, session)
     wanted = performance.instruments_of(lines)
     keys = await data.series_known(call.principal.organization, wanted, interval, preferred)
     opened = min((line["time"] for line in lines), default=0)

@@ -223,6 +223,38 @@ def check_sources(
         raise typer.Exit(1)
 
 
+@sources_app.command("quote")
+def source_quote(
+    source: Annotated[str, typer.Argument(help="Whom to ask.")],
+    instruments: Annotated[list[str], typer.Argument(help="Instrument ids.")],
+    folder: Folder = None,
+    as_json: Json = False,
+) -> None:
+    """The latest prices that a source has now, and how old they are. Exit status 1 when there is none of one."""
+    from tradewright.app.live_commands import quote
+    from tradewright.app.texts import quotes_text
+
+    rows = quote(_settings(folder), source, instruments)
+    _show(rows, as_json, quotes_text)
+    if any(row["price"] is None for row in rows):
+        raise typer.Exit(1)
+
+
+@sources_app.command("instruments")
+def source_instruments(
+    source: Annotated[str, typer.Argument(help="Whom to ask.")],
+    search: Annotated[str, typer.Option(help="Only what holds this text.")] = "",
+    limit: Annotated[int, typer.Option(min=1, help="Show so many at most.")] = 50,
+    folder: Folder = None,
+    as_json: Json = False,
+) -> None:
+    """The instruments that a source lists now."""
+    from tradewright.app.live_commands import listing
+    from tradewright.app.texts import listing_text
+
+    _show(listing(_settings(folder), source, search, limit, _progress(as_json)), as_json, listing_text)
+
+
 @sources_app.command("credentials")
 def source_credentials(
     source: Annotated[str, typer.Argument(help="Whose credentials.")],

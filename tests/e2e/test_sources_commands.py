@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -33,6 +34,7 @@ class World:
     pause_s: float = 0.0
     asked: list[str] = field(default_factory=list)
     key: str = "right"
+    quoted: tuple[str, ...] = ("BTCUSDT", "ETHUSDT")
     limited: bool = False
 
     def candles(self, query: dict[str, str]) -> tuple[int, Any]:
@@ -60,7 +62,17 @@ class World:
         time.sleep(self.pause_s)
         if self.limited:
             return 429, {"code": -1003, "msg": "Too much request weight used"}
+        if parts.path.endswith("bookTicker"):
+            return 200, [{"symbol": name, "bidPrice": "9.5", "askPrice": "10.5"} for name in self.quoted]
+        if parts.path.endswith("exchangeInfo"):
+            return 200, {"symbols": [pair(*words) for words in (("BTC", "USDT"), ("ETH", "USDT"), ("ETH", "BTC"))]}
         return self.candles(query) if parts.path.endswith("klines") else self.observations(query)
+
+
+def pair(base: str, quote: str) -> dict[str, Any]:
+    steps = [{"filterType": "PRICE_FILTER", "tickSize": "0.01"}, {"filterType": "LOT_SIZE", "stepSize": "0.001"}]
+    names = {"symbol": base + quote, "baseAsset": base, "quoteAsset": quote}
+    return {**names, "status": "BREAK" if base == quote[:3] else "TRADING", "filters": steps}
 
 
 @contextmanager
@@ -229,6 +241,63 @@ def test_without_a_start_a_series_is_gone_on_with_where_it_ends(tmp_path: Path) 
         assert (json.loads(second[1])["rows_read"], json.loads(second[1])["stored"]) == (166, 160), second
         assert len(world.asked) - before <= 4
         assert json.loads(said(folder, *words, "--end", "2024-01-01T16:40:00Z", binance_url=address)[1])["stored"] == 0
+
+
+def test_a_quote_is_asked_for_now_and_says_how_old_it_is(tmp_path: Path) -> None:
+    folder, world = tmp_path / "data", World()
+    words = ("sources", "quote", "binance", "BTCUSDT", "crypto:ETH-USDT")
+    with serving(world) as address:
+        status, out, err = said(folder, *words, "--json", binance_url=address)
+        assert status == 0, err
+        first, second = json.loads(out)
+        assert (first["instrument"], second["instrument"]) == ("crypto:BTC-USDT", "crypto:ETH-USDT")
+        assert (first["price"], first["bid"], first["ask"], first["said"]) == (10.0, 9.5, 10.5, "")
+        assert 0 <= first["age_s"] < 60
+        world.quoted = ("BTCUSDT",)
+        status, out, _ = said(folder, *words, binance_url=address)
+    assert status == 1
+    assert "Binance spot has no quote of it now" in out
+    status, _, err = said(folder, *words, binance_url="http://127.0.0.1:9")
+    assert (status, "did not answer" in err) == (1, True)
+    assert "binance is degraded since" in said(folder, "sources")[1]
+
+
+def test_what_a_source_lists_is_shown_and_searched(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    with serving(World()) as address:
+        status, out, err = said(folder, "sources", "instruments", "binance", "--json", binance_url=address)
+        assert status == 0, err
+        found = json.loads(out)
+        assert (found["listed"], found["skipped"], found["matching"]) == (3, 0, 3)
+        assert found["data"][0] == {
+            "symbol": "BTCUSDT",
+            "instrument": "crypto:BTC-USDT",
+            "name": "BTC/USDT",
+            "active": True,
+        }
+        words = ("sources", "instruments", "binance", "--search", "eth", "--limit", "1")
+        status, out, _ = said(folder, *words, binance_url=address)
+    assert status == 0
+    assert "crypto:ETH-USDT" in out
+    assert "3 instruments listed; 2 match; 1 more match" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "says", "exits"),
+    [
+        (("quote", "fred", "GDP"), "has no quotes; it has facts", 2),
+        (("instruments", "yahoo"), "has no listing; it has bars, quotes", 2),
+        (("quote", "yahoo", "AAPL"), "is off: .*TRADEWRIGHT_SOURCES_OPT_IN", 2),
+        (("quote", "finnhub", "AAPL"), "needs api_key: .*tradewright sources credentials finnhub", 1),
+        (("quote", "binance", "equity:AAPL"), "nothing that Binance spot has", 2),
+        (("quote", "binanze", "BTCUSDT"), "did you mean binance", 2),
+    ],
+)
+def test_what_a_source_cannot_be_asked_for_is_said_before_anything_is_sent(
+    tmp_path: Path, words: tuple[str, ...], says: str, exits: int
+) -> None:
+    status, _, err = said(tmp_path / "data", "sources", *words)
+    assert (status, re.search(says, err) is not None) == (exits, True), err
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

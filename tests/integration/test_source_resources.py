@@ -124,6 +124,16 @@ def test_a_source_says_whether_it_answers_and_how_old_its_newest_bar_is(served: 
     served.run(work)
 
 
+def test_what_a_source_adjusts_is_told_by_interval(served: Any) -> None:
+    async def work(client: Client) -> None:
+        declared = {each["name"]: each["declared"] for each in (await client.get("/v1/sources")).json["data"]}
+        assert declared["twelve_data"]["adjusted_intervals"] == ["1d"]
+        assert declared["yahoo"]["adjusted_intervals"] == declared["yahoo"]["intervals"]
+        assert declared["binance"]["adjusted_intervals"] == declared["fred"]["adjusted_intervals"] == []
+
+    served.run(work)
+
+
 def test_venues_of_ccxt_are_known_without_reading_ccxt_in(served: Any) -> None:
     async def work(client: Client) -> None:
         venue = await client.get("/v1/sources/ccxt_bitmart")

@@ -213,14 +213,19 @@ def _in_environment(source: Any) -> bool:
     return bool(source.auth.fields) and all(os.environ.get(name) for name in names)
 
 
-def check_request(source: Any, interval: str, start_us: int, end_us: int) -> None:
-    """Raise InvalidInput when a source cannot be asked for this."""
-    from tradewright.sources.asking import check_span
-
+def refuse_when_off(source: Any) -> None:
+    """Raise InvalidInput for a source that is off by default unless a setting turns it on."""
     if source.opt_in and source.name not in opted_in():
         raise InvalidInput(
             f"{source.title} is off: {source.opt_in}; name it in {PREFIX}SOURCES_OPT_IN to use it all the same"
         )
+
+
+def check_request(source: Any, interval: str, start_us: int, end_us: int) -> None:
+    """Raise InvalidInput when a source cannot be asked for this."""
+    from tradewright.sources.asking import check_span
+
+    refuse_when_off(source)
     check_span(source, interval, start_us, end_us)
 
 

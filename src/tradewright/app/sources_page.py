@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tradewright.sources.registry import SOURCES
-from tradewright.sources.source import Source
+from tradewright.sources.source import Bars, Source
 
 _HEAD = """# Sources of data
 
@@ -20,9 +20,9 @@ ingestions at a time, never two from one source for one owner. A source that say
 This page is generated.
 
 Bars, facts and actions come in by `tradewright ingest` and `POST /v1/ingestions`, again and again by `tradewright
-schedules` and `POST /v1/ingestion-schedules`, streams by `tradewright follow`.
-Quotes and listings are read by the modules and tested, but no command or route asks for them yet. How far bars and
-facts can be trusted stands in [quality.md](quality.md).
+schedules` and `POST /v1/ingestion-schedules`, streams by `tradewright follow`. Quotes are asked for by `tradewright
+sources quote`, listings by `tradewright sources instruments`. How far bars and facts can be trusted stands in
+[quality.md](quality.md).
 """
 
 
@@ -40,18 +40,25 @@ def page() -> str:
 
 def _row(source: Source) -> str:
     bars = source.bars
-    prices = "" if bars is None else "adjusted" if bars.adjusted else "closes" if bars.close_only else "raw"
     credentials = ", ".join(f"`{name}`" for name in source.auth.fields) or "none"
     columns = (
         f"`{source.name}` {source.title}",
         ", ".join(source.offers),
         "" if bars is None else " ".join(interval.value for interval in bars.intervals),
-        prices,
+        "" if bars is None else _prices(bars),
         credentials + (" (optional)" if source.auth.fields and source.auth.optional else ""),
         "; ".join(str(limit) for limit in source.limits),
         f"`{source.example}`",
     )
     return f"| {' | '.join(columns)} |"
+
+
+def _prices(bars: Bars) -> str:
+    adjusted = [interval.value for interval in bars.intervals if bars.adjusts(interval)]
+    raw = [interval.value for interval in bars.intervals if not bars.adjusts(interval)]
+    if adjusted and raw:
+        return f"adjusted {' '.join(adjusted)}, raw {' '.join(raw)}"
+    return "adjusted" if adjusted else "closes" if bars.close_only else "raw"
 
 
 def _notes(source: Source) -> list[str]:

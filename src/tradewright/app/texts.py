@@ -102,6 +102,29 @@ def schedules_text(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def quotes_text(rows: list[dict[str, Any]]) -> str:
+    """Return quotes as a table; those that the source does not have say so."""
+    lines = [f"{'instrument':18} {'price':>14} {'bid':>14} {'ask':>14} {'age':>8} time"]
+    for row in rows:
+        prices = " ".join(f"{'' if row[name] is None else f'{row[name]:.8g}':>14}" for name in ("price", "bid", "ask"))
+        age = _age(None if row["age_s"] is None else int(row["age_s"]))
+        lines.append(f"{row['instrument']:18} {prices} {age:>8} {row['said'] or row['time']}")
+    return "\n".join(lines)
+
+
+def listing_text(found: dict[str, Any]) -> str:
+    """Return what a source lists as a table, with how much it is below."""
+    rows = found["data"]
+    lines = [f"{'instrument':22} {'symbol':22} {'trades':6} name"] if rows else []
+    lines += [
+        f"{row['instrument']:22} {row['symbol']:22} {'yes' if row['active'] else 'no':6} {row['name']}" for row in rows
+    ]
+    more = found["matching"] - len(rows)
+    hidden = f"; {more} more match: narrow it with --search, or raise --limit" if more else ""
+    skipped = f", {found['skipped']} entries that are nothing we know" if found["skipped"] else ""
+    return "\n".join([*lines, f"{found['listed']} instruments listed{skipped}; {found['matching']} match{hidden}"])
+
+
 def catalog_text(rows: list[dict[str, Any]], findings: bool) -> str:
     """Return the series as a table: what came from where, how old its newest bar is, how far to trust it."""
     if not rows:

@@ -32,8 +32,9 @@ class Limit(msgspec.Struct, frozen=True):
 class Declared(msgspec.Struct, frozen=True):
     """What the module of a source says about it. offers: which of bars, facts, actions, quotes, listing and stream it
     has. credentials: names of what it wants to be handed, none for a keyless source; optional: it also answers without.
-    limits: as documented by the source. lag_s: from the end of a bar until anyone can have it. adjusted: prices were
-    adjusted by the source. revised: its history changes. opt_in: why it is off unless a setting names it."""
+    limits: as documented by the source. lag_s: from the end of a bar until anyone can have it. adjusted_intervals:
+    those whose prices the source adjusts; the others have raw ones. revised: its history changes. opt_in: why it is off
+    unless a setting names it."""
 
     title: Annotated[str, msgspec.Meta(examples=["Binance spot"])]
     offers: list[str]
@@ -45,7 +46,7 @@ class Declared(msgspec.Struct, frozen=True):
     licence: str
     base_url: str
     lag_s: float
-    adjusted: bool
+    adjusted_intervals: list[IntervalName]
     revised: bool
     opt_in: str
     notes: list[str]
@@ -169,7 +170,7 @@ def _declared(module: Module) -> Declared:
         licence=module.licence,
         base_url=module.base_url,
         lag_s=0.0 if bars is None else bars.lag_us / 1e6,
-        adjusted=bars is not None and bars.adjusted,
+        adjusted_intervals=[] if bars is None else [each.value for each in bars.intervals if bars.adjusts(each)],
         revised=bars is not None and bars.revised,
         opt_in=module.opt_in,
         notes=list(module.notes),

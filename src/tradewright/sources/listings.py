@@ -1,0 +1,81 @@
+"""What a source says now: quotes of some instruments, and everything that it lists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from tradewright.errors import InvalidInput, SourceFailed
+from tradewright.market.instruments import Instrument
+from tradewright.sources.fetch import Line
+from tradewright.sources.rows import QUOTES
+from tradewright.sources.source import Listed, ListingPage
+
+Progress = Callable[[float, str], None]
+MOST_QUOTES = 500
+"""Instruments whose quotes are asked for at a time."""
+MOST_LISTED = 200_000
+"""Entries of a listing that are read: more than any source of today has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a source lists, in its order. skipped: how many of its entries are nothing that we know."""
+
+    listed: tuple[Listed, ...]
+    skipped: int
+
+
+async def fetch_quotes(line: Line, instruments: Sequence[Instrument]) -> pl.DataFrame:
+    """Return the latest prices of instruments as a frame of `rows.QUOTES`, without those that the source has none of.
+
+    Raises InvalidInput for a source without quotes and for more than `MOST_QUOTES`, UnknownName where the source does
+    not know one, and what the source and the transport raise.
+    """
+    offer = line.source.quotes
+    if offer is None:
+        raise InvalidInput(f"{line.source.title} has no quotes; it has {', '.join(line.source.offers)}")
+    if len(instruments) > MOST_QUOTES:
+        raise InvalidInput(f"at most {MOST_QUOTES} quotes at a time; got {len(instruments)}: ask in parts")
+    frames = [pl.DataFrame(schema=QUOTES)]
+    for first in range(0, len(instruments), offer.batch):
+        wanted = {line.source.symbol_of(each): each for each in instruments[first : first + offer.batch]}
+        _, frame = await line.ask(
+            offer.request(list(wanted)),
+            lambda answer: offer.parse(answer, wanted),  # noqa: B023 - awaited here
+        )
+        frames.append(frame)
+    return pl.concat(frames)
+
+
+async def fetch_listing(line: Line, progress: Progress | None = None) -> Listing:
+    """Return everything that a source lists. progress: called after each page; how many there are nobody says.
+
+    Raises InvalidInput for a source without a listing, SourceFailed for one that names the same next page again or
+    lists more than `MOST_LISTED`, and what the source and the transport raise.
+    """
+    offer, title = line.source.listing, line.source.title
+    if offer is None:
+        raise InvalidInput(f"{title} has no listing; it has {', '.join(line.source.offers)}")
+    listed: list[Listed] = []
+    skipped, token, seen = 0, "", {""}
+    while True:
+        _, page = await line.ask(offer.request(token), offer.parse)
+        listed += page.listed
+        skipped += page.skipped
+        token = page.token
+        if progress is not None:
+            progress(0.0, f"{title}: {len(listed)} instruments")
+        if not token:
+            return Listing(tuple(listed), skipped)
+        _go_on(page, token, seen, len(listed) + skipped, title)
+
+
+def _go_on(page: ListingPage, token: str, seen: set[str], read: int, title: str) -> None:
+    if token in seen:
+        raise SourceFailed(f"{title} names the same next page of its listing again; its API may have changed")
+    seen.add(token)
+    if read > MOST_LISTED:
+        raise SourceFailed(f"{title} lists more than {MOST_LISTED:,} instruments; its API may have changed")

@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -595,6 +595,12 @@ def test_a_missing_openmp_library_is_told_with_its_package(tmp_path: Path) -> No
     assert "Traceback" not in done.stderr
 
 
+def _has_open(pid: int, name: str) -> bool:
+    with suppress(FileNotFoundError):
+        return any(name in os.readlink(each) for each in Path(f"/proc/{pid}/fd").iterdir())
+    return False
+
+
 def test_an_interrupted_command_ends_cleanly_and_leaves_a_folder_that_works(data_folder: Path) -> None:
     process = subprocess.Popen(
         [*COMMAND, "train", "--data", "us-stocks"],
@@ -603,7 +609,11 @@ def test_an_interrupted_command_ends_cleanly_and_leaves_a_folder_that_works(data
         stderr=subprocess.PIPE,
         text=True,
     )
-    time.sleep(4)
+    until = time.monotonic() + 60
+    while not _has_open(process.pid, "tradewright.db"):  # before that it is still being loaded
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    time.sleep(1)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130

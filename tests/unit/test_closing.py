@@ -133,6 +133,23 @@ def test_rows_of_the_journal_come_first_and_as_they_were() -> None:
     assert feed.late_bars == 2  # BEGIN was journalled
 
 
+def test_a_journalled_row_that_is_taken_up_much_later_is_late() -> None:
+    row = LIKE.rows(0, 1)
+    for now, late in ((BEGIN + WAIT, False), (BEGIN + 10 * MINUTE, True)):
+        taken = LiveFeed(LIKE, 7, BEGIN - MINUTE, FixedClock(now), [(row, False)]).next(threading.Event())
+        assert taken is not None
+        assert taken.late is late
+
+
+def test_rows_are_late_by_the_clock_of_their_source() -> None:
+    end = BEGIN + MINUTE
+    feed = LiveFeed(LIKE, 0, BEGIN, FixedClock(end + 10 * MINUTE))  # our clock is ten minutes ahead
+    feed.put([bar(name, end) for name in LIKE.ids], end + 1_000_000)
+    row = feed.next(threading.Event())
+    assert row is not None
+    assert not row.late
+
+
 def test_a_feed_that_failed_says_why_and_one_that_is_stopped_ends() -> None:
     stop = threading.Event()
     stop.set()

@@ -129,7 +129,7 @@ class Streaming:
         )  # fmt: skip
 
         def bars(rows: list[dict[str, Any]]) -> None:
-            self._feed.put(intake.take(rows, clock.now_us()))
+            self._feed.put(intake.take(rows, clock.now_us()), stream.now_us())
 
         def state(degraded: bool, why: str) -> None:
             place.database.write(self._note, owner, why if degraded else None)

@@ -158,10 +158,10 @@ class LiveStream:
         try:
             async with self._connect(self._url, self._stream.query(self._line.credentials)) as socket:
                 self.counts.connections += 1
-                commands = self._watch.connected(self._monotonic(), self._source_us())
+                commands = self._watch.connected(self._monotonic(), self.now_us())
                 if self._since_us is not None:
                     for symbol in self._instruments:
-                        self._miss(symbol, self._since_us, self._source_us())
+                        self._miss(symbol, self._since_us, self.now_us())
                     self._since_us = None
                 inbox = _Inbox()
                 reading = asyncio.create_task(inbox.fill(socket))
@@ -176,17 +176,18 @@ class LiveStream:
                                 wait_s = await self._carry_out(self._heard(event), socket)
                                 if wait_s is not None:
                                     return wait_s
-                        commands += self._watch.passed(self._monotonic(), self._source_us())
+                        commands += self._watch.passed(self._monotonic(), self.now_us())
                         self._close()
                 finally:
                     reading.cancel()
                     await asyncio.gather(reading, return_exceptions=True)
             return 0.0
         except SourceFailed as error:
-            commands = self._watch.ended(error.message, self._monotonic(), self._source_us())
+            commands = self._watch.ended(error.message, self._monotonic(), self.now_us())
             return await self._carry_out(commands, None) or 0.0
 
-    def _source_us(self) -> int:
+    def now_us(self) -> int:
+        """Return the time at the source, as far as its trades show it."""
         return self._builder.clock.now(self._clock.now_us())
 
     def _read(self, text: str) -> tuple[Event, ...]:
@@ -204,8 +205,8 @@ class LiveStream:
                 self.counts.refused += 1
                 if isinstance(event, Trade):
                     self._take(event)  # the builder has to see whether all are ahead by now
-                return self._watch.refused(event.symbol, self._source_us())
-        return self._watch.received((event,), self._monotonic(), self._source_us())
+                return self._watch.refused(event.symbol, self.now_us())
+        return self._watch.received((event,), self._monotonic(), self.now_us())
 
     async def _carry_out(self, commands: Sequence[Command], socket: Socket | None) -> float | None:
         for command in commands:
@@ -238,11 +239,11 @@ class LiveStream:
             number, first = event.sequence or 0, not self._builder.clock.known
             if self._builder.trade(event.symbol, event.time_us, event.price, event.size, key, number, now_us):
                 self._outlets.quote(instrument, event.time_us, event.price)
-            if first and abs(self._source_us() - now_us) > SKEW_US:
+            if first and abs(self.now_us() - now_us) > SKEW_US:
                 # the bar that is running was looked for by our clock, which is wrong
-                after_us = self._source_us() if self._begun_us is None else min(self._begun_us, self._source_us())
+                after_us = self.now_us() if self._begun_us is None else min(self._begun_us, self.now_us())
                 for symbol in self._instruments:
-                    self._miss(symbol, after_us, self._source_us())
+                    self._miss(symbol, after_us, self.now_us())
         elif isinstance(event, Candle):
             if event.end_us - event.start_us == self._interval.us:
                 values = (event.open, event.high, event.low, event.close, event.volume)
@@ -292,7 +293,7 @@ class LiveStream:
 
     async def _ask(self, gap: _Gap, made: list[Built]) -> int:
         reached_us = 0
-        until_us = max(gap.last_us, self._source_us() - self._source_us() % self._interval.us)
+        until_us = max(gap.last_us, self.now_us() - self.now_us() % self._interval.us)
         instrument = self._instruments[gap.symbol]
         async for page in bar_pages(self._line, instrument, self._interval, gap.first_us, until_us):
             for row in page.bars.iter_rows(named=True):
@@ -306,7 +307,7 @@ class LiveStream:
     async def _try_again(self, gap: _Gap, missing: str, traded: bool) -> None:
         gap.tries += 1
         if gap.tries < FILL_TRIES:
-            gap.due_us = self._source_us() + 2**gap.tries * 1_000_000
+            gap.due_us = self.now_us() + 2**gap.tries * 1_000_000
             self._gaps.append(gap)
         elif traded:
             self.counts.lost += 1

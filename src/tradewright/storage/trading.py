@@ -261,14 +261,21 @@ def update_run(tx: Tx, organization: str, environment: str, run: str, values: di
 
 
 def append_journal(tx: Tx, organization: str, environment: str, run: str, rows: Sequence[dict[str, Any]]) -> int:
-    """Number and store inputs of a run that are not in its journal yet (by kind and key); return the last number."""
+    """Number and store inputs of a run that are not in its journal yet (by kind and key); return the last number.
+
+    One that is there and was not handled keeps its number and is as it is handed in now: a row may have become late.
+    """
     top = sa.select(sa.func.max(journal.c.sequence)).where(journal.c.run == run)
     last = int(tx.execute(top).scalar_one() or 0)
     for row in rows:
         known = sa.select(journal.c.sequence).where(
             journal.c.run == run, journal.c.kind == row["kind"], journal.c.key == row["key"]
         )
-        if tx.execute(known).first() is not None:
+        there = tx.execute(known).scalar()
+        if there is not None:
+            unhandled = sa.exists().where(runs.c.id == run, runs.c.handled < there)
+            here = (journal.c.run == run, journal.c.sequence == there)
+            tx.execute(journal.update().where(*here, unhandled).values(payload=row["payload"]))
             continue
         last += 1
         numbered = {**row, "run": run, "sequence": last, "organization": organization, "environment": environment}

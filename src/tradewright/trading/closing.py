@@ -73,6 +73,10 @@ class RowCloser:
         row.values[column] = values
         row.there.add(column)
 
+    def is_late(self, time_us: int, now_us: int) -> bool:
+        """Return whether nothing can be decided any more at now_us on the row of time_us."""
+        return now_us > time_us + self._wait + 2 * self._patience
+
     def due(self, now_us: int) -> list[Closed]:
         """Return the rows that close by now, ascending by time."""
         closed = []
@@ -81,8 +85,7 @@ class RowCloser:
             whole = len(row.there) == len(self._column)
             if not whole and now_us < max(time_us + self._wait, row.first_us + self._patience):
                 break
-            late = now_us > time_us + self._wait + 2 * self._patience
-            closed.append(Closed(time_us, row.values, late))
+            closed.append(Closed(time_us, row.values, self.is_late(time_us, now_us)))
             self._closed_us = time_us
             del self._waiting[time_us]
         return closed

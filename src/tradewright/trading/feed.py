@@ -88,16 +88,20 @@ class LiveFeed:
         self._like, self._index, self._clock = like, index, clock
         self._ready: deque[tuple[Panel, bool]] = deque(journalled)
         newest = int(journalled[-1][0].times[0]) if journalled else after_us
+        self._ahead_us = 0  # the clock of the source, of ours
         self._closer = RowCloser(like.ids, newest, deadline_us(like.interval))
         self._inbox: queue.SimpleQueue[tuple[Sequence[Mapping[str, Any]] | TradewrightError, int]] = queue.SimpleQueue()
 
-    def put(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Hand in bars of the canonical columns. From any thread."""
-        self._inbox.put((rows, self._clock.now_us()))
+    def put(self, rows: Sequence[Mapping[str, Any]], now_us: int | None = None) -> None:
+        """Hand in bars of the canonical columns. now_us: the time at their source, by which rows are late or not from
+        then on; None for that of our clock. From any thread."""
+        if now_us is not None:
+            self._ahead_us = now_us - self._clock.now_us()
+        self._inbox.put((rows, self._now_us()))
 
     def fail(self, error: TradewrightError) -> None:
         """Say that no more bars will come: `next` raises this. From any thread."""
-        self._inbox.put((error, self._clock.now_us()))
+        self._inbox.put((error, self._now_us()))
 
     def next(self, stop: threading.Event) -> ClosedRow | None:
         """Return the next row once it has closed; None when `stop` was set. Raises what `fail` was given."""
@@ -105,15 +109,19 @@ class LiveFeed:
             if self._ready:
                 panel, late = self._ready.popleft()
                 self._index += 1
+                late = late or self._closer.is_late(int(panel.times[0]), self._now_us())
                 return ClosedRow(panel, self._index - 1, late)
             self._listen()
-            self._ready += [(self._panel(row), row.late) for row in self._closer.due(self._clock.now_us())]
+            self._ready += [(self._panel(row), row.late) for row in self._closer.due(self._now_us())]
         return None
 
     @property
     def late_bars(self) -> int:
         """How many bars came after their row had closed."""
         return self._closer.late_bars
+
+    def _now_us(self) -> int:
+        return self._clock.now_us() + self._ahead_us
 
     def _listen(self) -> None:
         wait_s = _TICK_S

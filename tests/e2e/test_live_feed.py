@@ -117,3 +117,15 @@ def test_settings_that_name_no_feed_end_it_at_once(tmp_path: Path, name: str, va
     with Up(tmp_path / "data", environment={"TRADEWRIGHT_FEED": "live", f"TRADEWRIGHT_{name}": value}) as up:
         assert up.process.wait(60) == 2
         assert said in up.said()
+
+
+def test_a_source_that_refuses_is_not_asked_again(tmp_path: Path) -> None:
+    environment = {
+        "TRADEWRIGHT_FEED": "live", "TRADEWRIGHT_FEED_SOURCE": "alpaca", "TRADEWRIGHT_FEED_INSTRUMENTS": "AAPL",
+    }  # fmt: skip
+    with Up(tmp_path / "data", environment=environment) as up:
+        said = up.wait_for("error: .*")[0]
+        assert "needs" in said
+        assert "trying again" not in said
+        assert call(up.address(), "/v1/status", up.key()).json["phase"] == "failed"
+        assert up.stop() == 1

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from market_server import PRODUCT, FastClock, Market, trading
+from tradewright.clock import Clock
 from tradewright.errors import InvalidInput
 from tradewright.market.instruments import Interval
 from tradewright.sources import coinbase, fred, live, watching
@@ -47,15 +48,50 @@ class Seen:
 Play = Callable[[Market, Seen, LiveStream], Awaitable[None]]
 
 
-def streamed(play: Play, market: Market | None = None, draw: float = 0.0) -> tuple[Market, Seen, LiveStream]:
-    """Run a stream while `play` goes on; then check every bar that it handed on."""
+class Behind:
+    """Our clock, five minutes behind that of the source."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def now_us(self) -> int:
+        return self._clock.now_us() - 300_000_000
+
+
+def test_between_our_clock_and_that_of_the_source_no_bar_is_left_out() -> None:
+    market = Market()
+
+    async def play(market: Market, seen: Seen, stream: LiveStream) -> None:
+        now_s = market.clock.now_us() // 1_000_000
+        await until(lambda: bool(seen.latest()) and max(seen.latest()) > now_s)
+
+    since_us = market.clock.now_us() + 60_000_000
+    _, seen, _ = streamed(play, market, clock=Behind(market.clock), since_us=since_us, after_s=8.0)
+    begins = sorted(seen.latest())
+    assert begins == list(range(since_us // 60_000_000 * 60, begins[-1] + 1, MINUTE_S))
+
+
+def streamed(
+    play: Play,
+    market: Market | None = None,
+    draw: float = 0.0,
+    clock: Clock | None = None,
+    since_us: int | None = None,
+    after_s: float = 0.0,
+) -> tuple[Market, Seen, LiveStream]:
+    """Run a stream while `play` goes on; then check every bar that it handed on. after_s: how long the market is open
+    before it begins."""
     made, seen = market or Market(), Seen()
 
     async def run() -> LiveStream:
         async with trading(made) as (address, socket), HttpTransport(made.clock) as transport:
             policy = Policy(deadline_s=5.0, attempts=1, backoff_s=0.01)
             line = Line(coinbase.SOURCE, transport, base_url=address, policy=policy)
-            stream = LiveStream(line, [BITCOIN], Interval.MINUTE, seen.outlets(), made.clock, socket, draw=lambda: draw)
+            await asyncio.sleep(after_s)
+            stream = LiveStream(
+                line, [BITCOIN], Interval.MINUTE, seen.outlets(), clock or made.clock, socket, draw=lambda: draw,
+                since_us=since_us,
+            )  # fmt: skip
             stop = asyncio.Event()
             running = asyncio.create_task(stream.run(stop))
             try:

@@ -574,3 +574,36 @@ def test_the_performance_of_a_portfolio_ends_at_the_market_time_and_at_its_worth
         assert (await client.get("/v1/portfolios/prt_none/performance")).status == 404
 
     served.run(work)
+
+
+def test_the_performance_of_a_portfolio_is_told_on_the_feed_that_it_was_traded_on(served: Any) -> None:
+    async def work(client: Client) -> None:
+        before = (await client.get("/v1/portfolios/prt_1/performance")).json
+        await served.database.write_async(trading.add_feed_session, live_session(served))
+        after = (await client.get("/v1/portfolios/prt_1/performance")).json
+        assert after["feed"]["mode"] == "live"
+        assert {**after, "feed": None} == {**before, "feed": None}
+
+    served.run(work)
+
+
+def live_session(served: Any, **other: Any) -> dict[str, Any]:
+    now_us = served.clock.now_us()
+    return {
+        "organization": "org_a", "environment": "paper", "created_at": now_us, "id": "fds_2", "mode": "live",
+        "data_set": "live-coinbase-5m", "interval": "5m", "data_version": "v", "start_time": now_us, "start_row": 1,
+        "rows": None, "next_row": 2, "market_time": now_us, "status": "running", "updated_at": now_us, **other,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("status", "age_s", "said"), [("running", 660, "running"), ("running", 661, "stale"), ("degraded", 661, "degraded")]
+)
+def test_a_live_feed_without_a_row_for_long_is_stale(served: Any, status: str, age_s: int, said: str) -> None:
+    async def work(client: Client) -> None:
+        row = live_session(served, status=status, updated_at=served.clock.now_us() - age_s * 1_000_000)
+        await served.database.write_async(trading.add_feed_session, row)
+        feed = (await client.get("/v1/status")).json["feed"]
+        assert (feed["status"], feed["age_s"]) == (said, age_s)
+
+    served.run(work)

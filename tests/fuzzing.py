@@ -245,6 +245,9 @@ def _note(outcome: Outcome, recorder: Any) -> None:
                 )
 
 
+_REFUSALS = ["400", "401", "403", "404", "405", "406", "409", "413", "415", "422", "428", "429"]
+
+
 def _config(served: Any, phases: Sequence[str], examples: int, steps: int, seed: int) -> SchemathesisConfig:
     given: dict[str, Any] = {
         "seed": seed,
@@ -255,6 +258,8 @@ def _config(served: Any, phases: Sequence[str], examples: int, steps: int, seed:
             **{name: {"enabled": True} for name in phases},
         },
         "warnings": False,
+        # the usual ones, with 413 (a target that is too long, documented at every operation) and without 5xx
+        "checks": {"negative_data_rejection": {"expected-statuses": _REFUSALS}},
     }
     if "stateful" in phases:
         given["phases"]["stateful"]["max-steps"] = steps

@@ -709,7 +709,9 @@ class Portfolio(BaseModel):
     realized: str
     dividends: str
     fees: str
+    status: str
     created_at: str
+    closed_at: str | None
     feed: Feed | None
 
 
@@ -839,7 +841,9 @@ async def get_portfolio(key: str, request: Request) -> Portfolio:
         realized=plain(-sums.get(("income:realized", currency), Decimal(0))),
         dividends=plain(-sums.get(("income:dividends", currency), Decimal(0))),
         fees=plain(sums.get(("expenses:fees", currency), Decimal(0))),
+        status=row["status"],
         created_at=moment(row["created_at"]) or "",
+        closed_at=moment(row["closed_at"]),
         feed=feed(session),
     )
 

@@ -55,14 +55,17 @@ async def feed_of(call: Call) -> Feed | None:
         return None
     started = row["market_time"] is not None
     age = max(0.0, (call.services.clock.now_us() - row["updated_at"]) / 1e6)
-    due_s = 2 * Interval.parse(row["interval"]).us / 1e6 + _STALE_S
-    stale = row["mode"] == "live" and row["status"] == "running" and age > due_s
+    stale = row["mode"] == "live" and row["status"] == "running" and age > _due_s(row["interval"])
     return Feed(
         mode=row["mode"],
         status="stale" if stale else row["status"],
         time=format_us(row["market_time"]) if started else None,
         age_s=round(age, 3) if started else None,
     )
+
+
+def _due_s(interval: str) -> float:
+    return 2 * Interval.parse(interval).us / 1e6 + _STALE_S
 
 
 async def market_time_of(call: Call) -> int | None:

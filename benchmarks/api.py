@@ -43,7 +43,9 @@ from tradewright.storage import accounts, trading
 from tradewright.storage.database import Database, Tx
 from tradewright.storage.migrations import upgrade
 
-PACKAGES = ("fastapi==0.165.0", "pydantic==2.14.3", "granian==2.8.7", "uvicorn==0.54.0", "numpy")
+PACKAGES = (
+    "fastapi==0.165.0", "pydantic==2.14.3", "uvicorn==0.54.0", "httptools==0.9.0", "uvloop==0.23.0", "numpy",
+)  # fmt: skip
 RATE, SECONDS, CLOSED_SECONDS, CONNECTIONS, ROUNDS, WARM_SECONDS = 1_000, 4.0, 3.0, 32, 3, 5.0
 KEYS = 1_000
 COMPARED = 50  # requests of each path
@@ -60,21 +62,22 @@ NOTE = (
     "nothing: keys checked, remembered for 2 s; three buckets of rate limits (address, key, organization) and their "
     "headers; security headers, request ids, sizes. Both keep series in memory, 64 MiB of encoded pages, versions and "
     "the state of the feed for 0.25 s, and the balances of a portfolio in a table. Ours also runs what `tradewright "
-    "api` runs beside the answers: sealing of the audit log, use of keys, retention. The same server and event loop "
-    "(asyncio) for both; the twin reads SQLite with plain sqlite3, no ORM and no hop to a thread, returns cached "
-    "pages as bytes and everything else by FastAPI's quickest way. PostgreSQL and Redis run on the client's core; "
-    "their own processor time is not in the figures. When a server falls behind 1,000 requests a second, its client "
-    "latencies are those of a growing queue."
+    "api` runs beside the answers: sealing of the audit log, use of keys, retention. The same server, parser and "
+    "event loop (uvicorn, httptools, uvloop) for both; the twin reads SQLite with plain sqlite3, no ORM and no hop to "
+    "a thread, returns cached pages as bytes and everything else by FastAPI's quickest way. PostgreSQL and Redis run "
+    "on the client's core; their own processor time is not in the figures. When a server falls behind 1,000 requests "
+    "a second, its client latencies are those of a growing queue."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """One server under test."""
+    """One server under test. port_name: the variable of its environment that says where to listen."""
 
     name: str
     command: list[str]
     environment: dict[str, str]
+    port_name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +109,7 @@ def run(folder: Path) -> list[Row]:
     here = _embedded(folder)
     python = peer_python(folder, "fastapi", PACKAGES)
     table: list[Row] = []
-    for server in ("granian", "uvicorn"):
-        table += _measure(server, [_ours(server, here), _twin(server, python, here.place)], here, folder)
+    table += _measure("SQLite", [_ours(here), _twin(python, here.place)], here, folder)
     with postgres.server(pinned(OTHER_CORE)) as url, tempfile.TemporaryDirectory(prefix="tradewright-bench-") as place:
         if url is not None:
             table += _on_postgres(url, Path(place), folder)
@@ -117,12 +119,12 @@ def run(folder: Path) -> list[Row]:
 def _on_postgres(url: str, place: Path, folder: Path) -> list[Row]:
     prepare_on(url, place / "data")
     there = _installed(place / "data", url)
-    ours = _ours("granian", there)
-    table = _measure("granian, PostgreSQL", [ours], there, folder)
+    ours = _ours(there)
+    table = _measure("PostgreSQL", [ours], there, folder)
     with redis_server(place, pinned(OTHER_CORE)) as cache:
         if cache is not None:
             shared = replace(ours, environment=ours.environment | {"TRADEWRIGHT_CACHE_URL": cache})
-            table += _measure("granian, PostgreSQL, limits shared through Redis", [shared], there, folder)
+            table += _measure("PostgreSQL, limits shared through Redis", [shared], there, folder)
     return table
 
 
@@ -169,31 +171,23 @@ def _make_keys(tx: Tx, organization: str) -> list[str]:
 # --- servers ----------------------------------------------------------------------------------------------------------
 
 
-def _serve(python: Path, server: str, application: str, port: str) -> list[str]:
-    if server == "granian":
-        options = ["--interface", "asgi", "--workers", "1", "--loop", "asyncio", "--log-level", "warning"]
-        command = [str(python), "-m", "granian", *options, "--port", port, "--no-ws", *application.split()]
-    else:
-        options = ["--loop", "asyncio", "--http", "h11", "--log-level", "warning", "--no-access-log"]
-        command = [str(python), "-m", "uvicorn", *options, "--port", port, *application.split()]
-    return [*pinned(OWN_CORE), *command]
-
-
-def _ours(server: str, on: Installation) -> Contender:
-    command = _serve(Path(sys.executable), server, "--factory benchmarks.counting:application", "PORT")
+def _ours(on: Installation) -> Contender:
     environment = {
         "TRADEWRIGHT_DATA_FOLDER": str(on.place),
         "TRADEWRIGHT_DATABASE_URL": on.database_url,
         "PYTHONPATH": str(ROOT),
         **NO_LIMITS,
     }
-    return Contender("ours", command, environment)
+    command = [*pinned(OWN_CORE), sys.executable, "-m", "benchmarks.counting"]
+    return Contender("ours", command, environment, "TRADEWRIGHT_PORT")
 
 
-def _twin(server: str, python: Path, place: Path) -> Contender:
-    command = _serve(python, server, "twin_fastapi:app", "PORT")
+def _twin(python: Path, place: Path) -> Contender:
+    server = ["-m", "uvicorn", "--loop", "uvloop", "--http", "httptools", "--ws", "none", "--no-server-header"]
+    quiet = ["--no-access-log", "--log-level", "warning", "--no-proxy-headers", "--timeout-keep-alive", "120"]
+    command = [*pinned(OWN_CORE), str(python), *server, *quiet, "twin_fastapi:app"]
     environment = {"TWIN_FOLDER": str(place), "TWIN_QUOTA": QUOTA, "PYTHONPATH": str(ROOT / "benchmarks")}
-    return Contender("twin", command, environment)
+    return Contender("twin", command, environment, "UVICORN_PORT")
 
 
 @contextmanager
@@ -204,15 +198,14 @@ def _running(contender: Contender, folder: Path) -> Iterator[Runner]:
     counts = folder / f"counts-{contender.name}.json"
     counts.unlink(missing_ok=True)
     environment = {k: v for k, v in os.environ.items() if not k.startswith("TRADEWRIGHT_")} | contender.environment
-    environment["BENCH_COUNTS"] = str(counts)
-    command = [str(port) if word == "PORT" else word for word in contender.command]
+    environment |= {"BENCH_COUNTS": str(counts), contender.port_name: str(port)}
     log = folder / f"server-{contender.name}.log"
     with log.open("wb") as file:
-        process = subprocess.Popen(command, env=environment, stdout=file, stderr=file)
+        process = subprocess.Popen(contender.command, env=environment, stdout=file, stderr=file)
     try:
         deadline = time.monotonic() + 30
         while True:
-            assert process.poll() is None, f"{contender.name} ended: {' '.join(command)}\n{log.read_text()}"
+            assert process.poll() is None, f"{contender.name} ended: {' '.join(contender.command)}\n{log.read_text()}"
             assert time.monotonic() < deadline, f"{contender.name} does not answer"
             try:
                 socket.create_connection(("127.0.0.1", port), 1).close()
@@ -301,7 +294,7 @@ def _rows(label: str, seen: Mapping[str, Sequence[Mapping[str, float]]]) -> list
     def row(what: str, key: str, limit: float | None, least: float | None = None, rate: bool = False) -> Row:
         theirs = None if twin is None else twin[key]
         ratio = None if theirs is None else ours[key] / theirs if rate else theirs / ours[key]
-        if label != "granian":
+        if twin is None:
             limit = least = None
         return Row(f"API on {label}, {what}", peer, ours[key], theirs, ratio, limit, least, rate)
 

@@ -1,6 +1,6 @@
-"""The API as `tradewright api` builds it, for a server that is measured: it also says how its cache of pages did.
+"""`tradewright api` for a benchmark: it serves as that command does, and also says how its cache of pages did.
 
-BENCH_COUNTS names the file into which hits and misses are written, as JSON.
+The settings come from the environment; BENCH_COUNTS names the file into which hits and misses are written, as JSON.
 """
 
 from __future__ import annotations
@@ -10,28 +10,22 @@ import os
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
+from tradewright import settings
 from tradewright.api.pages import Pages
-from tradewright.app import serve
+from tradewright.api.services import Services
+from tradewright.app.serve import serve
 
 EVERY_S = 0.25
 
 
-def application() -> Any:
-    """Return the application, untouched; a thread beside it writes the counts."""
-    app = serve.application()
-    counts = Path(os.environ["BENCH_COUNTS"])
-    threading.Thread(target=_tell, args=(pages_of(app), counts), daemon=True).start()
-    return app
+def main() -> None:
+    """Serve, with a thread beside it that writes the counts."""
 
+    def begin(_: str, services: Services) -> None:
+        threading.Thread(target=_tell, args=(services.pages, Path(os.environ["BENCH_COUNTS"])), daemon=True).start()
 
-def pages_of(app: Any) -> Pages:
-    """Return the cache that the routes of an application use: its layers are asked from the outermost one inwards."""
-    while not hasattr(app, "_services"):
-        app = app._app
-    pages: Pages = app._services.pages
-    return pages
+    serve(settings.load(), begin)
 
 
 def _tell(pages: Pages, path: Path) -> None:
@@ -40,3 +34,7 @@ def _tell(pages: Pages, path: Path) -> None:
         fresh.write_text(json.dumps({"hits": pages.hits, "misses": pages.misses, "bytes": pages.size}))
         fresh.replace(path)
         time.sleep(EVERY_S)
+
+
+if __name__ == "__main__":
+    main()

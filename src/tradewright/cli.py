@@ -135,7 +135,7 @@ def api(
     """
     from tradewright.app.serve import serve
 
-    def tell(address: str) -> None:
+    def tell(address: str, _: Any) -> None:
         _show({"address": address}, as_json, lambda made: f"Tradewright API serves on {made['address']}")
         sys.stdout.flush()
 

@@ -17,7 +17,7 @@ from tradewright.accounts.scopes import SCOPES
 from tradewright.clock import from_us
 from tradewright.errors import Forbidden, Unauthenticated
 from tradewright.storage import accounts, outbox
-from tradewright.storage.database import Database, Tx
+from tradewright.storage.database import FRESH_S, Database, Tx
 from tradewright.storage.tables import api_keys, audit_log, members
 
 WANTED = {"name": "dashboard", "scopes": ["market:read", "signals:read"]}
@@ -254,6 +254,24 @@ def test_a_revoked_key_is_refused_at_once_here_and_within_two_seconds_elsewhere(
         assert (await client.get(f"/v1/api-keys/{key.id}")).json["revoked_reason"].startswith("revoked by key_")
 
     served.run(work)
+
+
+def test_a_key_that_another_process_revokes_is_refused_within_two_seconds(served: Any) -> None:
+    key = issue(served, scopes=("market:read",))
+    authenticator = Authenticator(served.database, served.clock)
+
+    async def work() -> None:
+        assert (await authenticator.principal(key.text)).key == key.id
+        served.clock.advance(2.001)
+        assert (await authenticator.principal(key.text)).key == key.id  # nothing changed
+        with Database(served.database.url) as of_another_process:
+            of_another_process.write(accounts.revoke_api_key, "org_a", key.id, served.clock.now_us())
+        served.clock.advance(2.001)
+        await asyncio.sleep(FRESH_S + 0.01)
+        with pytest.raises(Unauthenticated):
+            await authenticator.principal(key.text)
+
+    asyncio.run(work())
 
 
 def test_a_key_that_was_revoked_elsewhere_makes_no_other_key(served: Any) -> None:

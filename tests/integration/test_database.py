@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
@@ -11,7 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from tradewright.errors import StorageFailed
-from tradewright.storage.database import Database, Tx
+from tradewright.storage.database import FRESH_S, Database, Tx
 from tradewright.storage.migrations import current, head, upgrade
 from tradewright.storage.tables import house, metadata, portfolios
 
@@ -75,3 +76,15 @@ def test_a_connection_that_is_lost_in_the_middle_is_told_and_replaced(database: 
         with pytest.raises(StorageFailed, match="the database refused"):
             ask(cut)
         assert ask(lambda tx: tx.exec_driver_sql("SELECT 1").scalar_one()) == 1
+
+
+def test_the_state_is_another_one_once_anything_was_committed(database: Database) -> None:
+    before = database.state()
+    assert database.dialect != "sqlite" or before == database.state()
+    database.write(lambda tx: None)
+    own = database.state()
+    assert own != before
+    with Database(database.url) as of_another_process:
+        of_another_process.write(_put, "new")
+    time.sleep(FRESH_S + 0.01)
+    assert database.state() != own

@@ -7,7 +7,6 @@ import json
 import sys
 from collections import Counter
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -15,7 +14,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks import __main__ as harness
 from benchmarks import mix
-from benchmarks.counting import pages_of
 from benchmarks.load import Load
 from benchmarks.table import Row, figure, markdown, row_of
 
@@ -91,12 +89,6 @@ def test_only_a_request_for_what_was_seen_before_carries_its_etag() -> None:
     first, again = (mix.text_of(mix.Asked("/v1/signals", "k", unchanged), etags) for unchanged in (False, True))
     assert first == "GET /v1/signals HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer k\r\n\r\n"
     assert again == first[:-2] + 'if-none-match: W/"a"\r\n\r\n'
-
-
-def test_the_cache_that_is_counted_is_the_one_behind_the_layers() -> None:
-    pages = object()
-    inner = SimpleNamespace(_services=SimpleNamespace(pages=pages))
-    assert pages_of(SimpleNamespace(_app=SimpleNamespace(_app=inner))) is pages
 
 
 @pytest.mark.parametrize("rate", [0, 200])

@@ -71,40 +71,42 @@ def test_an_arrow_stream_has_typed_columns_and_nulls(rows: list[BarRow]) -> None
 
 def test_a_page_is_kept_until_its_version_changes() -> None:
     pages = Pages()
-    page = pages.put("a", 1, Encoded(b"x", '"x"'))
+    page = pages.put("a", 1, 1, Encoded(b"x", '"x"'))
     assert pages.get("a", 1) is page
     assert pages.get("a", 2) is None
     assert pages.get("b", 1) is None
     assert (pages.hits, pages.misses) == (1, 2)
 
 
-def test_a_page_by_time_is_kept_while_it_is_recent_and_nothing_was_committed() -> None:
+def test_a_page_of_an_older_state_holds_where_its_version_does() -> None:
     pages = Pages()
-    page = pages.put("a", (7, 100.0), Encoded(b"x", '"x"'))
-    assert pages.get_recent("a", 7, 99.9) is page
-    assert pages.get_recent("a", 7, 100.1) is None
-    assert pages.get_recent("a", 8, 99.9) is None
-    assert pages.get_recent("b", 7, 0.0) is None
+    page = pages.put("a", "state 1", "version 1", Encoded(b"x", '"x"'))
+    assert pages.get("a", "state 2") is None
+    assert pages.renewed("a", "state 2", "version 2") is None
+    assert pages.renewed("a", "state 2", "version 1") is page
+    assert pages.get("a", "state 2") is page
+    assert pages.get("a", "state 1") is None
+    assert (pages.hits, pages.misses) == (2, 1)
 
 
 def test_pages_keep_so_many_bytes_and_those_asked_for_last() -> None:
     pages = Pages(kept_bytes=16_000)
     for number in range(12):
-        pages.put(number, 0, Encoded(b"x" * 1_500, ""))
+        pages.put(number, 0, 0, Encoded(b"x" * 1_500, ""))
         assert pages.size <= 16_000
         pages.get(0, 0)
     assert pages.get(0, 0) is not None
     assert pages.get(1, 0) is None
     assert pages.get(11, 0) is not None
     before = pages.size
-    pages.put(0, 1, Encoded(b"y" * 1_400, ""))
+    pages.put(0, 1, 1, Encoded(b"y" * 1_400, ""))
     assert pages.size == before - 100
 
 
 def test_a_page_that_would_push_out_many_is_not_kept() -> None:
     pages = Pages(kept_bytes=16_000)
-    small = pages.put("small", 0, Encoded(b"x" * 1_000, ""))
+    small = pages.put("small", 0, 0, Encoded(b"x" * 1_000, ""))
     large = Encoded(b"x" * 3_000, "")
-    assert pages.put("large", 0, large) is large
+    assert pages.put("large", 0, 0, large) is large
     assert pages.get("large", 0) is None
     assert pages.get("small", 0) is small

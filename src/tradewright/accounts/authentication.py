@@ -7,6 +7,7 @@ import hmac
 import ipaddress
 import itertools
 from collections import OrderedDict
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,7 @@ USES_APART_US = 60_000_000
 @dataclass(frozen=True, slots=True)
 class _Known:
     loaded_at: int
+    state: Hashable
     secret_hash: bytes
     principal: Principal
     environment: str
@@ -50,6 +52,7 @@ class Authenticator:
         self._texts: dict[bytes, _Parts] = {}  # by the digest of the whole key
         self._used: set[str] = set()  # since they were read
         self._uses: dict[str, tuple[int, str, str]] = {}  # by id, not stored yet
+        self._noted: dict[str, int] = {}  # by id, when this process noted a use
         self._forgotten = 0
 
     async def principal(self, text: str, address: str = "") -> Principal:
@@ -62,7 +65,7 @@ class Authenticator:
         parts = self._read(text)
         now_us = self._clock.now_us()
         known = self._known.get(parts.public_id)
-        if known is None or not 0 <= now_us - known.loaded_at <= _FRESH_US:  # a clock may step back
+        if known is None or not self._holds(known, now_us):
             known = await self._load(parts.public_id, now_us)
         else:
             self._used.add(parts.public_id)
@@ -85,11 +88,19 @@ class Authenticator:
             )
         return principal
 
+    def _holds(self, known: _Known, now_us: int) -> bool:
+        # a clock may step back; and where nothing at all was committed, a key is what it was
+        return 0 <= now_us - known.loaded_at <= _FRESH_US or known.state == self._database.state()
+
     def note_use(self, principal: Principal, address: str, agent: str) -> None:
         """Remember where a key was used from, once all that a request proves itself with was checked."""
-        now_us = self._clock.now_us()
-        if principal.used_at is None or now_us - principal.used_at >= USES_APART_US:
-            self._uses[principal.actor] = (now_us, address, agent[:256])
+        now_us, key = self._clock.now_us(), principal.actor
+        before = self._noted.get(key, principal.used_at)
+        if before is None or now_us - before >= USES_APART_US:
+            if len(self._noted) >= _KEPT:
+                self._noted.clear()
+            self._noted[key] = now_us
+            self._uses[key] = (now_us, address, agent[:256])
 
     def _read(self, text: str) -> _Parts:
         place = hashlib.sha256(text.encode()).digest()  # so that no key stands in memory longer than its request
@@ -120,7 +131,7 @@ class Authenticator:
     async def _load(self, public_id: str, now_us: int) -> _Known | None:
         wanted = [public_id, *self._stale_and_used(public_id, now_us)]
         while True:
-            seen = self._forgotten
+            seen, state = self._forgotten, self._database.state()
             rows = await self._database.read_short_async(accounts.api_keys_by_public_id, wanted)
             if seen == self._forgotten:
                 break
@@ -128,7 +139,7 @@ class Authenticator:
         for name in wanted:
             self._known.pop(name, None)
             if name in found:
-                self._known[name] = _known(found[name], now_us)
+                self._known[name] = _known(found[name], now_us, state)
         while len(self._known) > _KEPT:
             self._known.popitem(last=False)
         return self._known.get(public_id)
@@ -148,7 +159,7 @@ class Authenticator:
         return names
 
 
-def _known(row: dict[str, Any], now_us: int) -> _Known:
+def _known(row: dict[str, Any], now_us: int, state: Hashable) -> _Known:
     ends = [moment for moment in (row["revoked_at"], row["expires_at"]) if moment is not None]
     scopes = frozenset(row["scopes"])
     if row["created_by"] is not None:
@@ -167,6 +178,7 @@ def _known(row: dict[str, Any], now_us: int) -> _Known:
     )
     return _Known(
         now_us,
+        state,
         bytes(row["secret_hash"]),
         principal,
         row["environment"],

@@ -61,14 +61,16 @@ def advance(policy: Policy, arrives_at: int | None, cost: int, now_us: int) -> t
     arrives_at: None for a bucket that was never used. cost above the quota can never be taken.
     Source: ITU-T I.371, the virtual scheduling form.
     """
-    start = now_us if arrives_at is None else max(arrives_at, now_us)
+    interval, quota = policy.interval_us, policy.quota
+    start = now_us if arrives_at is None or arrives_at < now_us else arrives_at
     if start > now_us + policy.window_s * 1_000_000:
         start = now_us  # only a clock that stepped back leaves this behind; it must not lock anybody out
-    after = start + cost * policy.interval_us
-    wait = after - now_us - policy.quota * policy.interval_us
-    ahead = start if wait > 0 else after
-    left = policy.quota - -(-(ahead - now_us) // policy.interval_us)
-    return ahead, Taken(policy, max(0, left), ahead - now_us, max(0, wait))
+    after = start + cost * interval
+    wait = after - now_us - quota * interval
+    if wait <= 0:
+        start, wait = after, 0
+    left = quota + (now_us - start) // interval
+    return start, Taken(policy, left if left > 0 else 0, start - now_us, wait)
 
 
 class MemoryLimiter:
@@ -85,15 +87,17 @@ class MemoryLimiter:
     def take_now(self, buckets: Sequence[Bucket], cost: int, now_us: int) -> list[Taken]:
         """As `take`, for callers that cannot wait."""
         arrivals = self._arrivals
-        results = []
-        for bucket in buckets:
-            place = (bucket.policy.name, bucket.owner)
-            ahead, taken = advance(bucket.policy, arrivals.get(place), cost, now_us)
-            results.append((place, ahead, taken))
-        if all(taken.wait_us == 0 for _, _, taken in results):
-            for place, ahead, _ in results:
+        found, results, refused = [], [], False
+        for policy, owner in buckets:
+            place = (policy.name, owner)
+            ahead, taken = advance(policy, arrivals.get(place), cost, now_us)
+            found.append((place, ahead))
+            results.append(taken)
+            refused = refused or taken.wait_us > 0
+        if not refused:
+            for place, ahead in found:
                 arrivals[place] = ahead
                 arrivals.move_to_end(place)
             while len(arrivals) > self._kept:
                 arrivals.popitem(last=False)
-        return [taken for _, _, taken in results]
+        return results

@@ -203,7 +203,10 @@ class BodyLimit:
             raise Refused("malformed_header", f"Content-Length must be a number of bytes; got {declared[:40]!r}")
         if declared and int(declared) > MAX_BODY:
             raise _too_large()
-        seen, complete = 0, not _may_have_a_body(scope)
+        if not _may_have_a_body(scope):
+            await self._app(scope, receive, send)
+            return
+        seen, complete = 0, False
         ends_at = asyncio.get_running_loop().time() + BODY_S
 
         async def counted() -> Message:

@@ -1,11 +1,10 @@
-"""Encoded answers by what was asked, dropped when their version is no longer the one asked for."""
+"""Encoded answers by what was asked, dropped when what they were made from is no longer what it was."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any
 
 KEPT_BYTES = 64 * 1_048_576
 _OVERHEAD = 512  # of an entry besides its body, about
@@ -21,44 +20,63 @@ class Encoded:
     link: str = ""
 
 
+@dataclass(slots=True)
+class _Held:
+    state: Hashable
+    version: Hashable
+    page: Encoded
+
+
 class Pages:
-    """Keeps encoded answers, up to so many bytes, those asked for last. One for each event loop."""
+    """Keeps encoded answers, up to so many bytes, those asked for last. One for each event loop.
+
+    A page holds while the state of the database is the one in which it was made (`Database.state`), and longer where
+    the version of what it was made from is still the same.
+    """
 
     def __init__(self, kept_bytes: int = KEPT_BYTES) -> None:
         self._kept_bytes = kept_bytes
         self._bytes = 0
-        self._pages: OrderedDict[Hashable, tuple[Hashable, Encoded]] = OrderedDict()
+        self._pages: OrderedDict[Hashable, _Held] = OrderedDict()
         self.hits = 0
         self.misses = 0
 
-    def get(self, key: Hashable, version: Hashable) -> Encoded | None:
-        """Return what was kept under the key with this version, else None."""
+    def get(self, key: Hashable, state: Hashable) -> Encoded | None:
+        """Return what was kept under the key in this state, else None: then ask `renewed`, or `put` it anew."""
         held = self._pages.get(key)
-        if held is None or held[0] != version:
+        if held is None or held.state != state:
             self.misses += 1
             return None
         self.hits += 1
         self._pages.move_to_end(key)
-        return held[1]
+        return held.page
 
-    def get_recent(self, key: Hashable, commits: int, since: float) -> Encoded | None:
-        """Return what was kept under the key with the version (commits, when), when not before `since`."""
+    def renewed(self, key: Hashable, state: Hashable, version: Hashable) -> Encoded | None:
+        """Return what was kept under the key with this version, which now holds in this state too; else None.
+
+        version: read after the state.
+        """
         held = self._pages.get(key)
-        version: Any = None if held is None else held[0]
-        return self.get(key, version if version is not None and version[0] == commits and version[1] >= since else ())
+        if held is None or held.version != version:
+            return None
+        held.state = state
+        self.hits += 1
+        self.misses -= 1  # that `get` counted
+        self._pages.move_to_end(key)
+        return held.page
 
-    def put(self, key: Hashable, version: Hashable, page: Encoded) -> Encoded:
-        """Keep an answer, and return it. version: read before what the answer is made from."""
+    def put(self, key: Hashable, state: Hashable, version: Hashable, page: Encoded) -> Encoded:
+        """Keep an answer, and return it. state, version: read before what the answer is made from."""
         before = self._pages.pop(key, None)
         if before is not None:
-            self._bytes -= len(before[1].body) + _OVERHEAD
+            self._bytes -= len(before.page.body) + _OVERHEAD
         if len(page.body) > self._kept_bytes // 8:
             return page  # one that large would push out many that are asked for
-        self._pages[key] = (version, page)
+        self._pages[key] = _Held(state, version, page)
         self._bytes += len(page.body) + _OVERHEAD
         while self._bytes > self._kept_bytes:
-            _, (_, dropped) = self._pages.popitem(last=False)
-            self._bytes -= len(dropped.body) + _OVERHEAD
+            _, dropped = self._pages.popitem(last=False)
+            self._bytes -= len(dropped.page.body) + _OVERHEAD
         return page
 
     @property

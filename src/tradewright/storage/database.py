@@ -10,7 +10,8 @@ import asyncio
 import concurrent.futures
 import sqlite3
 import threading
-from collections.abc import Callable, Coroutine
+import time
+from collections.abc import Callable, Coroutine, Hashable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 
@@ -28,6 +29,8 @@ Tx = sa.Connection
 IntegrityError = sa.exc.IntegrityError
 """A unique index refused a row that is there already."""
 
+FRESH_S = 0.25
+"""How old an answer may be that is remembered with a `Database.state`, when another process made it an old one."""
 _READERS = 3
 
 
@@ -48,6 +51,8 @@ class _Backend(Protocol):
 
     def run_old(self, work: Callable[[Tx], R], single: bool, commits: int) -> R | concurrent.futures.Future[R]: ...
 
+    def changes(self) -> Hashable: ...
+
     def close(self) -> None: ...
 
 
@@ -58,6 +63,7 @@ class Database:
         """replica_url: of a PostgreSQL replica that may answer `read_replica_async`."""
         self.url = url
         self.commits = 0  # grows with every transaction that was written through this object
+        self._seen = threading.local()
         scheme = _scheme(url)
         if replica_url and (scheme, _scheme(replica_url)) != ("postgresql", "postgresql"):
             raise SettingsInvalid(
@@ -112,6 +118,18 @@ class Database:
         """
         commits, single = self.commits, getattr(function, "one_statement", False)
         return await _begun(lambda: self._backend.run_old(lambda tx: function(tx, *args, **kwargs), single, commits))
+
+    def state(self) -> Hashable:
+        """Return a value that is another one once something was committed: by this process at once, by another one
+        within FRESH_S seconds. To be asked for before what is remembered with it is read, in one thread.
+
+        PostgreSQL does not tell: there it is another one every FRESH_S seconds.
+        """
+        now = time.monotonic()
+        seen = getattr(self._seen, "changes", None)
+        if seen is None or now - seen[0] > FRESH_S:
+            seen = self._seen.changes = (now, self._backend.changes())
+        return self.commits, seen[1]
 
     def close(self) -> None:
         """Wait for running transactions and close every connection."""
@@ -210,14 +228,11 @@ class _Sqlite:
                 return work(tx)
 
     def run_short(self, work: Callable[[Tx], R], single: bool) -> R:
-        # on a connection that stays open: taking one from the pool and beginning costs more than a short read
-        tx: Tx | None = getattr(self._short, "tx", None)
-        if tx is None:
-            tx = self._short.tx = self._engine.connect()
-            self._held.append(tx)
+        tx = self._short_connection()
         driver: Any = tx.connection.dbapi_connection
         try:
-            driver.execute("BEGIN")
+            if not single:  # one statement sees one state of the database by itself
+                driver.execute("BEGIN")
             return work(tx)
         except sqlite3.Error as error:
             raise sa.exc.DBAPIError.instance("BEGIN", None, error, sqlite3.Error) from error
@@ -229,6 +244,22 @@ class _Sqlite:
 
     def run_old(self, work: Callable[[Tx], R], single: bool, commits: int) -> R:
         return self.run_short(work, single)
+
+    def changes(self) -> Hashable:
+        # a number that grows when another connection has committed, whichever process it is in
+        driver: Any = self._short_connection().connection.dbapi_connection
+        try:
+            return driver, driver.execute("PRAGMA data_version").fetchone()
+        except sqlite3.Error:
+            return object()  # equal to no other: nothing remembered counts
+
+    def _short_connection(self) -> Tx:
+        # one that stays open: taking one from the pool costs more than a short read
+        tx: Tx | None = getattr(self._short, "tx", None)
+        if tx is None:
+            tx = self._short.tx = self._engine.connect()
+            self._held.append(tx)
+        return tx
 
     def close(self) -> None:
         self._writer.shutdown()
@@ -274,10 +305,11 @@ def _asyncpg_url(url: str, setting: str = "database_url") -> sa.URL:
 
 class _Postgres:
     def __init__(self, url: str, replica_url: str) -> None:
-        from sqlalchemy.ext.asyncio import create_async_engine  # not paid for by the embedded database
+        import uvloop
+        from sqlalchemy.ext.asyncio import create_async_engine  # neither is paid for by the embedded database
 
         async_url = _asyncpg_url(url)
-        self._loop = asyncio.new_event_loop()
+        self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="database", daemon=True)
         self._thread.start()
         self._where = f"{async_url.host}:{async_url.port or 5432}/{async_url.database}"
@@ -304,6 +336,9 @@ class _Postgres:
 
     def run_old(self, work: Callable[[Tx], R], single: bool, commits: int) -> concurrent.futures.Future[R]:
         return asyncio.run_coroutine_threadsafe(self._run_old(work, single, commits), self._loop)
+
+    def changes(self) -> Hashable:
+        return object()
 
     async def _run_old(self, work: Callable[[Tx], R], single: bool, commits: int) -> R:
         if self._replica is not None:

@@ -6,6 +6,7 @@ import json
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
@@ -77,7 +78,14 @@ class Json(sa.types.TypeDecorator[Any]):
         return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
     def process_result_value(self, value: Any, dialect: sa.Dialect) -> Any:
-        return json.loads(value) if isinstance(value, str) and dialect.name != "postgresql" else value
+        return value if dialect.name == "postgresql" else _of_json(value)
+
+    def result_processor(self, dialect: sa.Dialect, coltype: Any) -> Any:
+        return super().result_processor(dialect, coltype) if dialect.name == "postgresql" else _of_json
+
+
+def _of_json(value: str | None) -> Any:
+    return None if value is None else msgspec.json.decode(value)
 
 
 Time = sa.BigInteger

@@ -202,8 +202,32 @@ async def _get_instrument(call: Call) -> Instrument:
 
 
 async def _list_bars(call: Call) -> Raw:
-    query: BarQuery = call.query
     media_type = representations.chosen(call.headers.get("accept"), _BARS)
+    part = await _page_of_bars(call, media_type)
+    headers = {"vary": "accept"} | ({"link": part.link} if part.link else {})
+    if media_type != JSON:
+        return Raw(part.body, part.media_type, headers={"etag": part.etag, **headers})
+    answer = encoded.with_feed(part, await feed_of(call))
+    return Raw(answer.body, answer.media_type, headers={**answer.headers, **headers})
+
+
+async def _page_of_bars(call: Call, media_type: str) -> Encoded:
+    query: BarQuery = call.query
+    pages, state, key = call.services.pages, call.services.database.state(), ("bars", *call.tenant, query, media_type)
+    in_memory = query.as_of is None and query.adjustment == "raw"  # else from the tables, past what is in memory
+    part = pages.get(key, state) if in_memory else None
+    if part is not None:
+        return part
+    keys, end = await _series_and_end(call)
+    if not in_memory:
+        return await _bars(call, keys, end, media_type)
+    version = (tuple(keys), end, await call.services.market_data.versions(keys))
+    part = pages.renewed(key, state, version)
+    return part or pages.put(key, state, version, await _bars(call, keys, end, media_type))
+
+
+async def _series_and_end(call: Call) -> tuple[list[SeriesKey], int | None]:
+    query: BarQuery = call.query
     wanted = listed_ids(query.instruments, 100 if query.as_of is None else _MOST_AS_OF)
     start, end = micros(query.start), micros(query.end)
     if start is not None and end is not None and start >= end:
@@ -211,23 +235,11 @@ async def _list_bars(call: Call) -> Raw:
     if end is None:
         shown_until = await market_time_of(call)
         end = None if shown_until is None else shown_until + 1
-    data = call.services.market_data
-    keys = await data.series_of(call.principal.organization, wanted, query.interval, query.source)
+    organization = call.principal.organization
+    keys = await call.services.market_data.series_of(organization, wanted, query.interval, query.source)
     if query.adjustment != "raw":
         await _refuse_adjusted_by_source(call, keys)
-    if query.as_of is not None or query.adjustment != "raw":  # from the tables, past the pages in memory
-        part = await _bars(call, keys, end, media_type)
-    else:
-        pages = call.services.pages
-        version = await data.versions(keys)
-        key = ("bars", call.principal.organization, query, end, media_type)
-        kept = pages.get(key, version)
-        part = kept if kept is not None else pages.put(key, version, await _bars(call, keys, end, media_type))
-    headers = {"vary": "accept"} | ({"link": part.link} if part.link else {})
-    if media_type != JSON:
-        return Raw(part.body, part.media_type, headers={"etag": part.etag, **headers})
-    answer = encoded.with_feed(part, await feed_of(call))
-    return Raw(answer.body, answer.media_type, headers={**answer.headers, **headers})
+    return keys, end
 
 
 async def _bars(call: Call, keys: Sequence[SeriesKey], end: int | None, media_type: str) -> Encoded:
@@ -286,20 +298,29 @@ def _next_link(query: BarQuery, cursor: str) -> str:
 
 async def _list_quotes(call: Call) -> Raw:
     query: QuoteQuery = call.query
+    pages, state, key = call.services.pages, call.services.database.state(), ("quotes", *call.tenant, query)
+    part = pages.get(key, state)
+    if part is None:
+        data, seen_until = call.services.market_data, await market_time_of(call)
+        keys = await _quoted(call)
+        version = (tuple(keys), seen_until, await data.versions(keys))
+        part = pages.renewed(key, state, version)
+        if part is None:
+            closes = await data.last_closes(keys, seen_until)
+            quotes = [_quote(key, close) for key, close in zip(keys, closes, strict=True)]
+            part = pages.put(key, state, version, encoded.before_feed(Quotes(quotes, None)))
+    return encoded.with_feed(part, await feed_of(call))
+
+
+async def _quoted(call: Call) -> list[SeriesKey]:
+    query: QuoteQuery = call.query
     wanted = listed_ids(query.instruments, 500)
     session = await session_of(call)
     interval = session["interval"] if session else "1d"
-    data, seen_until = call.services.market_data, await market_time_of(call)
     preferred = await sources_of_feed(call)
-    keys = await data.series_of(call.principal.organization, wanted, interval, query.source, preferred)
-    version = (await data.versions(keys), seen_until)
-    key = ("quotes", tuple(keys))
-    part = call.services.pages.get(key, version)
-    if part is None:
-        closes = await data.last_closes(keys, seen_until)
-        quotes = [_quote(key, close) for key, close in zip(keys, closes, strict=True)]
-        part = call.services.pages.put(key, version, encoded.before_feed(Quotes(quotes, None)))
-    return encoded.with_feed(part, await feed_of(call))
+    return await call.services.market_data.series_of(
+        call.principal.organization, wanted, interval, query.source, preferred
+    )
 
 
 def _quote(key: SeriesKey, close: tuple[int, float] | None) -> Quote:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import Annotated, Any, Literal
 
 import msgspec
 
 from tradewright.api import encoded
-from tradewright.api.glances import FRESH_S
 from tradewright.api.operations import Call, Operation, Raw
 from tradewright.api.pages import Encoded
 from tradewright.api.pagination import PageQuery, decode_cursor, page
@@ -105,11 +103,11 @@ class Scoreboard(msgspec.Struct, frozen=True):
 
 async def _list_signals(call: Call) -> Raw:
     query: SignalQuery = call.query
-    pages, commits = call.services.pages, call.services.database.commits
-    key, now = ("signals", *call.tenant, query), time.monotonic()
-    part = pages.get_recent(key, commits, now - FRESH_S)
+    pages, state = call.services.pages, call.services.database.state()
+    key = ("signals", *call.tenant, query)
+    part = pages.get(key, state)
     if part is None:
-        part = pages.put(key, (commits, now), await _page(call, query))
+        part = pages.put(key, state, state, await _page(call, query))
     return encoded.with_feed(part, await feed_of(call))
 
 

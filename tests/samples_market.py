@@ -32,6 +32,7 @@ SAMPLES: dict[str, SampleOf] = {
     "get_status": _plain("/v1/status"),
     "list_instruments": _plain("/v1/instruments"),
     "get_instrument": _plain("/v1/instruments/crypto:AAA-USD", shared=True),
+    "list_instrument_names": _plain("/v1/instruments/crypto:AAA-USD/names", shared=True),
     "list_bars": _plain("/v1/bars?instruments=crypto:AAA-USD"),
     "list_quotes": _plain("/v1/quotes?instruments=crypto:AAA-USD,crypto:BBB-USD"),
     "list_verdicts": _plain("/v1/verdicts"),

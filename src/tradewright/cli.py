@@ -245,6 +245,7 @@ def source_instruments(
     source: Annotated[str, typer.Argument(help="Whom to ask.")],
     search: Annotated[str, typer.Option(help="Only what holds this text.")] = "",
     limit: Annotated[int, typer.Option(min=1, help="Show so many at most.")] = 50,
+    keep: Annotated[bool, typer.Option("--keep", help="Add what trades there to those that can be named.")] = False,
     folder: Folder = None,
     as_json: Json = False,
 ) -> None:
@@ -252,7 +253,7 @@ def source_instruments(
     from tradewright.app.live_commands import listing
     from tradewright.app.texts import listing_text
 
-    _show(listing(_settings(folder), source, search, limit, _progress(as_json)), as_json, listing_text)
+    _show(listing(_settings(folder), source, search, limit, keep, _progress(as_json)), as_json, listing_text)
 
 
 @sources_app.command("credentials")

@@ -46,6 +46,7 @@ def test_an_ingestion_is_a_job_that_can_be_followed_and_cancelled(served: Any) -
         assert (shown["status"], shown["owner"], shown["marks"], shown["report"]) == ("queued", "system", {}, None)
         now_us = served.clock.now_us()
         assert shown["request"] == {
+            "kind": "data",
             "instruments": ["crypto:BTC-USDT", "crypto:ETH-USDT"],
             "interval": "1h",
             "start": format_us(now_us - 500 * DAY_US),

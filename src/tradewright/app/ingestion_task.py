@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ from tradewright.storage.database import Database
 from tradewright.storage.vault import Vault
 
 Report = Callable[[float, str], None]
+Work = Callable[[Any, Report], Awaitable[Any]]
+"""Asks a source over a line, telling how far it is."""
+Ask = Callable[[Work], Any]
 Credentials = Callable[[Database, Vault | None, str, Any], dict[str, str]]
 """From database, vault, organization and source to the credentials to ask with."""
 WAIT_S = 15.0  # at most between two words about how far it is
@@ -53,27 +57,29 @@ def ingest(
     credentials_for: asked unless the owner is `system`, which never has any. Raises what the source and the catalog
     raise; what came before is stored, and so is how far it came.
     """
-    from tradewright.market.dated import actions_of, facts_of
-    from tradewright.sources.backfill import Filled, Plan, Stores, backfill, backfill_facts
     from tradewright.sources.registry import source as find
-    from tradewright.transport.http import HttpTransport
-    from tradewright.transport.lane import Lane
 
     row = database.read(ingestions.get, organization, environment, ingestion)
     assert row is not None, "a job names an ingestion that is not there"
-    source, request, clock = find(row["source"]), row["request"], WallClock()
-    owner = Owner(row["owner"])
-    plan = Plan(
-        owner,
-        tuple(source.instrument_of(name) for name in request["instruments"]),
-        Interval.parse(request["interval"]),
-        request["start_us"],
-        request["end_us"],
-        ingestion,
-        _within_reach(request.get("begins", {}), source.bars, request, clock.now_us()),
-    )
+    source, owner, clock = find(row["source"]), Owner(row["owner"]), WallClock()
     credentials = {} if owner == SYSTEM else credentials_for(database, house.open_vault(settings), organization, source)
-    stores = Stores(house.open_catalog(settings, database), actions_of(settings.data_folder))
+    work = _listing if row["request"].get("kind") == "instruments" else _data
+    try:
+        result = work(settings, database, source, row, partial(_asked, source, credentials, report))
+    except (SourceRefused, Cancelled):
+        raise
+    except SourceFailed as error:
+        database.write(third_parties.note, owner, source.name, error.message, clock.now_us(), environment)
+        raise
+    database.write(third_parties.note, owner, source.name, None, clock.now_us(), environment)
+    database.write(ingestions.save_report, ingestion, result)
+    return result
+
+
+def _asked(source: Any, credentials: Mapping[str, str], report: Report, work: Work) -> Any:
+    # runs what asks the source, with a line to it and somebody to tell how far it is
+    from tradewright.transport.http import HttpTransport
+    from tradewright.transport.lane import Lane
 
     told = {"fraction": 0.0}
 
@@ -87,41 +93,61 @@ def ingest(
             report(told["fraction"], f"waiting {left:.0f} s for {source.title}")
             await asyncio.sleep(min(left, WAIT_S))
 
-    def keep(instrument: str, reached_us: int) -> None:
-        database.write(ingestions.mark, ingestion, instrument, reached_us)
-
     async def run() -> Any:
         async with HttpTransport(sleep=wait) as transport:
             lane = Lane(transport, source.title, limits_of(source), sleep=wait)
             line = replace(line_to(source, lane, credentials, PATIENCE_S), wait=wait)
-            if source.bars is None:
-                facts = facts_of(settings.data_folder)
-                return await backfill_facts(line, plan, database, facts, clock.now_us, row["marks"], keep, progress)
-            return await backfill(line, plan, stores, clock.now_us, row["marks"], keep, progress)
+            return await work(line, progress)
 
-    try:
-        filled = asyncio.run(run())
-    except (SourceRefused, Cancelled):
-        raise
-    except SourceFailed as error:
-        database.write(third_parties.note, owner, source.name, error.message, clock.now_us(), environment)
-        raise
-    database.write(third_parties.note, owner, source.name, None, clock.now_us(), environment)
-    if isinstance(filled, Filled):
-        done: dict[str, Any] = {
-            "pages": filled.pages,
-            "mended": filled.mended,
-            "actions": filled.actions,
-            "refused": filled.refused,
-        }
-        if (outside := filled.outside) is not None:
-            first, last = format_us(outside.first_us), format_us(outside.last_us)
-            done["outside"] = {"rows": outside.rows, "first": first, "last": last}
-        result = {**report_of(filled.report), **done, **_compared(stores.catalog, plan, source.name, clock.now_us())}
-    else:
-        result = report_of(filled)
-    database.write(ingestions.save_report, ingestion, result)
-    return result
+    return asyncio.run(run())
+
+
+def _listing(settings: Settings, database: Database, source: Any, row: dict[str, Any], asked: Ask) -> dict[str, Any]:
+    from tradewright.sources.listings import fetch_listing, keep_listing
+
+    found = asked(fetch_listing)
+    kept = keep_listing(database, source.name, found, WallClock().now_us())
+    return {**asdict(kept), "skipped": found.skipped, "stored": kept.added}
+
+
+def _data(settings: Settings, database: Database, source: Any, row: dict[str, Any], asked: Ask) -> dict[str, Any]:
+    from tradewright.market.dated import actions_of, facts_of
+    from tradewright.sources.backfill import Filled, Plan, Stores, backfill, backfill_facts
+
+    request, ingestion, clock = row["request"], row["id"], WallClock()
+    plan = Plan(
+        Owner(row["owner"]),
+        tuple(source.instrument_of(name) for name in request["instruments"]),
+        Interval.parse(request["interval"]),
+        request["start_us"],
+        request["end_us"],
+        ingestion,
+        _within_reach(request.get("begins", {}), source.bars, request, clock.now_us()),
+    )
+    stores = Stores(house.open_catalog(settings, database), actions_of(settings.data_folder))
+
+    def keep(instrument: str, reached_us: int) -> None:
+        database.write(ingestions.mark, ingestion, instrument, reached_us)
+
+    async def fill(line: Any, progress: Report) -> Any:
+        if source.bars is None:
+            facts = facts_of(settings.data_folder)
+            return await backfill_facts(line, plan, database, facts, clock.now_us, row["marks"], keep, progress)
+        return await backfill(line, plan, stores, clock.now_us, row["marks"], keep, progress)
+
+    filled = asked(fill)
+    if not isinstance(filled, Filled):
+        return report_of(filled)
+    done: dict[str, Any] = {
+        "pages": filled.pages,
+        "mended": filled.mended,
+        "actions": filled.actions,
+        "refused": filled.refused,
+    }
+    if (outside := filled.outside) is not None:
+        first, last = format_us(outside.first_us), format_us(outside.last_us)
+        done["outside"] = {"rows": outside.rows, "first": first, "last": last}
+    return {**report_of(filled.report), **done, **_compared(stores.catalog, plan, source.name, clock.now_us())}
 
 
 def _within_reach(begins: Mapping[str, int], bars: Any, request: Mapping[str, Any], now_us: int) -> dict[str, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from tradewright.app import house, ingestion_task, source_commands
@@ -45,17 +46,21 @@ def _quote(instrument: str, row: dict[str, Any] | None, module: Any, now_us: int
     return {"instrument": instrument, **prices, "time": format_us(row["time"]), "age_s": age_s, "said": ""}
 
 
-def listing(settings: Settings, source: str, search: str, limit: int, progress: Progress) -> dict[str, Any]:
+def listing(settings: Settings, source: str, search: str, limit: int, keep: bool, progress: Progress) -> dict[str, Any]:
     """Ask a source what it lists; return how much that is and up to `limit` of what holds the text `search`.
 
-    Raises as `quote` does.
+    keep: add what trades there to the instruments that everybody can name. Raises as `quote` does.
     """
-    from tradewright.sources.listings import fetch_listing
+    from tradewright.sources.asking import listing_faults
+    from tradewright.sources.listings import fetch_listing, keep_listing
     from tradewright.sources.registry import source as find
 
     module = find(source)
+    for _, fault in listing_faults(source) if keep else ():
+        raise fault
     with house.open_database(settings) as database:
         found = _asked(settings, database, module, "listing", lambda line: fetch_listing(line, progress))
+        kept = asdict(keep_listing(database, module.name, found, WallClock().now_us())) if keep else None
     text = search.casefold()
     rows = [
         {"symbol": one.symbol, "instrument": one.instrument.id, "name": one.instrument.name, "active": one.active}
@@ -63,7 +68,7 @@ def listing(settings: Settings, source: str, search: str, limit: int, progress: 
         if text in f"{one.symbol} {one.instrument.id} {one.instrument.name}".casefold()
     ]
     counts = {"listed": len(found.listed), "skipped": found.skipped, "matching": len(rows)}
-    return {"source": module.name, **counts, "data": rows[:limit]}
+    return {"source": module.name, **counts, "kept": kept, "data": rows[:limit]}
 
 
 def _asked(settings: Settings, database: Database, module: Any, part: str, ask: Callable[[Any], Awaitable[Any]]) -> Any:

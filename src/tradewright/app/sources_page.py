@@ -21,8 +21,9 @@ This page is generated.
 
 Bars, facts and actions come in by `tradewright ingest` and `POST /v1/ingestions`, again and again by `tradewright
 schedules` and `POST /v1/ingestion-schedules`, streams by `tradewright follow`. Quotes are asked for by `tradewright
-sources quote`, listings by `tradewright sources instruments`. How far bars and facts can be trusted stands in
-[quality.md](quality.md).
+sources quote`, listings by `tradewright sources instruments`; with `--keep`, or as an ingestion of the kind
+`instruments`, what a source without credentials lists is added to the instruments that can be named. How far bars and
+facts can be trusted stands in [quality.md](quality.md).
 """
 
 

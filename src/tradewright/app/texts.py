@@ -122,7 +122,13 @@ def listing_text(found: dict[str, Any]) -> str:
     more = found["matching"] - len(rows)
     hidden = f"; {more} more match: narrow it with --search, or raise --limit" if more else ""
     skipped = f", {found['skipped']} entries that are nothing we know" if found["skipped"] else ""
-    return "\n".join([*lines, f"{found['listed']} instruments listed{skipped}; {found['matching']} match{hidden}"])
+    lines.append(f"{found['listed']} instruments listed{skipped}; {found['matching']} match{hidden}")
+    if (kept := found["kept"]) is not None:
+        lines.append(
+            f"kept: {kept['listed']} trade there, {kept['added']} instruments were new, {kept['changed']} names say "
+            f"something else than before, {kept['ended']} lead nowhere any more"
+        )
+    return "\n".join(lines)
 
 
 def catalog_text(rows: list[dict[str, Any]], findings: bool) -> str:

@@ -81,6 +81,24 @@ def request_faults(name: str, instruments: Sequence[str], interval: str) -> tupl
     return ids, faults
 
 
+def listing_faults(name: str) -> list[Fault]:
+    """Return why the instruments that a source lists cannot be added to those that everybody can name."""
+    if not exists(name):
+        return [("source", unknown(name))]
+    source = SOURCES.get(name)
+    if source is None or source.listing is None:
+        offers = "bars" if source is None else ", ".join(source.offers)
+        text = f"{name if source is None else source.title} has no listing; it has {offers}"
+        return [("source", InvalidInput(text))]
+    if source.auth.needed:
+        text = (
+            f"{source.title} lists for those with credentials, and what they fetch is theirs alone, while instruments "
+            "are everybody's; each is added when bars of it come in"
+        )
+        return [("source", InvalidInput(text))]
+    return []
+
+
 def span_faults(name: str, begins: Collection[int], interval: str, end_us: int) -> list[Fault]:
     """Return what is wrong with the spans of a request. begins: the first moment of each instrument."""
     faults: list[Fault] = []

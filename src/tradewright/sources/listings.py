@@ -9,9 +9,12 @@ import polars as pl
 
 from tradewright.errors import InvalidInput, SourceFailed
 from tradewright.market.instruments import Instrument
+from tradewright.market.records import instrument_to_row
 from tradewright.sources.fetch import Line
 from tradewright.sources.rows import QUOTES
 from tradewright.sources.source import Listed, ListingPage
+from tradewright.storage import listings as store
+from tradewright.storage.database import Database
 
 Progress = Callable[[float, str], None]
 MOST_QUOTES = 500
@@ -79,3 +82,45 @@ def _go_on(page: ListingPage, token: str, seen: set[str], read: int, title: str)
     seen.add(token)
     if read > MOST_LISTED:
         raise SourceFailed(f"{title} lists more than {MOST_LISTED:,} instruments; its API may have changed")
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What keeping a listing did. listed: how many trade there. added: instruments that were not known. changed: names,
+    ticks or lots that are others than before. ended: names that lead nowhere any more."""
+
+    listed: int
+    added: int
+    changed: int
+    ended: int
+
+
+def keep_listing(database: Database, source: str, listing: Listing, now_us: int) -> Kept:
+    """Add what trades at a source to the instruments that can be named, and what the source calls them from now on.
+
+    An instrument that is known stays as it is: what this source says of tick and lot stands with its own name for it.
+    Only names of this source are changed. Raises SourceFailed, and changes nothing, when fewer than half of what was
+    listed before is still there: the answer is then more likely to be damaged than the market to be gone.
+    """
+    current = {one.symbol: one.instrument for one in listing.listed if one.active}
+    instruments = {each.id: instrument_to_row(each, now_us) for each in current.values()}
+    names = [
+        {
+            "source": source,
+            "symbol": symbol,
+            "instrument": each.id,
+            "tick": each.tick,
+            "lot": each.lot,
+            "minimum_notional": each.minimum_notional,
+        }
+        for symbol, each in current.items()
+    ]
+    known = database.read(store.current_names, source)
+    still = sum(symbol in current for symbol in known)
+    if not current or 2 * still < len(known):
+        raise SourceFailed(
+            f"{source} lists {len(current)} instruments now, {still} of the {len(known)} that it listed before; "
+            "nothing was changed: ask again later, or look at it with `tradewright sources instruments`"
+        )
+    added, changed, ended = database.write(store.keep, source, list(instruments.values()), names, now_us)
+    return Kept(len(current), added, changed, ended)

@@ -215,7 +215,7 @@ instruments = Table(
     _time("created_at"),
 )
 
-instrument_aliases = Table(
+instrument_aliases = Table(  # what a source calls an instrument, and the steps that it states for it
     "instrument_aliases",
     metadata,
     _text("source", primary_key=True),
@@ -223,6 +223,10 @@ instrument_aliases = Table(
     Column("valid_from", Time, primary_key=True),
     _time("valid_to", nullable=True),
     _text("instrument"),
+    Column("tick", Money),
+    Column("lot", Money),
+    Column("minimum_notional", Money),
+    Index(None, "instrument"),
 )
 
 series = Table(

@@ -11,7 +11,7 @@ from tradewright.api.pagination import Page, PageQuery, decode_cursor, page
 from tradewright.api.problems import FieldError, Refused
 from tradewright.api.wire import Id, InstrumentId, IntervalName, Moment, Rfc3339, found, micros, moment
 from tradewright.clock import format_us, parse_us
-from tradewright.errors import Conflict
+from tradewright.errors import Conflict, InvalidInput
 from tradewright.ids import SYSTEM, Owner
 from tradewright.market.instruments import Interval
 from tradewright.sources import asking
@@ -25,14 +25,19 @@ SourceName = Annotated[str, msgspec.Meta(min_length=1, max_length=64, examples=[
 Symbol = Annotated[str, msgspec.Meta(min_length=1, max_length=64, examples=["crypto:BTC-USDT"])]
 
 
+Kind = Literal["data", "instruments"]
+
+
 class IngestionRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What to bring in. instruments: ids, or what the source calls them. start, end: of the times when bars were
-    complete, both included; without `end` until now. Without `start` each instrument begins five bars before the end of
-    what is stored of it, or 500 days before the end where nothing is. Facts have no interval: for a source that has
-    only those it says nothing."""
+    """What to bring in. kind: `data` of the instruments that are named, or `instruments`: what the source lists, with
+    its names and smallest steps for them; nothing else is said then. instruments: ids, or what the source calls them.
+    start, end: of the times when bars were complete, both included; without `end` until now. Without `start` each
+    instrument begins five bars before the end of what is stored of it, or 500 days before the end where nothing is.
+    Facts have no interval: for a source that has only those it says nothing."""
 
     source: SourceName
-    instruments: Annotated[list[Symbol], msgspec.Meta(min_length=1, max_length=100)]
+    kind: Kind = "data"
+    instruments: Annotated[list[Symbol], msgspec.Meta(max_length=100)] = []
     interval: IntervalName = "1d"
     start: Moment | None = None
     end: Moment | None = None
@@ -48,6 +53,7 @@ class IngestionError(msgspec.Struct, frozen=True):
 class Asked(msgspec.Struct, frozen=True):
     """What was asked for. begins: of each instrument, where a `start` was not named; `start` is then the earliest."""
 
+    kind: Kind
     instruments: list[InstrumentId]
     interval: Annotated[str, msgspec.Meta(examples=["1d"])]
     start: Rfc3339 | None
@@ -98,9 +104,20 @@ async def _create(call: Call) -> Effect:
     return Effect(effect)
 
 
+async def _checked_listing(call: Call, asked: IngestionRequest) -> tuple[Owner, dict[str, Any]]:
+    wrong = asking.listing_faults(asked.source)
+    for name, value in (("instruments", asked.instruments), ("start", asked.start), ("end", asked.end)):
+        if value:
+            wrong.append((name, InvalidInput("a listing comes whole; leave this out")))
+    _refuse_faults(call, asked.source, True, wrong)
+    return SYSTEM, {"kind": asked.kind, "instruments": [], "interval": asked.interval, "start": None, "end": None}
+
+
 async def checked(call: Call, asked: IngestionRequest, owner: Owner | None = None) -> tuple[Owner, dict[str, Any]]:
     """Return whose the data will be and the request as it is kept. owner: where that is settled. Raises Refused with
     everything that is wrong."""
+    if asked.kind == "instruments":
+        return await _checked_listing(call, asked)
     database, now_us = call.services.database, call.services.clock.now_us()
     organization = Owner(call.principal.organization)
     kept = await database.read_async(third_parties.sources_with_credentials, organization)
@@ -109,6 +126,8 @@ async def checked(call: Call, asked: IngestionRequest, owner: Owner | None = Non
     start, end = micros(asked.start), micros(asked.end)
     end_us = now_us if end is None else _within_years(end)
     known, wrong = asking.request_faults(asked.source, asked.instruments, asked.interval)
+    if not asked.instruments:
+        wrong.append(("instruments", InvalidInput("name at least one, for example crypto:BTC-USDT")))
     begins: dict[str, int] = {}
     if start is None:
         wanted = Wanted(owner, asked.source, tuple(known), Interval.parse(asked.interval), end_us)
@@ -191,6 +210,7 @@ def _ingestion(row: dict[str, Any]) -> Ingestion:
         message=row["message"],
         error=None if row["error"] is None else IngestionError(**row["error"]),
         request=Asked(
+            request.get("kind", "data"),
             request["instruments"],
             request["interval"],
             moment(request.get("start_us")),

@@ -39,9 +39,10 @@ from tradewright.clock import format_us
 from tradewright.ids import Owner
 from tradewright.market.adjustment import Adjustment
 from tradewright.market.verdicts import Verdict
-from tradewright.storage import series
+from tradewright.storage import listings, series
 
 _MOST_AS_OF = 5  # instruments of a read as of a moment, which nothing in memory answers
+_MOST_NAMES = 500
 _IN_A_THREAD = 1_000  # rows from which an answer is encoded beside the event loop
 _ONE = "[a-z]{2,12}:[A-Z0-9][A-Z0-9.&-]{0,31}"
 _ID = re.compile(_ONE)
@@ -74,6 +75,25 @@ class Instrument(msgspec.Struct, frozen=True):
     multiplier: Amount
     listed: Rfc3339 | None
     delisted: Rfc3339 | None
+
+
+class InstrumentName(msgspec.Struct, frozen=True):
+    """What a source calls an instrument, with the smallest steps that it states. since: from when on, until: null while
+    it still does. tick, lot and minimum_notional are null where it states none."""
+
+    source: SourceName
+    symbol: Annotated[str, msgspec.Meta(examples=["BTCUSDT"])]
+    since: Rfc3339
+    until: Rfc3339 | None
+    tick: Amount | None
+    lot: Amount | None
+    minimum_notional: Amount | None
+
+
+class InstrumentNames(msgspec.Struct, frozen=True):
+    """What sources call an instrument, by source, the latest name of each first."""
+
+    data: list[InstrumentName]
 
 
 class Bar(msgspec.Struct, frozen=True, gc=False):
@@ -199,6 +219,12 @@ async def _get_instrument(call: Call) -> Instrument:
     key = call.path["id"]
     row = await call.services.database.read_replica_async(series.get_instrument, key)
     return _instrument(found(row, "instrument", key))
+
+
+async def _list_names(call: Call) -> InstrumentNames:
+    key, replica = call.path["id"], call.services.database.read_replica_async
+    found(await replica(series.get_instrument, key), "instrument", key)
+    return InstrumentNames([_name(row) for row in await replica(listings.names_of, key, _MOST_NAMES)])
 
 
 async def _list_bars(call: Call) -> Raw:
@@ -373,6 +399,17 @@ def _instrument(row: dict[str, Any]) -> Instrument:
     )
 
 
+def _name(row: dict[str, Any]) -> InstrumentName:
+    steps = {name: row[name] for name in ("tick", "lot", "minimum_notional")}
+    return InstrumentName(
+        row["source"],
+        row["symbol"],
+        moment(row["valid_from"]) or "",
+        moment(row["valid_to"]),
+        **{name: None if value is None else amount(value) for name, value in steps.items()},
+    )
+
+
 def _bar(row: BarRow) -> Bar:
     key, time, opened, high, low, close, volume = row
     return Bar(key.instrument, format_us(time), opened, high, low, close, volume, key.source)
@@ -415,6 +452,12 @@ OPERATIONS = [
         "GET", "/v1/instruments/{id}", "get_instrument", "One instrument", "market data", "market:read",
         _get_instrument, Instrument, cacheable=True, errors=("not_found",),
         description="Its currency, calendar and trading units.",
+    ),
+    Operation(
+        "GET", "/v1/instruments/{id}/names", "list_instrument_names", "What sources call it", "market data",
+        "market:read", _list_names, InstrumentNames, cacheable=True, errors=("not_found",),
+        description="And the smallest steps of price and size that they state. An ingestion of the kind `instruments` "
+        "brings them in.",
     ),
     Operation(
         "GET", "/v1/bars", "list_bars", "Bars of one or more instruments", "market data", "market:read",

@@ -23,7 +23,7 @@ from tradewright.market.actions import actions_of_columns
 from tradewright.market.alignment import aligned
 from tradewright.market.dated import actions_of
 from tradewright.market.delta import DeltaStore
-from tradewright.market.frames import SCHEMA, canonical, empty, resolve
+from tradewright.market.frames import SCHEMA, ascends, canonical, empty, resolve
 from tradewright.market.instruments import Interval
 from tradewright.market.panel import Panel
 from tradewright.market.records import instrument_from_row, verdict_of_series
@@ -59,7 +59,9 @@ class Catalog:
         added = 0
         for (name,), part in rows.partition_by("interval", as_dict=True).items():
             stored = part.with_columns(pl.lit(str(owner)).alias("owner"), _month().alias("month"))
-            stored = stored.select("owner", "month", *_STORED).sort("source", "month", "instrument", "time")
+            stored = stored.select("owner", "month", *_STORED)
+            if not ascends(stored) or stored["source"].n_unique() > 1:
+                stored = stored.sort("source", "month", "instrument", "time")
             self._refuse_when_lost(owner, Interval.parse(name))
             if self._stores[Interval.parse(name)].append(stored, f"{owner}/{batch_id}"):
                 added += part.height

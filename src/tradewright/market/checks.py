@@ -84,19 +84,28 @@ REVISED = Finding(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Checked:
-    """What the checks made of a frame of bars.
+class Sifted:
+    """What can be used of a frame of bars and what cannot.
 
     accepted: canonical frame, ascending by time. rejected: the rows as they came, with `position` (row in the input),
     `code` and `detail`. duplicates: rows left out because an equal one is accepted. len(accepted) + len(rejected) +
-    duplicates is the number of rows read. series: those findings of the verdict that are about the accepted rows.
+    duplicates is the number of rows read. findings: what they say about the rows as they came.
     """
 
     accepted: pl.DataFrame
     rejected: pl.DataFrame
     duplicates: int
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Checked:
+    """What the checks made of a frame of bars: as in `Sifted`, and the verdict over all that was found."""
+
+    accepted: pl.DataFrame
+    rejected: pl.DataFrame
+    duplicates: int
     verdict: DataVerdict
-    series: tuple[Finding, ...]
 
 
 def check_bars(
@@ -104,20 +113,30 @@ def check_bars(
 ) -> Checked:
     """Return what can be used of a canonical frame of one series, what cannot, and the verdict.
 
-    frame: rows of one source, instrument and interval, in any order; rows of the same time but another `observed_at`
-    are revisions and stay. close_only: open, high and low are not expected. pre_adjusted: jumps are not read as splits.
+    pre_adjusted: jumps are not read as splits. The rest is as in `sift`.
     """
-    rows = frame.with_row_index("position")
-    rejected = rows.filter(_reason(close_only).is_not_null()).with_columns(_reason(close_only).alias("code"))
-    usable = rows.filter(_reason(close_only).is_null()) if rejected.height else rows
+    sifted = sift(frame, instrument, close_only=close_only)
+    series = series_findings(sifted.accepted, instrument, interval, close_only=close_only, pre_adjusted=pre_adjusted)
+    verdict = DataVerdict.of([*sifted.findings, *series])
+    return Checked(sifted.accepted, sifted.rejected, sifted.duplicates, verdict)
+
+
+def sift(frame: pl.DataFrame, instrument: Instrument, *, close_only: bool) -> Sifted:
+    """Return what can be used of a canonical frame of one series and what cannot.
+
+    frame: rows of one source, instrument and interval, in any order; rows of the same time but another `observed_at`
+    are revisions and stay. close_only: open, high and low are not expected.
+    """
+    rows = frame.with_row_index("position").with_columns(_reason(close_only).alias("code"))
+    rejected = rows.filter(pl.col("code").is_not_null())
+    usable = (rows.filter(pl.col("code").is_null()) if rejected.height else rows).drop("code")
     distinct, conflicting = _distinct(usable)
     duplicates = usable.height - distinct.height - conflicting.height
     rejected = pl.concat([rejected, conflicting]).with_columns(_detail()).sort("position")
     accepted = distinct.sort("time", "observed_at").drop("position")
     findings = [*_rejections(rejected, frame.height, instrument.id)]
     findings += _input_findings(frame, usable, pl.concat([distinct, conflicting.drop("code")]), instrument.id)
-    series = series_findings(accepted, instrument, interval, close_only=close_only, pre_adjusted=pre_adjusted)
-    return Checked(accepted, rejected, duplicates, DataVerdict.of([*findings, *series]), tuple(series))
+    return Sifted(accepted, rejected, duplicates, tuple(findings))
 
 
 def series_findings(

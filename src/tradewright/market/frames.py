@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 
 from tradewright.errors import InvalidInput
@@ -69,11 +70,19 @@ def resolve(frame: pl.DataFrame) -> pl.DataFrame:
     The row with the latest `observed_at` wins; equal ones fall to the later `known_at`, then to the greater values, so
     that the answer does not depend on the order in which rows were stored.
     """
+    if ascends(frame):
+        return frame
     ordered = frame.sort("instrument", "time")
     repeated = (pl.col("time") == pl.col("time").shift()) & (pl.col("instrument") == pl.col("instrument").shift())
     if not ordered.select(repeated.any()).item():
         return ordered
     return frame.sort(_TOTAL_ORDER).unique(subset=["instrument", "time"], keep="last", maintain_order=True)
+
+
+def ascends(frame: pl.DataFrame) -> bool:
+    """Return whether these are bars of one instrument, each later than the one before: what most pages are."""
+    times = frame["time"]
+    return not times.null_count() and bool((np.diff(times.to_numpy()) > 0).all()) and frame["instrument"].n_unique() < 2
 
 
 def same_values() -> pl.Expr:

@@ -24,7 +24,7 @@ from tradewright.ids import SYSTEM, Owner
 from tradewright.market.actions import actions_of_column
 from tradewright.market.arrays import Action
 from tradewright.market.catalog import Catalog
-from tradewright.market.checks import REVISED, ROWS_KEPT, Checked, check_bars, rejection_findings, series_findings
+from tradewright.market.checks import REVISED, ROWS_KEPT, Sifted, rejection_findings, series_findings, sift
 from tradewright.market.consensus import kept
 from tradewright.market.csvfile import read_csv
 from tradewright.market.datasets import DataSetSpec, data_set, load_bars
@@ -134,7 +134,7 @@ class Ingestion:
             lag_us, revised, (*findings, REVISED) if revised else tuple(findings), paged,
         )  # fmt: skip
         self._known = {instrument.id: instrument for instrument in instruments}
-        self._seen: dict[str, Checked] = {}  # of the last frame of each instrument, and the findings of all of them
+        self._seen: dict[str, Sifted] = {}  # of the last frame of each instrument, and the findings of all of them
         self._input: dict[str, list[Finding]] = {}
         self._grew: set[str] = set()
         self._taken: list[Taken] = []
@@ -165,7 +165,7 @@ class Ingestion:
         for name, result in checked.items():
             if name in self._present or name in self._seen:
                 self._grew.add(name)
-            self._input.setdefault(name, []).extend(f for f in result.verdict.findings if f.code in _INPUT_CODES)
+            self._input.setdefault(name, []).extend(f for f in result.findings if f.code in _INPUT_CODES)
             self._seen[name] = result
         self._present |= {name for name, result in checked.items() if result.accepted.height}
         lost = 0 if unreadable is None else unreadable.height
@@ -202,7 +202,7 @@ class Ingestion:
         rejected = sum(result.rejected.height for result in checked.values())
         return (pl.concat(good) if good else canonical(pl.DataFrame(schema=SCHEMA))), rejected
 
-    def _judged(self, frame: pl.DataFrame) -> tuple[int, dict[str, Checked]]:
+    def _judged(self, frame: pl.DataFrame) -> tuple[int, dict[str, Sifted]]:
         run = self._run
         rows = canonical(
             frame, source=run.source, interval=run.interval.value, observed_at_us=run.now_us, lag_us=run.lag_us
@@ -211,16 +211,14 @@ class Ingestion:
         for name in parts:
             if name not in self._known:
                 raise UnknownName.of("instrument in this ingestion", name, self._known)
-        flags = {"close_only": run.close_only, "pre_adjusted": run.pre_adjusted}
         return rows.height, {
-            name: check_bars(part, self._known[name], run.interval, **flags) for name, part in sorted(parts.items())
+            name: sift(part, self._known[name], close_only=run.close_only) for name, part in sorted(parts.items())
         }
 
     def revisit(self, instrument: str) -> None:
         """Judge this series at the end even when no frame of this run holds it: an earlier run stored some of it."""
         empty = canonical(pl.DataFrame(schema=SCHEMA))
-        flags = {"close_only": self._run.close_only, "pre_adjusted": self._run.pre_adjusted}
-        self._seen.setdefault(instrument, check_bars(empty, self._known[instrument], self._run.interval, **flags))
+        self._seen.setdefault(instrument, sift(empty, self._known[instrument], close_only=self._run.close_only))
         self._input.setdefault(instrument, [])
         self._grew.add(instrument)
 
@@ -440,7 +438,7 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, float) and value in (float("inf"), float("-inf")) else value
 
 
-def _store(run: _Run, checked: Mapping[str, Checked], present: set[str]) -> int:
+def _store(run: _Run, checked: Mapping[str, Sifted], present: set[str]) -> int:
     accepted = [result.accepted for result in checked.values() if result.accepted.height]
     if not accepted:
         return 0
@@ -500,7 +498,7 @@ def _input_findings(run: _Run, instrument: str) -> list[Finding]:
 def _conclude(
     run: _Run,
     instrument: Instrument,
-    result: Checked | None,
+    result: Sifted | None,
     found: list[Finding],
     grew: bool,
     asked: Asked | None = None,
@@ -509,15 +507,14 @@ def _conclude(
     rejected = run.database.read(store.count_quarantine, run.owner, *key)
     released = run.database.read(store.count_quarantine, run.owner, *key, "released")
     actions = _actions(run, instrument)
-    if grew or actions or result is None:
+    if grew or result is None:
         whole = run.catalog.read(run.owner, run.source, [instrument.id], run.interval)
-        flags = {"close_only": run.close_only, "pre_adjusted": run.pre_adjusted}
-        about_rows: Sequence[Finding] = series_findings(whole, instrument, run.interval, **flags, actions=actions)
     else:
-        whole, about_rows = resolve(result.accepted), result.series
+        whole = resolve(result.accepted)
     found += rejection_findings(rejected, whole.height + sum(rejected.values()), instrument.id)
     found += _release_findings(released, instrument.id)
-    found += about_rows
+    flags = {"close_only": run.close_only, "pre_adjusted": run.pre_adjusted}
+    found += series_findings(whole, instrument, run.interval, **flags, actions=actions)
     found += [replace(finding, instrument=instrument.id) for finding in run.known]
     row = run.database.read(store.get_series, run.owner, *key)
     found += kept(row)

@@ -35,12 +35,12 @@ from tradewright.transport.messages import Policy, Request, Response
 PAGES, ROUNDS, MESSAGES, SYMBOLS = 500, 3, 200_000, 50
 MINUTE_MS, START_MS = 60_000, 1_640_995_200_000
 NOTE = (
-    "Bars: 500 answers of Binance of 1,000 candles each are parsed, checked, stored page by page with the mark of how "
-    "far it came after each, and judged at the end; nothing is sent. The pandas peer does what one writes by hand: "
-    "json.loads, a frame of each page, concatenated, types, times, duplicates dropped, sorted, one file; it "
-    "checks nothing and starts anew when it stops. Stream: messages of trades of 50 symbols as text, read, watched for "
-    "gaps and repetition, built into minutes, closed and handed on as rows, by the code that runs live but for the "
-    "network; the peer does json.loads and keeps open, high, low, close and volume in a dictionary."
+    "Bars: 500 answers of Binance of 1,000 candles each are parsed, checked, stored with the mark "
+    "of how far it came, and judged at the end; nothing is sent, and the database is there. The pandas peer does what "
+    "one writes by hand: json.loads, a frame of each page, concatenated, types, times, duplicates dropped, sorted, one "
+    "file; it checks nothing and starts anew when it stops. Stream: messages of trades of 50 symbols as text, read, "
+    "watched for gaps and repetition, built into minutes, closed and handed on as rows, by the code that runs live but "
+    "for the network; the peer does json.loads and keeps open, high, low, close and volume in a dictionary."
 )
 
 
@@ -50,6 +50,8 @@ def run(folder: Path) -> list[Row]:
     ours, theirs = [], []
     for _ in range(ROUNDS):
         with tempfile.TemporaryDirectory(dir=folder) as name:
+            with Database(f"sqlite:///{Path(name) / 'db'}") as database:
+                upgrade(database)
             ours.append(_rate(lambda place=name: _ours(Path(place), pages), PAGES * 1_000))
             theirs.append(_rate(lambda place=name: _by_hand(Path(place), pages), PAGES * 1_000))
     rows = [
@@ -114,7 +116,6 @@ def _pages() -> list[bytes]:
 
 def _ours(place: Path, pages: list[bytes]) -> None:
     with Database(f"sqlite:///{place / 'db'}") as database:
-        upgrade(database)
         bitcoin = binance.instrument_of("BTCUSDT")
         end_us = (START_MS + PAGES * 1_000 * MINUTE_MS) * 1_000
         plan = Plan(SYSTEM, (bitcoin,), Interval.MINUTE, START_MS * 1_000 + 1, end_us, "ing_bench")

@@ -22,7 +22,7 @@ from tradewright.market.calendars import ALWAYS, expected_times
 from tradewright.market.catalog import Catalog
 from tradewright.market.dated import Dated
 from tradewright.market.fact_intake import ingest_facts, judge_facts
-from tradewright.market.frames import VALUES
+from tradewright.market.frames import VALUES, ascends
 from tradewright.market.ingest import Ingestion, IngestReport, Taken
 from tradewright.market.instruments import Instrument, Interval
 from tradewright.market.span import Asked
@@ -251,8 +251,9 @@ class _Filling:
             self.refused = error.message
 
     def _store(self, instrument: Instrument, reached_us: int) -> None:
-        # pages that overlap bring the same row twice, at two moments: that is no revision
-        rows = pl.concat(self._waiting).unique(["instrument", "time", *VALUES], keep="first", maintain_order=True)
+        rows = pl.concat(self._waiting)
+        if not ascends(rows):  # pages that overlap bring the same row twice, at two moments: that is no revision
+            rows = rows.unique(["instrument", "time", *VALUES], keep="first", maintain_order=True)
         self._waiting, self._rows = [], 0
         if rows.height:
             self.ingestion.take(rows)

@@ -12,13 +12,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+import numpy as np
 import polars as pl
 
 from tradewright.errors import SourceFailed
 from tradewright.market.instruments import Instrument, Interval, Kind
 from tradewright.sources import answers, symbols
 from tradewright.sources.binance_stream import STREAM
-from tradewright.sources.rows import QUOTES, arrays_of, bars_frame, numbers, on_grid, rows_of, whole_numbers
+from tradewright.sources.candles import Candles
+from tradewright.sources.rows import QUOTES, bars_frame, numbers, on_grid, rows_of
 from tradewright.sources.source import Bars, BarsPage, BarsQuery, Listed, Listing, ListingPage, Paging, Quotes, Source
 from tradewright.transport.messages import Request, Response
 from tradewright.transport.pace import Limit
@@ -30,6 +32,7 @@ QUOTE_CURRENCIES = (
     "FDUSD", "USDT", "USDC", "TUSD", "BUSD", "DAI", "BTC", "ETH", "BNB", "EUR", "GBP", "TRY", "BRL", "JPY", "USD",
 )  # fmt: skip
 FIELDS = 12
+CANDLES = Candles(("start", "open", "high", "low", "close", "volume"), FIELDS)
 MICROSECONDS_FROM = 10**14  # a time beyond this is in microseconds: in milliseconds it would be after the year 5000
 EXAMPLE = "crypto:BTC-USDT"
 
@@ -72,16 +75,18 @@ def bars_request(query: BarsQuery) -> Request:
 
 def parse_bars(response: Response, query: BarsQuery) -> BarsPage:
     """Return the complete bars of a klines answer, in the order received."""
-    body = _read(response, query.symbol)
+    values = CANDLES.read(response) or CANDLES.columns(_candles(response, query.symbol), TITLE)
+    starts = values.pop("start")
+    unit_us = 1 if len(starts) and np.min(starts) >= MICROSECONDS_FROM else 1_000
+    starts_us = on_grid(starts, query.interval, TITLE, unit_us)
+    return BarsPage(bars_frame(NAME, query, response.received_at_us, values, starts_us=starts_us))
+
+
+def _candles(response: Response, symbol: str) -> list[Any]:
+    body = _read(response, symbol)
     if not isinstance(body, list) or not all(isinstance(row, list) and len(row) >= FIELDS for row in body):
         raise answers.changed(response, TITLE, "list of candles")
-    columns = arrays_of(body, 6, TITLE)
-    times = whole_numbers(columns[0], TITLE)
-    starts_us = times if times and min(times) >= MICROSECONDS_FROM else [at * 1_000 for at in times]
-    names = ("open", "high", "low", "close", "volume")
-    values = dict(zip(names, columns[1:], strict=True))
-    grid_us = on_grid(starts_us, query.interval, TITLE)
-    return BarsPage(bars_frame(NAME, query, response.received_at_us, values, starts_us=grid_us))
+    return body
 
 
 def quotes_request(symbols: Sequence[str]) -> Request:

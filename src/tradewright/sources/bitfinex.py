@@ -17,7 +17,8 @@ import polars as pl
 
 from tradewright.market.instruments import Instrument, Interval, Kind
 from tradewright.sources import answers, symbols
-from tradewright.sources.rows import arrays_of, bars_frame, on_grid, quotes_frame, whole_numbers
+from tradewright.sources.candles import Candles
+from tradewright.sources.rows import arrays_of, bars_frame, on_grid, quotes_frame
 from tradewright.sources.source import Bars, BarsPage, BarsQuery, Listed, Listing, ListingPage, Paging, Quotes, Source
 from tradewright.transport.messages import Request, Response
 from tradewright.transport.pace import Limit
@@ -25,6 +26,7 @@ from tradewright.transport.pace import Limit
 NAME, TITLE, EXAMPLE = "bitfinex", "Bitfinex", "crypto:BTC-USD"
 BASE_URL = "https://api-pub.bitfinex.com"
 PAGE_ROWS = 10_000
+CANDLES = Candles(("start", "open", "close", "high", "low", "volume"), 6)
 
 _FRAMES = {"1m": "1m", "5m": "5m", "15m": "15m", "1h": "1h", "1d": "1D"}
 _OURS = {"UST": "USDT", "UDC": "USDC", "IOT": "IOTA", "DSH": "DASH", "ALG": "ALGO", "ATO": "ATOM", "TSD": "TUSD"}
@@ -57,10 +59,8 @@ def bars_request(query: BarsQuery) -> Request:
 
 def parse_bars(response: Response, query: BarsQuery) -> BarsPage:
     """Return the complete bars of an answer."""
-    body = _read(response, query.symbol)
-    start, opened, close, high, low, volume = arrays_of(body, 6, TITLE)
-    starts_us = on_grid(whole_numbers(start, TITLE, 1_000), query.interval, TITLE)
-    values = {"open": opened, "high": high, "low": low, "close": close, "volume": volume}
+    values = CANDLES.read(response) or CANDLES.columns(_read(response, query.symbol), TITLE)
+    starts_us = on_grid(values.pop("start"), query.interval, TITLE, 1_000)
     return BarsPage(bars_frame(NAME, query, response.received_at_us, values, starts_us=starts_us))
 
 

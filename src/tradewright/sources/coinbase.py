@@ -16,8 +16,9 @@ import polars as pl
 from tradewright.clock import format_us
 from tradewright.market.instruments import Instrument, Interval, Kind
 from tradewright.sources import answers, symbols
+from tradewright.sources.candles import Candles
 from tradewright.sources.coinbase_stream import STREAM
-from tradewright.sources.rows import arrays_of, bars_frame, moments, on_grid, quotes_frame, whole_numbers
+from tradewright.sources.rows import bars_frame, moments, on_grid, quotes_frame
 from tradewright.sources.source import Bars, BarsPage, BarsQuery, Listed, Listing, ListingPage, Paging, Quotes, Source
 from tradewright.transport.messages import Request, Response
 from tradewright.transport.pace import Limit
@@ -26,6 +27,7 @@ NAME, TITLE, EXAMPLE = "coinbase", "Coinbase Exchange", "crypto:BTC-USD"
 BASE_URL = "https://api.exchange.coinbase.com"
 PAGE_ROWS = 300
 _SECOND = 1_000_000
+CANDLES = Candles(("start", "low", "high", "open", "close", "volume"), 6)
 
 
 def instrument_of(text: str) -> Instrument:
@@ -51,13 +53,16 @@ def bars_request(query: BarsQuery) -> Request:
 
 def parse_bars(response: Response, query: BarsQuery) -> BarsPage:
     """Return the complete bars of a candles answer, newest first."""
-    body = _read(response, query.symbol)
+    values = CANDLES.read(response) or CANDLES.columns(_candles(response, query.symbol), TITLE)
+    starts_us = on_grid(values.pop("start"), query.interval, TITLE, _SECOND)
+    return BarsPage(bars_frame(NAME, query, response.received_at_us, values, starts_us=starts_us))
+
+
+def _candles(response: Response, symbol: str) -> list[Any]:
+    body = _read(response, symbol)
     if not isinstance(body, list):
         raise answers.changed(response, TITLE, "list of candles")
-    start, low, high, opened, close, volume = arrays_of(body, 6, TITLE)
-    starts_us = on_grid(whole_numbers(start, TITLE, _SECOND), query.interval, TITLE)
-    values = {"open": opened, "high": high, "low": low, "close": close, "volume": volume}
-    return BarsPage(bars_frame(NAME, query, response.received_at_us, values, starts_us=starts_us))
+    return body
 
 
 def quotes_request(wanted: Sequence[str]) -> Request:

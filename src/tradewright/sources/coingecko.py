@@ -155,7 +155,7 @@ def parse_listing(response: Response) -> ListingPage:
 
 def _midnights(times_us: Sequence[int], received_at_us: int) -> dict[int, int]:
     taken: dict[int, int] = {}
-    for at, time_us in enumerate(near(times_us, TITLE)):
+    for at, time_us in enumerate(near(times_us, TITLE).tolist()):
         after_us = time_us % DAY_US
         called = at == len(times_us) - 1 and (after_us > NEAR_US or received_at_us - time_us < LAG_US)
         if after_us and called:

@@ -15,7 +15,8 @@ import polars as pl
 
 from tradewright.market.instruments import Instrument, Interval, Kind
 from tradewright.sources import answers, symbols
-from tradewright.sources.rows import arrays_of, bars_frame, on_grid, quotes_frame, rows_of, whole_numbers
+from tradewright.sources.candles import Candles
+from tradewright.sources.rows import bars_frame, on_grid, quotes_frame, rows_of
 from tradewright.sources.source import Bars, BarsPage, BarsQuery, Listed, Listing, ListingPage, Paging, Quotes, Source
 from tradewright.transport.messages import Request, Response
 from tradewright.transport.pace import Limit
@@ -23,6 +24,7 @@ from tradewright.transport.pace import Limit
 NAME, TITLE, EXAMPLE = "gemini", "Gemini", "crypto:BTC-USD"
 BASE_URL = "https://api.gemini.com"
 PAGE_ROWS = 1_440
+CANDLES = Candles(("start", "open", "high", "low", "close", "volume"), 6)
 QUOTE_CURRENCIES = (
     "RLUSD", "GUSD", "USDT", "USDC", "BTC", "ETH", "BCH", "LTC", "FIL", "SOL", "DAI", "EUR", "GBP", "SGD", "USD",
 )  # fmt: skip
@@ -47,15 +49,18 @@ def bars_request(query: BarsQuery) -> Request:
 
 def parse_bars(response: Response, query: BarsQuery) -> BarsPage:
     """Return the complete bars of an answer, newest first. Raises SourceFailed when the span lies before them."""
-    body = _read(response, query.symbol)
+    values = CANDLES.read(response) or CANDLES.columns(_candles(response, query.symbol), TITLE)
+    starts_us = on_grid(values.pop("start"), query.interval, TITLE, 1_000)
+    if len(starts_us) and query.end_us < starts_us.min():
+        raise answers.only_latest(TITLE, int(starts_us.min()))
+    return BarsPage(bars_frame(NAME, query, response.received_at_us, values, starts_us=starts_us))
+
+
+def _candles(response: Response, symbol: str) -> list[Any]:
+    body = _read(response, symbol)
     if not isinstance(body, list):
         raise answers.changed(response, TITLE, "list of candles")
-    start, *rest = arrays_of(body, 6, TITLE)
-    starts_us = on_grid(whole_numbers(start, TITLE, 1_000), query.interval, TITLE)
-    if starts_us and query.end_us < min(starts_us):
-        raise answers.only_latest(TITLE, min(starts_us))
-    values = dict(zip(("open", "high", "low", "close", "volume"), rest, strict=True))
-    return BarsPage(bars_frame(NAME, query, response.received_at_us, values, starts_us=starts_us))
+    return body
 
 
 def quotes_request(wanted: Sequence[str]) -> Request:

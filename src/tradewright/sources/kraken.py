@@ -52,8 +52,8 @@ def parse_bars(response: Response, query: BarsQuery) -> BarsPage:
         raise answers.changed(response, TITLE, "list of candles")
     start, opened, high, low, close, _, volume = arrays_of(found[0], 7, TITLE)
     starts_us = on_grid(whole_numbers(start, TITLE, _SECOND), query.interval, TITLE)
-    if starts_us and query.end_us < starts_us[0]:
-        raise answers.only_latest(TITLE, starts_us[0])
+    if len(starts_us) and query.end_us < starts_us[0]:
+        raise answers.only_latest(TITLE, int(starts_us[0]))
     values = {"open": opened, "high": high, "low": low, "close": close, "volume": volume}
     return BarsPage(bars_frame(NAME, query, response.received_at_us, values, starts_us=starts_us))
 

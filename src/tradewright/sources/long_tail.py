@@ -144,11 +144,11 @@ async def _pages(venue: _Venue, query: BarsQuery) -> AsyncIterator[BarsPage]:
             found = await exchange.fetch_ohlcv(query.symbol, query.interval.value, since_ms, rows)
             start, *rest = arrays_of(found, 6, venue.title)
             starts_us = on_grid(whole_numbers(start, venue.title, _MILLISECOND), query.interval, venue.title)
-            if rows is None and starts_us and query.end_us < min(starts_us):
-                raise answers.only_latest(venue.title, min(starts_us))
+            if rows is None and len(starts_us) and query.end_us < starts_us.min():
+                raise answers.only_latest(venue.title, int(starts_us.min()))
             values = dict(zip(("open", "high", "low", "close", "volume"), rest, strict=True))
             yield BarsPage(bars_frame(venue.name, query, venue.received_at_us, values, starts_us=starts_us))
-        ahead_ms = max(starts_us, default=-1) // _MILLISECOND + step_ms
+        ahead_ms = int(starts_us.max(initial=-1)) // _MILLISECOND + step_ms
         since_ms = ahead_ms if ahead_ms > since_ms else since_ms + step_ms * (rows or USUAL_ROWS)
         if rows is None or since_ms * _MILLISECOND > venue.received_at_us:
             break

@@ -15,6 +15,7 @@ import polars as pl
 
 from tradewright.clock import DAY_US, format_us, from_us
 from tradewright.errors import InvalidInput, SourceFailed
+from tradewright.market.arrays import Floats, Times
 from tradewright.market.calendars import begins_us, close_of
 from tradewright.market.dated import ACTIONS
 from tradewright.market.frames import VALUES
@@ -47,13 +48,18 @@ class Asked(Protocol):
     def interval(self) -> Interval: ...
 
 
+_NO_ACTIONS = pl.DataFrame(schema=ACTIONS)
+
+
 def no_actions() -> pl.DataFrame:
     """Return a frame of actions without rows."""
-    return pl.DataFrame(schema=ACTIONS)
+    return _NO_ACTIONS.clone()
 
 
-def numbers(values: Sequence[Any], what: str) -> pl.Series:
+def numbers(values: Sequence[Any] | Floats, what: str) -> pl.Series:
     """Return numbers, or texts of numbers, as float64; None and "" are null. Raises SourceFailed, naming the value."""
+    if isinstance(values, np.ndarray):
+        return pl.Series(values, dtype=pl.Float64)
     try:  # what nearly every answer is: texts of numbers
         return pl.Series(values, dtype=pl.String, strict=True).cast(pl.Float64)
     except (TypeError, pl.exceptions.PolarsError):
@@ -138,11 +144,11 @@ def bars_frame(
     source: str,
     asked: Asked,
     received_at_us: int,
-    values: Mapping[str, Sequence[Any]],
+    values: Mapping[str, Sequence[Any] | Floats],
     *,
-    starts_us: Sequence[int] | None = None,
+    starts_us: Sequence[int] | Times | None = None,
     on_days: Sequence[date] | None = None,
-    ends_us: Sequence[int | None] | None = None,
+    ends_us: Sequence[int | None] | Times | None = None,
     lag_us: int = 0,
 ) -> pl.DataFrame:
     """Return complete bars as a canonical frame, in the order received; those that have not ended are left out.
@@ -156,41 +162,58 @@ def bars_frame(
     """
     instrument, interval = asked.instrument, asked.interval
     if ends_us is None:
-        near(starts_us or (), source)
+        starts = near(() if starts_us is None else starts_us, source)
         if on_days is None and starts_us is not None and interval is Interval.DAY:
-            on_days = _days_of(starts_us, instrument.calendar)
+            on_days = _days_of(starts, instrument.calendar)
         if on_days is not None:
             ends_us = closes(instrument.calendar, on_days, source)
         elif starts_us is not None:
-            step_us = interval.us
-            ends_us = [start + step_us for start in starts_us]
+            ends_us = starts + interval.us
         else:
             raise AssertionError("one of starts_us, on_days and ends_us")
-    known = near([end for end in ends_us if end is not None], source)
+    placed = isinstance(ends_us, np.ndarray) or None not in ends_us
+    known = near(ends_us if placed else [end for end in ends_us if end is not None], source)  # type: ignore[arg-type] # no None
     columns = {name: numbers(column, f"{source}, {name}") for name, column in values.items()}
     if any(len(column) != len(ends_us) for column in columns.values()):
         said = ", ".join(f"{len(column)} of {name}" for name, column in columns.items())
         raise SourceFailed(f"{source} sent {len(ends_us)} times and {said}; the answer may have been cut off")
-    frame = pl.DataFrame({"time": pl.Series(ends_us, dtype=pl.Int64), **columns})
-    late_us = _late_us(instrument, interval)
-    if len(known) < len(ends_us) or (known and max(known) + late_us > received_at_us):
-        frame = frame.filter(pl.col("time") + late_us <= received_at_us)
-    return frame.select(  # the canonical columns, in one pass
-        pl.lit(source).alias("source"),
-        pl.lit(instrument.id).alias("instrument"),
-        pl.lit(interval.value).alias("interval"),
-        "time",
-        (pl.col("time") + max(lag_us, late_us)).alias("known_at"),
-        pl.lit(received_at_us, pl.Int64).alias("observed_at"),
-        *(pl.col(name).fill_nan(None) if name in columns else pl.lit(None, pl.Float64).alias(name) for name in VALUES),
+    rows, late_us = len(ends_us), _late_us(instrument, interval)
+    times = pl.Series("time", known if placed else ends_us, dtype=pl.Int64)
+    frame = pl.DataFrame(  # of columns that are made one by one: a plan for each page would cost more
+        [
+            _constant("source", source, rows, pl.String()),
+            _constant("instrument", instrument.id, rows, pl.String()),
+            _constant("interval", interval.value, rows, pl.String()),
+            times,
+            (times + max(lag_us, late_us)).alias("known_at"),
+            _constant("observed_at", received_at_us, rows, pl.Int64()),
+            *(
+                columns[name].alias(name) if name in columns else _constant(name, None, rows, pl.Float64())
+                for name in VALUES
+            ),
+        ]
     )
+    if any(np.isnan(column.to_numpy()).any() for column in columns.values()):
+        frame = frame.with_columns(pl.col(name).fill_nan(None) for name in VALUES)
+    if not placed or (len(known) and known.max() + late_us > received_at_us):
+        frame = frame.filter(pl.col("time") + late_us <= received_at_us)
+    return frame
 
 
-def near(times_us: Sequence[int], source: str) -> Sequence[int]:
-    """Return the times. Raises SourceFailed when one is beyond `LATEST_US`: it may be in another unit."""
-    if times_us and max(max(times_us), -min(times_us)) > LATEST_US:
+def _constant(name: str, value: Any, rows: int, kind: pl.DataType) -> pl.Series:
+    return pl.Series(name, [value], dtype=kind).new_from_index(0, rows)
+
+
+def near(times_us: Sequence[int] | Times, source: str, unit_us: int = 1) -> Times:
+    """Return times that are given in units of so many microseconds, in microseconds. Raises SourceFailed when one is
+    beyond `LATEST_US`: it may be in another unit."""
+    try:
+        times = np.asarray(times_us, dtype=np.int64)
+    except OverflowError:
+        times = np.array([LATEST_US + 1])
+    if len(times) and max(int(times.max()), -int(times.min())) * unit_us > LATEST_US:
         raise SourceFailed(f"{source} sent a time far from any market; the answer may have changed its form")
-    return times_us
+    return times if unit_us == 1 else times * unit_us
 
 
 def _late_us(instrument: Instrument, interval: Interval) -> int:
@@ -198,14 +221,16 @@ def _late_us(instrument: Instrument, interval: Interval) -> int:
     return LATE_US if late and interval in (Interval.HOUR, Interval.DAY) else 0  # shorter ones beyond it are left out
 
 
-def on_grid(starts_us: Sequence[int], interval: Interval, source: str) -> Sequence[int]:
-    """Return starts of bars of a market that never closes. Raises SourceFailed when one is no multiple of the interval:
-    its days would not be those of UTC, or its times are in another unit."""
-    step_us = interval.us
-    odd = next((start for start in near(starts_us, source) if start % step_us), None)
-    if odd is not None:
+def on_grid(starts: Sequence[int] | Times, interval: Interval, source: str, unit_us: int = 1) -> Times:
+    """Return starts of bars of a market that never closes, given in units of so many microseconds, in microseconds.
+
+    Raises SourceFailed when one is no multiple of the interval: its days would not be those of UTC, or its times are in
+    another unit."""
+    starts_us = near(starts, source, unit_us)
+    odd = starts_us[starts_us % interval.us != 0]
+    if len(odd):
         raise SourceFailed(
-            f"{source} sent a bar of {interval.value} that starts at {format_us(odd)}, between two of ours"
+            f"{source} sent a bar of {interval.value} that starts at {format_us(int(odd[0]))}, between two of ours"
         )
     return starts_us
 
@@ -245,11 +270,11 @@ def closes(calendar: str, on_days: Sequence[date], source: str) -> list[int | No
     return [ends.get(day) for day in on_days]
 
 
-def _days_of(starts_us: Sequence[int], calendar: str) -> list[date]:
+def _days_of(starts_us: Times, calendar: str) -> list[date]:
     if calendar in ("24/7", "24/5"):
-        days_since = np.asarray(starts_us, dtype=np.int64) // DAY_US
+        days_since = starts_us // DAY_US
         return [each.item() for each in days_since.astype("datetime64[D]")]
-    stamps = pl.Series(list(starts_us), dtype=pl.Int64).cast(pl.Datetime("us", "UTC"))
+    stamps = pl.Series(starts_us, dtype=pl.Int64).cast(pl.Datetime("us", "UTC"))
     return list(stamps.dt.convert_time_zone("America/New_York").dt.date())
 
 

@@ -184,6 +184,27 @@ def test_an_instrument_of_which_nothing_came_is_told(stores: Stores) -> None:
     assert {row["instrument"] for row in stores.catalog.database.read(series.list_series, SYSTEM)} == {BITCOIN.id}
 
 
+def test_a_symbol_that_is_unknown_keeps_no_other_from_coming(stores: Stores) -> None:
+    rows = truth(1_200)
+
+    class Knowing(Hostile):
+        async def answer(self, request):  # type: ignore[no-untyped-def]
+            if request.query["symbol"] == "BTCUSDT":
+                return await super().answer(request)
+            return web.json_response({"code": -1121, "msg": "Invalid symbol."}, status=400)
+
+    gone = [binance.instrument_of("GONEUSDT"), binance.instrument_of("AWAYUSDT")]
+    marks: dict[str, int] = {}
+    several = replace(plan(1_200), instruments=(gone[0], BITCOIN, gone[1]))
+    done = filled(Knowing(rows, faults=[]), stores, plan=several, keep=marks.__setitem__)
+    assert list(done.unknown) == [gone[0].id, gone[1].id]
+    assert "does not know 'GONEUSDT'" in done.unknown[gone[0].id]
+    assert_whole(stores, rows)
+    assert set(marks) == {BITCOIN.id}, "what is unknown is asked for again when the ingestion is repeated"
+    (verdict,) = done.report.series
+    assert verdict.instrument == BITCOIN.id
+
+
 def test_a_run_that_ended_before_its_verdict_is_completed_by_the_next(stores: Stores) -> None:
     rows, marks = truth(1_500), {}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,7 +19,7 @@ from tradewright.app import house
 from tradewright.app.ingestion_task import run_ingestion
 from tradewright.app.source_commands import begun
 from tradewright.clock import DAY_US, format_us
-from tradewright.errors import SourceFailed, SourceRefused
+from tradewright.errors import SourceFailed, SourceRefused, UnknownName
 from tradewright.ids import SYSTEM, Owner
 from tradewright.market.dated import facts_of
 from tradewright.settings import Settings
@@ -236,17 +236,18 @@ def test_an_unfinished_ingestion_is_gone_on_with_until_now_by_whoever_owns_it(da
 # --- the job ----------------------------------------------------------------------------------------------------------
 
 
+Answer = Callable[[dict[str, list[str]]], tuple[int, Any]]
+
+
 @contextmanager
-def fred(asked: list[str]) -> Iterator[str]:
-    """A server that answers like FRED and notes the keys it was asked with."""
+def serving(answer: Answer) -> Iterator[str]:
+    """A server that answers every query with the status and JSON of `answer`; yields its address."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked.append(parse_qs(urlsplit(self.path).query)["api_key"][0])
-            row = {"realtime_start": "2024-04-25", "realtime_end": "9999-12-31", "date": "2024-01-01", "value": "2.5"}
-            whole = {"count": 1, "offset": 0, "limit": 100_000, "observations": [row]}
-            text = json.dumps(whole | {"seriess": [{"id": "GDP", "frequency_short": "Q"}]}).encode()
-            self.send_response(200)
+            status, body = answer(parse_qs(urlsplit(self.path).query))
+            text = json.dumps(body).encode()
+            self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()
@@ -264,6 +265,30 @@ def fred(asked: list[str]) -> Iterator[str]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def fred(asked: list[str]) -> Answer:
+    """Answers like FRED, notes the keys that it was asked with and refuses a wrong one."""
+    row = {"realtime_start": "2024-04-25", "realtime_end": "9999-12-31", "date": "2024-01-01", "value": "2.5"}
+    whole = {"count": 1, "offset": 0, "limit": 100_000, "observations": [row]}
+
+    def answer(query: dict[str, list[str]]) -> tuple[int, Any]:
+        asked.append(query["api_key"][0])
+        if asked[-1] == "wrong":
+            return 400, {
+                "error_code": 400,
+                "error_message": "Bad Request. The value for variable api_key is not registered.",
+            }
+        return 200, whole | {"seriess": [{"id": "GDP", "frequency_short": "Q"}]}
+
+    return answer
+
+
+def bitcoin_alone(query: dict[str, list[str]]) -> tuple[int, Any]:
+    """Answers like Binance if it had one pair."""
+    if query["symbol"] != ["BTCUSDT"]:
+        return 400, {"code": -1121, "msg": "Invalid symbol."}
+    return 200, [[1_699_999_200_000, "1", "2", "0.5", "1.5", "3", 0, "0", 1, "0", "0", "0"]]
 
 
 def test_the_job_uses_what_its_organization_keeps_and_never_the_operators(
@@ -286,7 +311,7 @@ def test_the_job_uses_what_its_organization_keeps_and_never_the_operators(
         payload = {"settings": house.settings_to(settings), **whose, "ingestion": database.write(begin, organization)}
         return run_ingestion(payload, lambda fraction, message: None)
 
-    with fred(asked) as address, house.open_database(settings) as database:
+    with serving(fred(asked)) as address, house.open_database(settings) as database:
         monkeypatch.setenv("TRADEWRIGHT_FRED_URL", address)
         monkeypatch.setenv("TRADEWRIGHT_FRED_API_KEY", "of the operator")
         with pytest.raises(SourceRefused):
@@ -299,3 +324,58 @@ def test_the_job_uses_what_its_organization_keeps_and_never_the_operators(
     facts = facts_of(settings.data_folder)
     assert facts.read(Owner("org_with")).height == 1
     assert facts.read(Owner("org_without")).height == facts.read(SYSTEM).height == 0
+
+
+def test_the_job_of_an_unknown_symbol_fails_by_its_name_and_brings_in_the_others(
+    tmp_path: Path, migrated_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(data_folder=tmp_path / "data", database_url=migrated_url)
+    names = ["crypto:GONE-USDT", "crypto:BTC-USDT", "crypto:AWAY-USDT"]
+
+    def begin(tx: Tx) -> None:
+        request = {"instruments": names, "interval": "1h", "start_us": 1_699_990_000_000_000}
+        request |= {"end_us": 1_700_010_000_000_000}
+        job = jobs.enqueue(tx, "org_a", "paper", "ingestion", {"ingestion": "ing_a"}, 1)
+        row = {"id": "ing_a", "organization": "org_a", "environment": "paper", "owner": SYSTEM, "job": job}
+        ingestions.add(tx, {**row, "source": "binance", "request": request, "created_at": 1})
+
+    payload = {"settings": house.settings_to(settings), "organization": "org_a", "environment": "paper"}
+    with serving(bitcoin_alone) as address, house.open_database(settings) as database:
+        monkeypatch.setenv("TRADEWRIGHT_BINANCE_URL", address)
+        database.write(begin)
+        with pytest.raises(UnknownName) as told:
+            run_ingestion(payload | {"ingestion": "ing_a"}, lambda fraction, message: None)
+        assert told.value.message.startswith(
+            "2 of 3 instruments are unknown to Binance spot: crypto:GONE-USDT, crypto:A"
+        )
+        report = database.read(ingestions.get, "org_a", "paper", "ing_a")["report"]  # type: ignore[index] # there
+        assert (report["stored"], set(report["unknown"])) == (1, {names[0], names[2]})
+        assert database.read(third_parties.health, SYSTEM)["binance"]["status"] == "answers"
+
+
+def test_a_refusal_of_a_key_is_written_down_as_what_the_source_said(
+    tmp_path: Path, migrated_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(data_folder=tmp_path / "data", database_url=migrated_url)
+
+    def begin(tx: Tx) -> None:
+        request = {"instruments": ["macro:GDP"], "interval": "1d", "start_us": 1_700_000_000_000_000}
+        request |= {"end_us": 1_720_000_000_000_000}
+        job = jobs.enqueue(tx, "org_a", "paper", "ingestion", {"ingestion": "ing_a"}, 1)
+        row = {"id": "ing_a", "organization": "org_a", "environment": "paper", "owner": "org_a", "job": job}
+        ingestions.add(tx, {**row, "source": "fred", "request": request, "created_at": 1})
+
+    payload = {"settings": house.settings_to(settings), "organization": "org_a", "environment": "paper"}
+    with serving(fred([])) as address, house.open_database(settings) as database:
+        monkeypatch.setenv("TRADEWRIGHT_FRED_URL", address)
+        database.write(begin)
+        with pytest.raises(SourceRefused):
+            run_ingestion(payload | {"ingestion": "ing_a"}, lambda fraction, message: None)
+        assert database.read(third_parties.health, Owner("org_a")) == {}, "nobody asked it anything"
+        sealed = house.open_vault(settings).seal(b'{"api_key":"wrong"}', "source_credentials/scr_1")
+        database.write(third_parties.keep_credentials, "org_a", "fred", "scr_1", sealed, 1)
+        with pytest.raises(SourceRefused):
+            run_ingestion(payload | {"ingestion": "ing_a"}, lambda fraction, message: None)
+        known = database.read(third_parties.health, Owner("org_a"))["fred"]
+        assert (known["status"], "does not accept the key" in known["said"]) == ("degraded", True)
+        assert "fred" not in database.read(third_parties.health, SYSTEM), "it is the key of this organization"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ import msgspec
 from tradewright.app import house
 from tradewright.app.house import settings_from
 from tradewright.clock import WallClock, format_us
-from tradewright.errors import Cancelled, InvalidInput, SourceFailed, SourceRefused
+from tradewright.errors import InvalidInput, SourceFailed, UnknownName
 from tradewright.ids import SYSTEM, Owner
 from tradewright.market.instruments import Interval
 from tradewright.settings import PREFIX, Settings
@@ -66,14 +66,26 @@ def ingest(
     work = _listing if row["request"].get("kind") == "instruments" else _data
     try:
         result = work(settings, database, source, row, partial(_asked, source, credentials, report))
-    except (SourceRefused, Cancelled):
-        raise
     except SourceFailed as error:
-        database.write(third_parties.note, owner, source.name, error.message, clock.now_us(), environment)
+        if credentials or not source.auth.needed:  # else nobody asked it anything
+            database.write(third_parties.note, owner, source.name, error.message, clock.now_us(), environment)
         raise
     database.write(third_parties.note, owner, source.name, None, clock.now_us(), environment)
     database.write(ingestions.save_report, ingestion, result)
+    if result.get("unknown"):
+        raise _unknown(source, row["request"]["instruments"], result["unknown"])
     return result
+
+
+def _unknown(source: Any, asked: Sequence[str], said: Mapping[str, str]) -> UnknownName:
+    if len(asked) == 1:
+        return UnknownName(next(iter(said.values())), names=tuple(said))
+    rest = "none was brought in" if len(said) == len(asked) else "the others were brought in"
+    return UnknownName(
+        f"{len(said)} of {len(asked)} instruments are unknown to {source.title}: {', '.join(said)}; {rest}; ask again "
+        f"without them, or by the names it has: {next(iter(said.values()))}",
+        names=tuple(said),
+    )
 
 
 def _asked(source: Any, credentials: Mapping[str, str], report: Report, work: Work) -> Any:
@@ -135,10 +147,11 @@ def _data(settings: Settings, database: Database, source: Any, row: dict[str, An
             return await backfill_facts(line, plan, database, facts, clock.now_us, row["marks"], keep, progress)
         return await backfill(line, plan, stores, clock.now_us, row["marks"], keep, progress)
 
-    filled = asked(fill)
-    if not isinstance(filled, Filled):
-        return report_of(filled)
+    filled: Filled = asked(fill)
+    if source.bars is None:
+        return {**report_of(filled.report), "unknown": dict(filled.unknown)}
     done: dict[str, Any] = {
+        "unknown": dict(filled.unknown),
         "pages": filled.pages,
         "mended": filled.mended,
         "actions": filled.actions,

@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from tradewright.clock import DAY_US, format_us
-from tradewright.errors import Cancelled, SourceRefused, TradewrightError
+from tradewright.errors import Cancelled, SourceRefused, TradewrightError, UnknownName
 from tradewright.ids import Owner
 from tradewright.market.calendars import ALWAYS, expected_times
 from tradewright.market.catalog import Catalog
@@ -71,14 +71,16 @@ class Stores:
 @dataclass(frozen=True, slots=True)
 class Filled:
     """What a back-fill did. mended: bars that came only when asked for again. actions: new ones. refused: why the
-    source did not give actions, "" when it did. outside: what came and was not asked for, None for nothing."""
+    source did not give actions, "" when it did. outside: what came and was not asked for, None for nothing. unknown:
+    what the source said of each instrument that it does not know; the others were brought in."""
 
     report: IngestReport
-    pages: int
-    mended: int
-    actions: int
-    refused: str
+    pages: int = 0
+    mended: int = 0
+    actions: int = 0
+    refused: str = ""
     outside: Outside | None = None
+    unknown: Mapping[str, str] = field(default_factory=dict)
 
 
 async def backfill(
@@ -97,21 +99,18 @@ async def backfill(
     the back-fill there. Raises what the source, the transport and the catalog raise; what came before is stored.
     """
     filling = _Filling(line, plan, stores, now_us, keep)
+    unknown: dict[str, str] = {}
     for number, instrument in enumerate(plan.instruments):
-        await filling.fetch_actions(instrument)  # before its bars, which never stand without what happened to them
-        mark = (reached or {}).get(instrument.id)
-        if mark is not None:
-            filling.ingestion.revisit(instrument.id)
+
+        def told(done: float, reached_us: int, number: int = number, name: str = instrument.id) -> None:
+            if progress is not None:
+                share = (number + min(max(done, 0.0), 1.0)) / len(plan.instruments)
+                progress(0.95 * share, f"{name}: bars up to {format_us(reached_us)}")
+
         try:
-            start_us = await filling.begin(instrument) if mark is None else max(plan.start_us, mark + 1)
-            if start_us <= plan.end_us:
-                async for page in filling.pages(instrument, start_us, plan.end_us):
-                    if progress is not None:
-                        whole = (page.reached_us - start_us) / max(plan.end_us - start_us, 1)
-                        share = (number + min(max(whole, 0.0), 1.0)) / len(plan.instruments)
-                        progress(0.95 * share, f"{instrument.id}: bars up to {format_us(page.reached_us)}")
-            await filling.mend(instrument)
-            filling.answered(instrument)
+            await filling.bring(instrument, (reached or {}).get(instrument.id), told)
+        except UnknownName as error:
+            unknown[instrument.id] = error.message
         except Cancelled:
             raise
         except TradewrightError:  # what came of it is a series with a verdict, and the next ingestion goes on there
@@ -121,7 +120,8 @@ async def backfill(
     report = filling.ingestion.conclude()
     if progress is not None:
         progress(1.0, "wrote the verdicts")
-    return Filled(report, filling.count, filling.mended, filling.actions, filling.refused, filling.outside)
+    counts = (filling.count, filling.mended, filling.actions)
+    return Filled(report, *counts, filling.refused, filling.outside, unknown)
 
 
 async def backfill_facts(
@@ -133,14 +133,19 @@ async def backfill_facts(
     reached: Mapping[str, int] | None = None,
     keep: Keep | None = None,
     progress: Progress | None = None,
-) -> IngestReport:
+) -> Filled:
     """Bring every vintage of the facts of a plan into the store, instrument after instrument; return what became of
     the rows. An instrument whose mark lies at the end of the plan is done. The rest is as in `backfill`."""
     vintages = line.source.facts is not None and line.source.facts.vintages
     parts, judged = [], []
+    unknown: dict[str, str] = {}
     for number, instrument in enumerate(plan.instruments, start=1):
         if (reached or {}).get(instrument.id, plan.start_us - 1) < plan.end_us:
-            found = await fetch_facts(line, instrument, plan.begin(instrument), plan.end_us)
+            try:
+                found = await fetch_facts(line, instrument, plan.begin(instrument), plan.end_us)
+            except UnknownName as error:
+                unknown[instrument.id] = error.message
+                continue
             taken = ingest_facts(
                 database, facts, plan.owner, line.source.name, found, now_us(), plan.ingestion, vintages
             )
@@ -152,7 +157,7 @@ async def backfill_facts(
         whose = (plan.owner, line.source.name, instrument)
         judged.append(judge_facts(database, facts, *whose, now_us(), plan.end_us, vintages))
     sums = {name: sum(getattr(taken, name) for taken in parts) for name in Taken.__slots__}
-    return IngestReport(plan.ingestion, **sums, series=tuple(judged))
+    return Filled(IngestReport(plan.ingestion, **sums, series=tuple(judged)), unknown=unknown)
 
 
 class _Filling:
@@ -174,6 +179,20 @@ class _Filling:
         self._waiting: list[pl.DataFrame] = []
         self._rows = 0
         self._since_us = now_us()
+
+    async def bring(self, instrument: Instrument, mark: int | None, told: Callable[[float, int], None]) -> None:
+        """Bring in what has not come of an instrument. mark: up to where an earlier run came. told: called after each
+        page with the share that has come, and up to where."""
+        plan = self._plan
+        await self.fetch_actions(instrument)  # before its bars, which never stand without what happened to them
+        if mark is not None:
+            self.ingestion.revisit(instrument.id)
+        start_us = await self.begin(instrument) if mark is None else max(plan.start_us, mark + 1)
+        if start_us <= plan.end_us:
+            async for page in self.pages(instrument, start_us, plan.end_us):
+                told((page.reached_us - start_us) / max(plan.end_us - start_us, 1), page.reached_us)
+        await self.mend(instrument)
+        self.answered(instrument)
 
     async def begin(self, instrument: Instrument) -> int:
         """Return where to begin with an instrument: at the first bar that is stored when the source has rewritten the

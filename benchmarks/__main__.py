@@ -19,7 +19,8 @@ from benchmarks import machine
 from benchmarks.table import Row, markdown, row_of
 
 PLACES = {
-    name: f"benchmarks.{name}" for name in ("backtest", "prediction", "engine", "catalog", "sources", "start", "api")
+    name: f"benchmarks.{name}"
+    for name in ("backtest", "prediction", "engine", "catalog", "sources", "start", "api", "busy")
 }
 HERE = Path(__file__).resolve().parent
 INTRODUCTION = (

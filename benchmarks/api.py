@@ -118,7 +118,7 @@ def run(folder: Path) -> list[Row]:
 
 def _on_postgres(url: str, place: Path, folder: Path) -> list[Row]:
     prepare_on(url, place / "data")
-    there = _installed(place / "data", url)
+    there = installed(place / "data", url)
     ours = _ours(there)
     table = _measure("PostgreSQL", [ours], there, folder)
     with redis_server(place, pinned(OTHER_CORE)) as cache:
@@ -135,12 +135,13 @@ def _embedded(folder: Path) -> Installation:
     source, place = prepared_folder(folder), folder / "api-data"
     shutil.rmtree(place, ignore_errors=True)
     shutil.copytree(source, place)
-    made = _installed(place, f"sqlite:///{place / 'tradewright.db'}")
+    made = installed(place, f"sqlite:///{place / 'tradewright.db'}")
     _store_series(place, made.database_url)
     return made
 
 
-def _installed(place: Path, url: str) -> Installation:
+def installed(place: Path, url: str) -> Installation:
+    """Return a prepared data folder with a thousand keys made in it."""
     with Database(url) as database:
         upgrade(database)
         organization = database.read(accounts.first_organization)
@@ -250,27 +251,37 @@ def _measure(label: str, contenders: Sequence[Contender], on: Installation, fold
 
 
 def _write_requests(asked: Sequence[Asked], on: Installation, runner: Runner) -> None:
-    again = dict.fromkeys(one.target for one in asked if one.unchanged)
-    etags = {target: _answer(runner.port, target, on.keys[0])[1] for target in again}
+    etags = etags_of(asked, runner.port, on.keys[0])
     pages = [Asked(target, on.keys[n % KEYS]) for n, target in enumerate(targets(on.times, on.portfolio)["bars"])]
     for path, requests in ((runner.warm, pages), (runner.mixed, asked)):
-        path.write_text(json.dumps([text_of(one, etags) for one in requests]))
+        write_requests(path, requests, etags)
+
+
+def etags_of(asked: Sequence[Asked], port: int, key: str) -> dict[str, str]:
+    """Return the ETag of each target that is asked for again with it."""
+    again = dict.fromkeys(one.target for one in asked if one.unchanged)
+    return {target: _answer(port, target, key)[1] for target in again}
+
+
+def write_requests(path: Path, requests: Sequence[Asked], etags: Mapping[str, str]) -> None:
+    """Write requests as the load sends them."""
+    path.write_text(json.dumps([text_of(one, etags) for one in requests]))
 
 
 def _warm(runner: Runner) -> None:
     answered = 0.0
     deadline = time.monotonic() + MOST_WARM_SECONDS
     while answered < LEAST_WARM and time.monotonic() < deadline:
-        answered += _load(runner.port, runner.warm, 0, WARM_SECONDS, int(answered))["answered"]
-    _load(runner.port, runner.mixed, 0, WARM_SECONDS, APART * ROUNDS)
+        answered += run_load(runner.port, runner.warm, 0, WARM_SECONDS, int(answered))["answered"]
+    run_load(runner.port, runner.mixed, 0, WARM_SECONDS, APART * ROUNDS)
 
 
 def _round(runner: Runner, number: int) -> dict[str, float]:
     first = APART * number
     hits, cpu = _counts(runner), cpu_seconds(runner.pid)
-    told = _load(runner.port, runner.mixed, RATE, SECONDS, first)
+    told = run_load(runner.port, runner.mixed, RATE, SECONDS, first)
     told["cpu_ms"] = (cpu_seconds(runner.pid) - cpu) * 1e3 / told["answered"]
-    closed = _load(runner.port, runner.mixed, 0, CLOSED_SECONDS, first + int(RATE * SECONDS))
+    closed = run_load(runner.port, runner.mixed, 0, CLOSED_SECONDS, first + int(RATE * SECONDS))
     assert told["failed"] == told["lost"] == closed["failed"] == closed["lost"] == 0, f"{runner.name}: {told} {closed}"
     told["closed"] = closed["rate"]
     after = _counts(runner)
@@ -308,7 +319,8 @@ def _rows(label: str, seen: Mapping[str, Sequence[Mapping[str, float]]]) -> list
     ]
 
 
-def _load(port: int, path: Path, rate: float, seconds: float, first: int) -> dict[str, float]:
+def run_load(port: int, path: Path, rate: float, seconds: float, first: int) -> dict[str, float]:
+    """Return what the load told (benchmarks/load.py), run on the client's core. Raises CalledProcessError."""
     command = [*pinned(OTHER_CORE), sys.executable, "-m", "benchmarks.load"]
     done = subprocess.run(
         [*command, str(port), str(path), str(rate), str(seconds), str(CONNECTIONS), str(first)],

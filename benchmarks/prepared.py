@@ -10,7 +10,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 PREPARE_S = 300
@@ -18,11 +19,13 @@ PREPARE_S = 300
 
 @dataclass
 class Up:
-    """A running `tradewright up`; use it as a context manager. database_url: empty for the embedded database."""
+    """A running `tradewright up`; use it as a context manager. database_url: empty for the embedded database.
+    settings: more of its environment."""
 
     folder: Path
     arguments: tuple[str, ...] = ()
     database_url: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     def __enter__(self) -> Up:
         self.log = self.folder.with_name(f"{self.folder.name}.log")
@@ -40,6 +43,7 @@ class Up:
                 "PYTHONUNBUFFERED": "1",
                 "TRADEWRIGHT_FEED": "replay",
                 "TRADEWRIGHT_DATABASE_URL": self.database_url,
+                **self.settings,
             },
         )
         return self
@@ -66,9 +70,13 @@ class Up:
             assert time.monotonic() < deadline, f"it did not say {pattern!r} in {seconds} s:\n{text}"
             time.sleep(0.002)
 
+    def address(self, seconds: float) -> str:
+        """Return where it serves, once it says so."""
+        return self.said(r"serves on (http://\S+)", seconds).group(1)
+
     def answers(self, path: str, seconds: float) -> float:
         """Return the seconds from the start to the first 200 at `path`."""
-        address = self.said(r"serves on (http://\S+)", seconds).group(1)
+        address = self.address(seconds)
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             try:

@@ -81,7 +81,9 @@ def test_a_connection_that_is_lost_in_the_middle_is_told_and_replaced(database: 
 def test_the_state_is_another_one_once_anything_was_committed(database: Database) -> None:
     before = database.state()
     assert database.dialect != "sqlite" or before == database.state()
-    database.write(lambda tx: None)
+    database.write(lambda tx: None)  # a transaction that changed nothing
+    assert database.dialect != "sqlite" or before == database.state()
+    database.write(_put, "old")
     own = database.state()
     assert own != before
     with Database(database.url) as of_another_process:

@@ -17,6 +17,7 @@ TENANT = ("org_a", "paper")
 PLACE = ("system", "binance", "crypto:AAA-USD", "1d")
 ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "latest_feed_session": TENANT,
+    "names_of": ("equity:AAPL", 5),
     "list_orders": (*TENANT, 5, True, None),
     "list_fills": (*TENANT, 5, True, None),
     "list_postings": (*TENANT, "prt_1", 5, True, None),

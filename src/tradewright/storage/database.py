@@ -45,11 +45,13 @@ _REPLICA_S = 5.0  # for a replica to take a connection, or to answer; then the p
 
 
 class _Backend(Protocol):
+    commits: int  # grows with every transaction of this process that changed something, before its result is known
+
     def submit(self, work: Callable[[Tx], R], write: bool) -> concurrent.futures.Future[R]: ...
 
     def run_short(self, work: Callable[[Tx], R], single: bool) -> R | concurrent.futures.Future[R]: ...
 
-    def run_old(self, work: Callable[[Tx], R], single: bool, commits: int) -> R | concurrent.futures.Future[R]: ...
+    def run_old(self, work: Callable[[Tx], R], single: bool) -> R | concurrent.futures.Future[R]: ...
 
     def changes(self) -> Hashable: ...
 
@@ -62,7 +64,6 @@ class Database:
     def __init__(self, url: str, replica_url: str = "") -> None:
         """replica_url: of a PostgreSQL replica that may answer `read_replica_async`."""
         self.url = url
-        self.commits = 0  # grows with every transaction that was written through this object
         self._seen = threading.local()
         scheme = _scheme(url)
         if replica_url and (scheme, _scheme(replica_url)) != ("postgresql", "postgresql"):
@@ -81,10 +82,7 @@ class Database:
 
     def write(self, function: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run `function(tx, ...)` in a transaction and return its result once committed."""
-        try:
-            return _translated(self._backend.submit(lambda tx: function(tx, *args, **kwargs), True))
-        finally:
-            self.commits += 1
+        return _translated(self._backend.submit(lambda tx: function(tx, *args, **kwargs), True))
 
     def read(self, function: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run `function(tx, ...)` on a reading connection."""
@@ -92,10 +90,7 @@ class Database:
 
     async def write_async(self, function: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """As `write`, without blocking the event loop."""
-        try:
-            return await _awaited(self._backend.submit(lambda tx: function(tx, *args, **kwargs), True))
-        finally:
-            self.commits += 1
+        return await _awaited(self._backend.submit(lambda tx: function(tx, *args, **kwargs), True))
 
     async def read_async(self, function: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """As `read`, without blocking the event loop."""
@@ -116,8 +111,8 @@ class Database:
 
         It is never older than the last commit of this process: a replica that is behind that, or away, is not asked.
         """
-        commits, single = self.commits, getattr(function, "one_statement", False)
-        return await _begun(lambda: self._backend.run_old(lambda tx: function(tx, *args, **kwargs), single, commits))
+        single = getattr(function, "one_statement", False)
+        return await _begun(lambda: self._backend.run_old(lambda tx: function(tx, *args, **kwargs), single))
 
     def state(self) -> Hashable:
         """Return a value that is another one once something was committed: by this process at once, by another one
@@ -129,7 +124,7 @@ class Database:
         seen = getattr(self._seen, "changes", None)
         if seen is None or now - seen[0] > FRESH_S:
             seen = self._seen.changes = (now, self._backend.changes())
-        return self.commits, seen[1]
+        return self._backend.commits, seen[1]
 
     def close(self) -> None:
         """Wait for running transactions and close every connection."""
@@ -215,6 +210,7 @@ class _Sqlite:
         self._writer = concurrent.futures.ThreadPoolExecutor(1, "database-writer")
         self._readers = concurrent.futures.ThreadPoolExecutor(_READERS, "database-reader")
         self._short = threading.local()
+        self.commits = 0
         self._held: list[Tx] = []
 
     def submit(self, work: Callable[[Tx], R], write: bool) -> concurrent.futures.Future[R]:
@@ -223,9 +219,15 @@ class _Sqlite:
 
     def _run(self, work: Callable[[Tx], R], begin: str) -> R:
         with self._engine.connect() as tx:
-            tx.exec_driver_sql(begin)
-            with tx.begin() if not tx.in_transaction() else _Joined(tx):
-                return work(tx)
+            driver: Any = tx.connection.dbapi_connection
+            before = driver.total_changes
+            try:
+                tx.exec_driver_sql(begin)
+                with tx.begin() if not tx.in_transaction() else _Joined(tx):
+                    return work(tx)
+            finally:
+                if driver.total_changes != before:  # a worker that found nothing to do changed nothing
+                    self.commits += 1
 
     def run_short(self, work: Callable[[Tx], R], single: bool) -> R:
         tx = self._short_connection()
@@ -242,7 +244,7 @@ class _Sqlite:
             if driver.in_transaction:
                 driver.execute("ROLLBACK")
 
-    def run_old(self, work: Callable[[Tx], R], single: bool, commits: int) -> R:
+    def run_old(self, work: Callable[[Tx], R], single: bool) -> R:
         return self.run_short(work, single)
 
     def changes(self) -> Hashable:
@@ -317,6 +319,7 @@ class _Postgres:
             async_url, hide_parameters=True, pool_size=8, max_overflow=8, pool_pre_ping=False
         )
         self._replica: Replica | None = None
+        self.commits = 0
         if replica_url:
             engine = create_async_engine(
                 _asyncpg_url(replica_url, "database_replica_url"),
@@ -334,8 +337,8 @@ class _Postgres:
     def run_short(self, work: Callable[[Tx], R], single: bool) -> concurrent.futures.Future[R]:
         return asyncio.run_coroutine_threadsafe(self._read(work, single), self._loop)
 
-    def run_old(self, work: Callable[[Tx], R], single: bool, commits: int) -> concurrent.futures.Future[R]:
-        return asyncio.run_coroutine_threadsafe(self._run_old(work, single, commits), self._loop)
+    def run_old(self, work: Callable[[Tx], R], single: bool) -> concurrent.futures.Future[R]:
+        return asyncio.run_coroutine_threadsafe(self._run_old(work, single, self.commits), self._loop)
 
     def changes(self) -> Hashable:
         return object()
@@ -367,6 +370,7 @@ class _Postgres:
             async with connection.begin():
                 return await connection.run_sync(work)
         finally:
+            self.commits += write
             await connection.close()
 
     async def _connected(self) -> AsyncConnection:

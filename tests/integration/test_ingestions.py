@@ -19,7 +19,7 @@ from tradewright.app import house
 from tradewright.app.ingestion_task import run_ingestion
 from tradewright.app.source_commands import begun
 from tradewright.clock import DAY_US, format_us
-from tradewright.errors import SourceFailed, SourceRefused, UnknownName
+from tradewright.errors import SourceFailed, SourceLimited, SourceRefused, UnknownName
 from tradewright.ids import SYSTEM, Owner
 from tradewright.market.dated import facts_of
 from tradewright.settings import Settings
@@ -379,3 +379,38 @@ def test_a_refusal_of_a_key_is_written_down_as_what_the_source_said(
         known = database.read(third_parties.health, Owner("org_a"))["fred"]
         assert (known["status"], "does not accept the key" in known["said"]) == ("degraded", True)
         assert "fred" not in database.read(third_parties.health, SYSTEM), "it is the key of this organization"
+
+
+def test_the_requests_of_a_day_are_counted_from_one_ingestion_to_the_next(
+    tmp_path: Path, migrated_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(data_folder=tmp_path / "data", database_url=migrated_url)
+    asked: list[str] = []
+
+    def begin(tx: Tx, key: str) -> None:
+        request = {"instruments": ["macro:GDP"], "interval": "1d", "start_us": 1_700_000_000_000_000}
+        request |= {"end_us": 1_720_000_000_000_000}
+        job = jobs.enqueue(tx, "org_a", "paper", "ingestion", {"ingestion": key}, 1)
+        row = {"id": key, "organization": "org_a", "environment": "paper", "owner": "org_a", "job": job}
+        ingestions.add(tx, {**row, "source": "fred", "request": request, "created_at": 1})
+
+    with serving(fred(asked)) as address, house.open_database(settings) as database:
+        monkeypatch.setenv("TRADEWRIGHT_FRED_URL", address)
+
+        def run(key: str, credential: str, limits: str) -> None:
+            monkeypatch.setenv("TRADEWRIGHT_FRED_LIMITS", limits)
+            text = msgspec.json.encode({"api_key": credential})
+            sealed = house.open_vault(settings).seal(text, "source_credentials/scr_1")
+            database.write(third_parties.keep_credentials, "org_a", "fred", "scr_1", sealed, 1)
+            database.write(begin, key)
+            whose = {"organization": "org_a", "environment": "paper", "ingestion": key}
+            run_ingestion({"settings": house.settings_to(settings), **whose}, lambda fraction, message: None)
+
+        run("ing_1", "mine", "1000/86400,1000/60")
+        used = len(asked)
+        with pytest.raises(SourceLimited, match="its limits are used up"):
+            run("ing_2", "mine", f"{used}/86400")
+        assert len(asked) == used
+        run("ing_3", "another", f"{used}/86400")
+        assert len(asked) == 2 * used
+        assert not any("mine" in path.name for path in (settings.data_folder / "quotas").iterdir())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recorded import Player
-from tradewright.errors import SourceFailed, SourceLimited, SourceRefused, UnknownName
+from tradewright.errors import SourceFailed, SourceLimited, SourceRefused, StorageFailed, UnknownName
 from tradewright.transport.lane import FAILURES, REST_S, Lane
 from tradewright.transport.messages import Policy, Request, Response
 from tradewright.transport.pace import Limit, Pace
+from tradewright.transport.quota import Quota
 from tradewright.transport.recording import Recorder
 
 ASK = Request("https://example.com/a", query=(("x", "1"),))
@@ -139,3 +141,55 @@ def test_what_was_recorded_is_played_again_without_secrets(tmp_path: Path) -> No
 def test_bytes_that_are_no_text_are_recorded_as_they_are(tmp_path: Path) -> None:
     Recorder(tmp_path, "example").keep(ASK, Response(200, b"PK\x03\x04\xff", (), 5))
     assert asyncio.run(Player(tmp_path, "example").fetch(ASK)).body == b"PK\x03\x04\xff"
+
+
+# --- limits that outlive a process ------------------------------------------------------------------------------------
+
+DAY_S = 86_400.0
+
+
+def test_what_was_used_of_a_day_is_remembered_by_the_next_process(tmp_path: Path) -> None:
+    now = 1_700_000_000.0
+    limits = (Limit(3, DAY_S), Limit(100, 7 * DAY_S))
+    for after_s in (0.0, 3_600.0, 7_200.0):
+        assert Quota(tmp_path / "a.json", limits, lambda at=now + after_s: at).take(1) == 0.0  # type: ignore[misc]
+    left_s = Quota(tmp_path / "a.json", limits, lambda: now + 10_000.0).take(1)
+    assert DAY_S - 10_000.0 <= left_s <= DAY_S - 10_000.0 + DAY_S / 1_000
+    assert Quota(tmp_path / "b.json", limits, lambda: now).take(1) == 0.0, "other credentials have their own"
+    assert Quota(tmp_path / "a.json", limits, lambda: now + 10_001.0 + left_s).take(1) == 0.0
+
+
+def test_processes_that_ask_at_once_use_up_a_limit_once(tmp_path: Path) -> None:
+    def ask_ten(_: int) -> int:
+        quota = Quota(tmp_path / "quotas" / "a.json", (Limit(25, DAY_S),))
+        return sum(quota.take(1) == 0.0 for _ in range(10))
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(ask_ten, range(8))) == 25
+
+
+def test_what_is_remembered_stays_small(tmp_path: Path) -> None:
+    path, now = tmp_path / "a.json", 1_700_000_000.0
+    for at in range(3_000):
+        assert Quota(path, (Limit(50_000, DAY_S),), lambda at=at: now + at * 60).take(1) == 0.0  # type: ignore[misc]
+    assert len(json.loads(path.read_text())) <= 1_001
+
+
+@pytest.mark.parametrize("text", ["", "[[1", "[1]", "{}x", "[[null, 1]]"])
+def test_a_count_that_cannot_be_read_is_told(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(StorageFailed, match="delete the file to count anew"):
+        Quota(tmp_path / "a.json", (Limit(1, DAY_S),)).take(1)
+
+
+def test_a_lane_sends_nothing_that_the_quota_has_no_room_for(tmp_path: Path) -> None:
+    world = World()
+    for sent in (1, 2, 2):
+        quota = Quota(tmp_path / "a.json", (Limit(2, DAY_S),), lambda: 1e9 + world.now)
+        lane = Lane(world, "Example", (), lambda: world.now, world.sleep, quota)
+        if sent > len(world.sent):
+            ask(lane)
+        else:
+            with pytest.raises(SourceLimited, match="limits are used up"):
+                ask(lane)
+        assert len(world.sent) == sent

@@ -144,13 +144,12 @@ async def _ask(
     from tradewright.market.instruments import Interval
     from tradewright.sources.fetch import bar_pages
     from tradewright.sources.registry import source as find
-    from tradewright.transport.lane import Lane
     from tradewright.transport.messages import Policy
 
     source, interval, clock = find(choice.source), Interval.parse(choice.interval), WallClock()
     try:
         _, credentials = owner_of(settings, database, organization, source)
-        lane = Lane(transport, source.title, ingestion_task.limits_of(source))
+        lane = ingestion_task.lane_to(settings, source, transport, credentials)
         line = replace(
             ingestion_task.line_to(source, lane, credentials),
             policy=Policy(deadline_s=PROBE_S, attempt_s=PROBE_S, attempts=1),

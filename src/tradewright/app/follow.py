@@ -41,7 +41,6 @@ async def _follow(
     from tradewright.sources.live import LiveStream, Outlets
     from tradewright.sources.registry import source as find
     from tradewright.transport.http import HttpTransport
-    from tradewright.transport.lane import Lane
 
     source, step = find(name), Interval.parse(interval)
     organization = database.write(house.ensure_organization, clock.now_us())
@@ -68,9 +67,8 @@ async def _follow(
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with HttpTransport(clock) as transport:
-        line = ingestion_task.line_to(
-            source, Lane(transport, source.title, ingestion_task.limits_of(source)), credentials
-        )
+        lane = ingestion_task.lane_to(settings, source, transport, credentials)
+        line = ingestion_task.line_to(source, lane, credentials)
         url = os.environ.get(f"{PREFIX}{name.upper()}_STREAM_URL")
         stream = LiveStream(line, known, step, Outlets(bars, state), clock, url)
         say(f"streaming {', '.join(each.id for each in known)} from {source.title}; Ctrl-C ends it")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -65,7 +66,7 @@ def ingest(
     credentials = {} if owner == SYSTEM else credentials_for(database, house.open_vault(settings), organization, source)
     work = _listing if row["request"].get("kind") == "instruments" else _data
     try:
-        result = work(settings, database, source, row, partial(_asked, source, credentials, report))
+        result = work(settings, database, source, row, partial(_asked, settings, source, credentials, report))
     except SourceFailed as error:
         if credentials or not source.auth.needed:  # else nobody asked it anything
             database.write(third_parties.note, owner, source.name, error.message, clock.now_us(), environment)
@@ -88,10 +89,9 @@ def _unknown(source: Any, asked: Sequence[str], said: Mapping[str, str]) -> Unkn
     )
 
 
-def _asked(source: Any, credentials: Mapping[str, str], report: Report, work: Work) -> Any:
+def _asked(settings: Settings, source: Any, credentials: Mapping[str, str], report: Report, work: Work) -> Any:
     # runs what asks the source, with a line to it and somebody to tell how far it is
     from tradewright.transport.http import HttpTransport
-    from tradewright.transport.lane import Lane
 
     told = {"fraction": 0.0}
 
@@ -107,7 +107,7 @@ def _asked(source: Any, credentials: Mapping[str, str], report: Report, work: Wo
 
     async def run() -> Any:
         async with HttpTransport(sleep=wait) as transport:
-            lane = Lane(transport, source.title, limits_of(source), sleep=wait)
+            lane = lane_to(settings, source, transport, credentials, wait)
             line = replace(line_to(source, lane, credentials, PATIENCE_S), wait=wait)
             return await work(line, progress)
 
@@ -208,6 +208,26 @@ def line_to(source: Any, lane: Any, credentials: Mapping[str, str], patience_s: 
         Policy(patience_s=patience_s),
         recorder=Recorder(Path(record), source.name) if record else None,
     )
+
+
+def lane_to(
+    settings: Settings,
+    source: Any,
+    transport: Any,
+    credentials: Mapping[str, str],
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> Any:
+    """Return the lane to a source, which keeps its limits: the long ones for all processes of a data folder together,
+    by what it is asked with."""
+    from tradewright.transport.lane import Lane
+    from tradewright.transport.quota import REMEMBERED_S, Quota
+
+    limits = limits_of(source)
+    long = tuple(limit for limit in limits if limit.window_s >= REMEMBERED_S)
+    short = tuple(limit for limit in limits if limit not in long)
+    who = hashlib.sha256(msgspec.json.encode(credentials, order="sorted")).hexdigest()[:16] if credentials else "nobody"
+    path = settings.data_folder / "quotas" / f"{source.name}-{who}.json"
+    return Lane(transport, source.title, short, sleep=sleep, quota=Quota(path, long) if long else None)
 
 
 def limits_of(source: Any) -> Any:

@@ -116,7 +116,6 @@ class Streaming:
         from tradewright.sources.live import LiveStream, Outlets
         from tradewright.sources.registry import source as find
         from tradewright.transport.http import HttpTransport
-        from tradewright.transport.lane import Lane
 
         place, choice, clock = self._place, self._place.choice, self._clock
         source, interval = find(choice.source), Interval.parse(choice.interval)
@@ -137,7 +136,7 @@ class Streaming:
         stop = asyncio.Event()
         watching = asyncio.create_task(self._watch(stop))
         async with HttpTransport(clock) as transport:
-            lane = Lane(transport, source.title, ingestion_task.limits_of(source))
+            lane = ingestion_task.lane_to(place.settings, source, transport, credentials)
             line = ingestion_task.line_to(source, lane, credentials)
             address, outlets = feeds.stream_address(source.name), Outlets(bars, state)
             stream = LiveStream(line, known, interval, outlets, clock, address, since_us=self._since_us)

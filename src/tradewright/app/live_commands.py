@@ -73,7 +73,6 @@ def listing(settings: Settings, source: str, search: str, limit: int, keep: bool
 
 def _asked(settings: Settings, database: Database, module: Any, part: str, ask: Callable[[Any], Awaitable[Any]]) -> Any:
     from tradewright.transport.http import HttpTransport
-    from tradewright.transport.lane import Lane
 
     if getattr(module, part) is None:
         raise InvalidInput(f"{module.title} has no {part}; it has {', '.join(module.offers)}")
@@ -86,7 +85,7 @@ def _asked(settings: Settings, database: Database, module: Any, part: str, ask: 
 
     async def run() -> Any:
         async with HttpTransport() as transport:
-            lane = Lane(transport, module.title, ingestion_task.limits_of(module))
+            lane = ingestion_task.lane_to(settings, module, transport, credentials)
             return await ask(ingestion_task.line_to(module, lane, credentials, PATIENCE_S))
 
     try:

@@ -79,12 +79,11 @@ def check(settings: Settings, names: Sequence[str], progress: Progress) -> list[
     chosen = [find(name) for name in names] if names else list(SOURCES.values())
     with house.open_database(settings) as database:
         organization = database.write(house.ensure_organization, WallClock().now_us())
-        vault = house.open_vault(settings)
-        return asyncio.run(_check_all(database, vault, organization, chosen, bool(names), progress))
+        return asyncio.run(_check_all(settings, database, organization, chosen, bool(names), progress))
 
 
 async def _check_all(
-    database: Database, vault: Any, organization: str, chosen: Sequence[Any], named: bool, progress: Progress
+    settings: Settings, database: Database, organization: str, chosen: Sequence[Any], named: bool, progress: Progress
 ) -> list[dict[str, Any]]:
     from tradewright.transport.http import HttpTransport
 
@@ -95,7 +94,7 @@ async def _check_all(
         async def one(source: Any) -> dict[str, Any]:
             nonlocal done
             async with places:
-                row = await _check(database, vault, organization, source, named, transport)
+                row = await _check(settings, database, organization, source, named, transport)
             done += 1
             progress(done / len(chosen), f"{source.name}: {row['status']}")
             return row
@@ -104,18 +103,18 @@ async def _check_all(
 
 
 async def _check(
-    database: Database, vault: Any, organization: str, source: Any, named: bool, transport: Any
+    settings: Settings, database: Database, organization: str, source: Any, named: bool, transport: Any
 ) -> dict[str, Any]:
-    from tradewright.transport.lane import Lane
     from tradewright.transport.messages import Policy
 
-    credentials = ingestion_task.credentials_of(database, vault, organization, source)
+    credentials = ingestion_task.credentials_of(database, house.open_vault(settings), organization, source)
     row = {"source": source.name, "credentials": bool(credentials), "status": "", "ms": None, "said": ""}
     if source.auth.needed and not credentials:
         return {**row, "status": "refused" if named else "not asked", "said": without_credentials(source).message}
     if source.opt_in and not named and source.name not in opted_in():
         return {**row, "status": "not asked", "said": f"off: {source.opt_in}"}
-    line = ingestion_task.line_to(source, Lane(transport, source.title, ingestion_task.limits_of(source)), credentials)
+    lane = ingestion_task.lane_to(settings, source, transport, credentials)
+    line = ingestion_task.line_to(source, lane, credentials)
     line = replace(line, policy=Policy(deadline_s=CHECK_S, attempt_s=CHECK_S, attempts=2))
     owner = Owner(organization) if credentials else SYSTEM
     began = time.monotonic()

@@ -10,6 +10,7 @@ from tradewright.errors import SourceFailed, SourceLimited, SourceRefused
 from tradewright.transport.http import Transport
 from tradewright.transport.messages import Policy, Request, Response
 from tradewright.transport.pace import Limit, Pace
+from tradewright.transport.quota import Quota
 
 FAILURES = 5  # in a row, after which the lane closes
 REST_S = 30.0  # how long it is closed the first time; then twice as long, up to
@@ -20,9 +21,10 @@ LONGEST_PAUSE_S = 3_600.0
 class Lane:
     """A transport for one source and credential. For one event loop.
 
-    A request waits for the limits as long as its policy's deadline lets it; who sends the same through another process
-    counts by itself there. After FAILURES failures in a row nothing is sent for a while; then one request is let
-    through, and whether it succeeds decides. A refusal (an unknown symbol, a wrong key) is no failure.
+    A request waits for the limits as long as its policy's deadline lets it. Those of `limits` are counted here,
+    whatever another process sends, those of `quota` wherever they are used up. After FAILURES failures in a row nothing
+    is sent for a while; then one request is let through, and whether it succeeds decides. A refusal (an unknown symbol,
+    a wrong key) is no failure.
     """
 
     def __init__(
@@ -32,10 +34,12 @@ class Lane:
         limits: tuple[Limit, ...],
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        quota: Quota | None = None,
     ) -> None:
         self._inner = inner
         self._title = title
         self._pace = Pace(limits)
+        self._quota = quota
         self._monotonic = monotonic
         self._sleep = sleep
         self._failures = 0
@@ -66,7 +70,13 @@ class Lane:
 
     async def _turn(self, request: Request, policy: Policy) -> None:
         deadline = self._monotonic() + max(policy.deadline_s, policy.patience_s)
-        while (wait_s := self._pace.take(request.weight, self._monotonic())) > 0.0:
+        await self._until(lambda: self._pace.take(request.weight, self._monotonic()), deadline)
+        if self._quota is not None:
+            quota = self._quota
+            await self._until(lambda: quota.take(request.weight), deadline)
+
+    async def _until(self, take: Callable[[], float], deadline: float) -> None:
+        while (wait_s := take()) > 0.0:
             if self._monotonic() + wait_s > deadline:
                 raise SourceLimited(
                     f"{self._title} may be asked again in {wait_s:.0f} s: its limits are used up until then",

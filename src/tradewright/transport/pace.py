@@ -50,10 +50,14 @@ class Pace:
                 wait_s = max(wait_s, moment + limit.window_s - now_s, LEAST_WAIT_S)
         if wait_s > 0.0:
             return wait_s
-        for at in range(len(self._limits)):
-            self._taken[at].append((now_s, weight))
-            self._used[at] += weight
+        self.count(weight, now_s)
         return 0.0
+
+    def count(self, weight: int, at_s: float) -> None:
+        """Count what was taken, whether there was room or not; the earlier ones first."""
+        for at in range(len(self._limits)):
+            self._taken[at].append((at_s, weight))
+            self._used[at] += weight
 
     def pause(self, seconds: float, now_s: float) -> None:
         """Let nobody through for so long: the source said so."""

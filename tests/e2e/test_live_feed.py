@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -69,9 +70,16 @@ def test_the_first_source_that_answers_is_traded_live_and_taken_up_again(tmp_pat
             )
             assert {row["feed_session"] for row in later} == {first[0]["feed_session"]}
             market.silent = True  # hearts beat, trades do not come
-            waited(lambda: call(address, "/v1/status", key).json["feed"]["status"] == "degraded", 60)
+            wrong = waited(lambda: call(address, "/v1/status", key).json["feed"]["reason"], 60)
+            assert re.fullmatch(r"coinbase is degraded since \S+Z: connected, but no trade for \d+ s", wrong)
+            status = call(address, "/v1/status", key).json
+            assert (status["message"], status["feed"]["status"]) == (wrong, "degraded")
             market.silent = False
             waited(lambda: call(address, "/v1/status", key).json["feed"]["status"] == "running", 60)
+            back = up.wait_for(r"(?m)^coinbase is back since \S+Z: data again$", 10)[0]
+            lines = [line for line in up.said().splitlines() if line.startswith("coinbase is ")]
+            assert lines == [wrong, back]
+            assert call(address, "/v1/status", key).json["feed"]["reason"] is None
             assert up.stop() == 0
     with Database(f"sqlite:///{folder}/tradewright.db") as database:
         sessions = database.read(lambda tx: tx.execute(feed_sessions.select()).all())

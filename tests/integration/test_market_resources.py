@@ -581,8 +581,72 @@ def test_the_performance_of_a_portfolio_is_told_on_the_feed_that_it_was_traded_o
         before = (await client.get("/v1/portfolios/prt_1/performance")).json
         await served.database.write_async(trading.add_feed_session, live_session(served))
         after = (await client.get("/v1/portfolios/prt_1/performance")).json
-        assert after["feed"]["mode"] == "live"
+        assert after["feed"] == before["feed"] | {"status": "ended"}
         assert {**after, "feed": None} == {**before, "feed": None}
+
+    served.run(work)
+
+
+def test_a_portfolio_is_worth_what_the_feed_session_that_it_was_traded_on_says(served: Any) -> None:
+    async def work(client: Client) -> None:
+        async def told() -> list[Any]:
+            whole = [
+                (await client.get(f"/v1/portfolios/prt_1{part}")).json for part in ("", "/positions", "/allocation")
+            ]
+            rows = (await client.get("/v1/portfolios")).json["data"]
+            return [*whole, next(row for row in rows if row["id"] == "prt_1")]
+
+        before = await told()
+        # the newest session is a live one: its newest closes are of ten days after the replay came to its end
+        await served.database.write_async(trading.add_feed_session, live_session(served, interval="1d", data_set="x"))
+        after = await told()
+        assert [answer["feed"]["status"] for answer in after] == ["ended"] * 4
+        assert [{**a, "feed": None} for a in after] == [{**b, "feed": None} for b in before]
+        assert (await client.get("/v1/quotes?instruments=crypto:AAA-USD")).json["feed"]["mode"] == "live"
+
+    served.run(work)
+
+
+def test_a_live_session_that_has_ended_is_worth_its_own_last_closes(served: Any) -> None:
+    async def work(client: Client) -> None:
+        change = {"mode": "live", "rows": None, "market_time": START + 20 * DAY_US}
+        await served.database.write_async(trading.update_feed_session, "org_a", "paper", "fds_1", change)
+        newest = (await client.get("/v1/portfolios/prt_1")).json["equity"]  # all that came
+        await served.database.write_async(
+            trading.update_feed_session,
+            "org_a",
+            "paper",
+            "fds_1",
+            {"market_time": START + 20 * DAY_US, "mode": "replay"},
+        )
+        then = (await client.get("/v1/portfolios/prt_1")).json["equity"]
+        assert newest != then
+        await served.database.write_async(trading.update_feed_session, "org_a", "paper", "fds_1", {"mode": "live"})
+        await served.database.write_async(trading.add_feed_session, live_session(served))
+        assert (await client.get("/v1/portfolios/prt_1")).json["equity"] == then
+
+    served.run(work)
+
+
+def test_a_portfolio_whose_feed_session_has_ended_is_closed_with_what_is_left(served: Any) -> None:
+    async def work(client: Client) -> None:
+        waits = orders.update().values(status="accepted")
+        await served.database.write_async(lambda tx: tx.execute(waits).rowcount)
+        assert (await client.send("DELETE", "/v1/portfolios/prt_1")).status == 409
+        await served.database.write_async(trading.add_feed_session, live_session(served))
+        before = (await client.get("/v1/portfolios/prt_1")).json
+        lines = (await client.get("/v1/portfolios/prt_1/ledger")).json["data"]
+        assert (await client.send("DELETE", "/v1/portfolios/prt_1")).status == 204
+        after = (await client.get("/v1/portfolios/prt_1")).json
+        assert after == before | {"status": "closed", "closed_at": format_us(served.clock.now_us())}
+        assert float(after["equity"]) != float(after["cash"])
+        assert (await client.get("/v1/portfolios/prt_1/ledger")).json["data"] == lines, "nothing was traded"
+        (position,) = (await client.get("/v1/portfolios/prt_1/positions")).json["data"]
+        assert position["value"] is not None
+        order = (await client.get("/v1/orders/ord_1")).json
+        assert (order["status"], order["reason"]) == ("cancelled", "the feed session has ended")
+        (entry,) = [e for e in (await client.get("/v1/audit-log")).json["data"] if e["action"] == "portfolio.close"]
+        assert entry["detail"] == {"held": ["crypto:AAA-USD"]}
 
     served.run(work)
 
@@ -601,9 +665,46 @@ def live_session(served: Any, **other: Any) -> dict[str, Any]:
 )
 def test_a_live_feed_without_a_row_for_long_is_stale(served: Any, status: str, age_s: int, said: str) -> None:
     async def work(client: Client) -> None:
-        row = live_session(served, status=status, updated_at=served.clock.now_us() - age_s * 1_000_000)
+        row = live_session(served, status=status, market_time=served.clock.now_us() - age_s * 1_000_000)
         await served.database.write_async(trading.add_feed_session, row)
         feed = (await client.get("/v1/status")).json["feed"]
         assert (feed["status"], feed["age_s"]) == (said, age_s)
+
+    served.run(work)
+
+
+def test_the_age_of_a_live_feed_is_that_of_its_data_and_of_a_replay_that_of_its_last_row(served: Any) -> None:
+    async def work(client: Client) -> None:
+        before = (await client.get("/v1/status")).json["feed"]["age_s"]
+        served.clock.advance(3.0)
+        assert (await client.get("/v1/status")).json["feed"]["age_s"] == before + 3.0
+        hour_ago = served.clock.now_us() - 3_600_000_000
+        row = live_session(served, market_time=hour_ago)  # a row that was missed, handled just now
+        await served.database.write_async(trading.add_feed_session, row)
+        feed = (await client.get("/v1/status")).json["feed"]
+        assert (feed["age_s"], feed["status"], feed["time"]) == (3_600.0, "stale", format_us(hour_ago))
+
+    served.run(work)
+
+
+def test_the_status_says_what_is_wrong_with_the_feed_and_since_when(served: Any) -> None:
+    async def work(client: Client) -> None:
+        async def told(**change: Any) -> tuple[Any, ...]:
+            await served.database.write_async(trading.update_feed_session, "org_a", "paper", "fds_2", change)
+            status = (await client.get("/v1/status")).json
+            return status["feed"]["status"], status["feed"]["reason"], status["message"], status["ready"]
+
+        await served.database.write_async(trading.add_feed_session, live_session(served))
+        assert await told(late_bars=0) == ("running", None, "", True)
+        why = "coinbase is degraded since 2024-01-01T00:00:00Z: connected, but no trade for 31 s"
+        assert await told(status="degraded", reason=why) == ("degraded", why, why, True)
+        assert await told(status="running", reason=None) == ("running", None, "", True)
+        old = served.clock.now_us() - 3_600_000_000
+        stale = f"no row has closed since {format_us(old)}; one is due every 5m while there is trade"
+        assert await told(market_time=old) == ("stale", stale, stale, True)
+        assert (await client.get("/v1/status")).json["feed"]["late_bars"] == 0
+        await told(late_bars=7)
+        assert (await client.get("/v1/status")).json["feed"]["late_bars"] == 7
+        assert "reason" not in (await client.get("/v1/portfolios")).json["data"][0]["feed"]
 
     served.run(work)

@@ -50,8 +50,30 @@ def test_a_bar_of_a_closed_row_changes_nothing_and_is_counted() -> None:
     rows.take("b", end, BAR, end + 1)
     rows.due(end + WAIT)
     rows.take("a", end, BAR, end + WAIT + 1)
-    rows.take("a", BEGIN, BAR, end + WAIT + 1)
     assert rows.due(end + 10 * MINUTE) == []
+    assert rows.late_bars == 1
+
+
+def test_late_bars_are_those_that_nothing_was_decided_on_each_once() -> None:
+    rows, end = closer(), BEGIN + 2 * MINUTE
+    rows.take("b", end, BAR, end)
+    rows.due(end + WAIT)
+    rows.take("b", end, BAR, end + WAIT + 1)  # it was in its row
+    rows.take("a", BEGIN, BAR, end + WAIT + 1)  # it belongs to the history
+    assert rows.late_bars == 0
+    for _ in range(2):  # a reconnection brings the same again
+        rows.take("a", end, BAR, end + WAIT + 1)
+        rows.take("a", end - MINUTE, BAR, end + WAIT + 1)  # of a time that was no row
+        assert rows.late_bars == 2
+
+
+def test_of_rows_long_closed_no_bar_is_counted() -> None:
+    rows = RowCloser(("a", "b"), BEGIN, WAIT, kept=2)
+    for number in range(1, 5):
+        rows.take("b", BEGIN + number * MINUTE, BAR, BEGIN + number * MINUTE)
+        rows.due(BEGIN + number * MINUTE + WAIT)
+    for number in range(1, 5):
+        rows.take("a", BEGIN + number * MINUTE, BAR, BEGIN + 9 * MINUTE)
     assert rows.late_bars == 2
 
 
@@ -130,7 +152,7 @@ def test_rows_of_the_journal_come_first_and_as_they_were() -> None:
     feed.put([bar(name, time) for time in (BEGIN, end) for name in LIKE.ids])
     rows = [feed.next(threading.Event()) for _ in range(2)]
     assert [row and (row.panel is other, row.late, row.index) for row in rows] == [(True, True, 7), (False, False, 8)]
-    assert feed.late_bars == 2  # BEGIN was journalled
+    assert feed.late_bars == 0  # BEGIN was journalled
 
 
 def test_a_journalled_row_that_is_taken_up_much_later_is_late() -> None:

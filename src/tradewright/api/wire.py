@@ -34,8 +34,9 @@ SeriesInterval = Literal["1m", "5m", "15m", "1h", "1d", "fact"]
 
 
 class Feed(msgspec.Struct, frozen=True):
-    """Where the rows of this environment come from. age_s: seconds since the last one; null before the first.
-    status: running, degraded, stopped, ended, or stale: a live feed that should have had a row by now."""
+    """Where the rows of this environment come from. time: of the newest row. age_s: of a live feed, how old that row
+    is; of a replay, whose market time is past, how long ago it was played; null before the first. status: running,
+    degraded, stopped, ended, or stale: a live feed that should have had a newer row by now."""
 
     mode: Literal["live", "replay"]
     status: Annotated[str, msgspec.Meta(examples=["running"])]
@@ -50,17 +51,25 @@ async def session_of(call: Call) -> Mapping[str, Any] | None:
 
 async def feed_of(call: Call) -> Feed | None:
     """Return the state of the feed of the caller's environment, None when there never was one."""
-    row = await session_of(call)
-    if row is None:
-        return None
-    started = row["market_time"] is not None
-    age = max(0.0, (call.services.clock.now_us() - row["updated_at"]) / 1e6)
+    return feed_seen(await session_of(call), call.services.clock.now_us())
+
+
+def feed_seen(row: Mapping[str, Any] | None, now_us: int) -> Feed | None:
+    """Return the state of a feed session at a moment, None for none."""
+    return None if row is None else feed_at(row, now_us)
+
+
+def feed_at(row: Mapping[str, Any], now_us: int) -> Feed:
+    """Return the state of a feed session at a moment."""
+    market_time = row["market_time"]
+    newest = market_time if row["mode"] == "live" and market_time is not None else row["updated_at"]
+    age = max(0.0, (now_us - newest) / 1e6)
     stale = row["mode"] == "live" and row["status"] == "running" and age > _due_s(row["interval"])
     return Feed(
         mode=row["mode"],
         status="stale" if stale else row["status"],
-        time=format_us(row["market_time"]) if started else None,
-        age_s=round(age, 3) if started else None,
+        time=None if market_time is None else format_us(market_time),
+        age_s=None if market_time is None else round(age, 3),
     )
 
 
@@ -74,8 +83,8 @@ async def market_time_of(call: Call) -> int | None:
 
 
 def market_time(session: Mapping[str, Any] | None) -> int | None:
-    """Return how far a replay has come, None for a live feed or none."""
-    if session is None or session["mode"] != "replay":
+    """Return how far a replay, or a live feed that has ended, has come; None for one that goes on, or for none."""
+    if session is None or (session["mode"] == "live" and session["status"] != "ended"):
         return None
     return int(session["market_time"] if session["market_time"] is not None else session["start_time"])
 

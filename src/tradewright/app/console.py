@@ -96,6 +96,10 @@ class Console:
             sys.stdout.flush()
             self._open = True
 
+    def state(self, degraded: bool, text: str) -> None:
+        """The live feed became degraded, or delivers again. text: what is wrong and since when."""
+        self.say(text)
+
     def ended(self) -> None:
         """The replay is over."""
         self.say("The replay has ended. `tradewright up --restart-feed` begins it anew with a new portfolio.")
@@ -138,6 +142,10 @@ class JsonConsole(Console):
 
     def row(self, time_us: int, left: int | None) -> None:
         """Nothing: the stream of the rows is the API's."""
+
+    def state(self, degraded: bool, text: str) -> None:
+        """{"event": "degraded" or "recovered", "message"}."""
+        self._write("degraded" if degraded else "recovered", message=text)
 
     def ended(self) -> None:
         """{"event": "replay_ended"}."""

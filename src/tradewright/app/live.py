@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,11 @@ from tradewright.storage.database import Database, Tx
 from tradewright.trading.feed import LiveFeed
 
 Report = Callable[[float, str], None]
+Tell = Callable[[bool, str], None]
+"""(degraded, what is wrong since when, or that data come again) whenever that changes; from any thread."""
 _TICK_S = 0.1
+_SAID = 500
+_log = logging.getLogger("tradewright.live")
 NOTE = "streamed while `tradewright up` runs; its history is back-filled"
 
 
@@ -81,15 +86,34 @@ def _fetch(place: Place, start_us: int, end_us: int, words: tuple[str, str], rep
     return owner
 
 
+class LateBars:
+    """How many bars of a feed session came after their row had closed, kept on the session. session: its row."""
+
+    def __init__(self, place: Place, session: Mapping[str, Any]) -> None:
+        self._place, self._session, self._before = place, session["id"], session["late_bars"]
+        self._kept = 0
+
+    def keep(self, count: int) -> None:
+        """Write down how many there were in this process, and log it, when that changed. Raises StorageFailed."""
+        if count == self._kept:
+            return
+        tenant, total = (self._place.organization, self._place.environment), self._before + count
+        self._place.database.write(trading.update_feed_session, *tenant, self._session, {"late_bars": total})
+        _log.warning("%d bar(s) came too late for their row; of this feed session %d", count - self._kept, total)
+        self._kept = count
+
+
 class Streaming:
     """A stream into the catalog and into a feed, in a thread of its own.
 
-    Every bar is durable in the catalog before the feed has it. The state of the stream stands on the feed session.
-    since_us: the bars that closed after it and before the stream began are fetched as well.
+    Every bar is durable in the catalog before the feed has it. The state of the stream stands on the feed session, and
+    `tell` is called when it changes. since_us: the bars that closed after it and before the stream began are fetched as
+    well.
     """
 
-    def __init__(self, place: Place, session: str, feed: LiveFeed, since_us: int, clock: Clock) -> None:
+    def __init__(self, place: Place, session: str, feed: LiveFeed, since_us: int, clock: Clock, tell: Tell) -> None:
         self._place, self._session, self._feed, self._since_us, self._clock = place, session, feed, since_us, clock
+        self._tell = tell
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="stream")
 
@@ -131,7 +155,9 @@ class Streaming:
             self._feed.put(intake.take(rows, clock.now_us()), stream.now_us())
 
         def state(degraded: bool, why: str) -> None:
-            place.database.write(self._note, owner, why if degraded else None)
+            said = f"{choice.source} is {'degraded' if degraded else 'back'} since {format_us(clock.now_us())}: {why}"
+            place.database.write(self._note, owner, why if degraded else None, said)
+            self._tell(degraded, said)
 
         stop = asyncio.Event()
         watching = asyncio.create_task(self._watch(stop))
@@ -151,8 +177,9 @@ class Streaming:
             await asyncio.sleep(_TICK_S)
         stop.set()
 
-    def _note(self, tx: Tx, owner: Owner, why: str | None) -> None:
+    def _note(self, tx: Tx, owner: Owner, why: str | None, said: str) -> None:
         tenant = (self._place.organization, self._place.environment)
         third_parties.note(tx, owner, self._place.choice.source, why, self._clock.now_us(), tenant[1])
-        status = {"status": "running" if why is None else "degraded"}
+        wrong = why is not None
+        status = {"status": "degraded" if wrong else "running", "reason": said[:_SAID] if wrong else None}
         trading.update_feed_session(tx, *tenant, self._session, status)

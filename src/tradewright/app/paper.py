@@ -87,6 +87,8 @@ def _open(tx: Tx, now_us: int, organization: str, environment: str, made: dict[s
         "next_row": start,
         "market_time": None,
         "status": "running",
+        "reason": None,
+        "late_bars": 0,
         "updated_at": now_us,
     }
     broker_accounts.add(tx, {**tenant, "id": account, "broker": "paper", "name": "paper", "credentials": None})

@@ -208,7 +208,7 @@ def _mark(this: _House, status: str) -> None:
     try:
         session = this.database.read(trading.latest_feed_session, *tenant)
         if session is not None and session["status"] not in ("ended", status):
-            this.database.write(trading.update_feed_session, *tenant, session["id"], {"status": status})
+            this.database.write(trading.update_feed_session, *tenant, session["id"], {"status": status, "reason": None})
     except StorageFailed as error:
         _log.error("the feed could not be marked as %s: %s", status, error.message)
 
@@ -311,6 +311,7 @@ def _trade_live(this: _House, engine: Engine, opened: paper.PaperRun, past: pape
     place = Place(this.settings, this.database, this.organization, ENVIRONMENT, Choice(**made["choice"]))
     since_us = int(past.rows.times[-1])
     feed = LiveFeed(past.rows, session["next_row"], since_us, clock, past.unfinished)
+    late_bars = live.LateBars(place, session)
 
     def report(fraction: float, message: str) -> None:
         if this.stop.is_set():
@@ -321,6 +322,7 @@ def _trade_live(this: _House, engine: Engine, opened: paper.PaperRun, past: pape
         this.rows += 1
         this.progress.set(message=f"live from {place.choice.source}", error="")
         this.console.row(int(row.panel.times[0]), None)
+        late_bars.keep(feed.late_bars)
 
     missed = live.catch_up(place, since_us, clock.now_us(), report)
     feed.put(missed)
@@ -329,5 +331,5 @@ def _trade_live(this: _House, engine: Engine, opened: paper.PaperRun, past: pape
     said = f"live from {place.choice.source}: {made['data_set']}"
     this.progress.set(ready=True, phase="running", progress=1.0, message=said, error="")
     this.console.ready(made, session, past.rows.verdict)
-    with Streaming(place, session["id"], feed, newest_us, clock):
+    with Streaming(place, session["id"], feed, newest_us, clock, this.console.state):
         engine.run(feed, this.stop, after_row)

@@ -18,6 +18,7 @@ from tradewright.market.panel import Panel
 from tradewright.storage import paper
 from tradewright.storage.database import Database, Tx
 from tradewright.trading.broker import BrokerOrder
+from tradewright.trading.ending import SESSION_ENDED
 
 ZERO = Decimal(0)
 
@@ -195,6 +196,15 @@ class PaperBroker:
             fee=row["fill_fee"],
             time=row["fill_time"],
         )
+
+
+def cancel_left_orders(tx: Tx, account: str, client_order_ids: Sequence[str]) -> None:
+    """Cancel those of these orders that still wait at an account: its feed session has ended, no bar will fill them."""
+    change = {"status": OrderStatus.CANCELLED.value, "reason": SESSION_ENDED}
+    for name in client_order_ids:
+        row = paper.get_order(tx, account, name)
+        if row is not None and row["status"] == OrderStatus.ACCEPTED.value:
+            paper.update_order(tx, account, name, change)
 
 
 def _cash_change(side: str, row: Mapping[str, Any]) -> Decimal:

@@ -503,6 +503,8 @@ feed_sessions = Table(
     Column("next_row", BigInteger, nullable=False),
     _time("market_time", nullable=True),
     _text("status"),
+    _text("reason", nullable=True),  # of a degraded one: what is wrong, since when
+    Column("late_bars", BigInteger, nullable=False, server_default="0"),
     _time("created_at"),
     _time("updated_at"),
     Index(None, "organization", "environment", "id"),

@@ -184,7 +184,10 @@ def list_fills(
 
 
 def add_feed_session(tx: Tx, row: dict[str, Any]) -> None:
-    """Store a feed session."""
+    """Store a feed session; those before it in its environment have ended for ever."""
+    s = feed_sessions.c
+    mine = (s.organization == row["organization"], s.environment == row["environment"], s.status != "ended")
+    tx.execute(feed_sessions.update().where(*mine).values(status="ended", reason=None))
     tx.execute(feed_sessions.insert().values(row))
 
 
@@ -212,6 +215,22 @@ def session_of_portfolio(tx: Tx, organization: str, environment: str, portfolio:
         feed_sessions.c.id.in_(theirs),
     )
     return _one(tx, query.order_by(feed_sessions.c.id.desc()).limit(1))
+
+
+@one_statement
+def sessions_of_portfolios(
+    tx: Tx, portfolios: Sequence[str], organization: str, environment: str
+) -> dict[str, dict[str, Any]]:
+    """Return the newest feed session on which a run traded each portfolio, by portfolio; none for one that none did."""
+    r = runs.c
+    mine = (r.organization == organization, r.environment == environment, r.portfolio.in_(portfolios))
+    newest = sa.select(r.portfolio, sa.func.max(r.feed_session).label("session")).where(*mine).group_by(r.portfolio)
+    theirs = newest.subquery()
+    query = sa.select(theirs.c.portfolio.label("_portfolio"), feed_sessions).join(
+        theirs, feed_sessions.c.id == theirs.c.session
+    )
+    found = tx.execute(query).mappings()
+    return {row["_portfolio"]: {name: row[name] for name in feed_sessions.c.keys()} for row in found}  # noqa: SIM118
 
 
 def update_feed_session(tx: Tx, organization: str, environment: str, session: str, values: dict[str, Any]) -> None:

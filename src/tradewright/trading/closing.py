@@ -2,8 +2,8 @@
 
 1. A row closes once every instrument is in. Otherwise at its deadline, `deadline_us` after the end of its bars, but not
    before `patience_us` have passed since the first of them came. What is missing then is absent.
-2. Rows close in the order of their times. A bar of a row that has closed, or of one before it, changes nothing here: it
-   is counted in `late_bars`, and stands in the catalog.
+2. Rows close in the order of their times. A bar of a row that has closed, or of one before it, changes nothing here and
+   stands in the catalog. Where its row closed without it, it is counted in `late_bars`, once.
 3. A row is late when it closes after its deadline and twice the patience: it came while nobody listened, or from the
    history of the source. What was to be decided on it can no longer be: it is only learned from.
 4. A time at which no instrument has a bar is no row.
@@ -21,6 +21,7 @@ from tradewright.market.instruments import Interval
 
 PATIENCE_US = 5_000_000
 _MOST_DEADLINE_US = 60_000_000
+KEPT_ROWS = 5_000
 _VALUES = 5  # open, high, low, close, volume
 
 
@@ -49,12 +50,22 @@ class _Waiting:
 class RowCloser:
     """Bars as they come into rows as they close. Not for several threads.
 
-    instruments: ids, in the order of the columns. after_us: the time of the last row that closed before.
+    instruments: ids, in the order of the columns. after_us: the time of the last row that closed before. kept: of so
+    many closed rows it is known what came in time; bars of older ones are not counted.
     """
 
-    def __init__(self, instruments: Sequence[str], after_us: int, wait_us: int, patience_us: int = PATIENCE_US) -> None:
+    def __init__(
+        self,
+        instruments: Sequence[str],
+        after_us: int,
+        wait_us: int,
+        patience_us: int = PATIENCE_US,
+        kept: int = KEPT_ROWS,
+    ) -> None:
         self._column = {name: place for place, name in enumerate(instruments)}
-        self._closed_us = after_us
+        self._closed_us = self._known_us = after_us  # what came in time is known of rows after _known_us
+        self._in_time: dict[int, set[int]] = {}  # columns by time, in the order of times but for those that were no row
+        self._kept = kept
         self._wait, self._patience = wait_us, patience_us
         self._waiting: dict[int, _Waiting] = {}
         self.late_bars = 0
@@ -65,7 +76,7 @@ class RowCloser:
         if column is None:
             return
         if time_us <= self._closed_us:
-            self.late_bars += 1
+            self._count(column, time_us)
             return
         row = self._waiting.get(time_us)
         if row is None:
@@ -87,5 +98,17 @@ class RowCloser:
                 break
             closed.append(Closed(time_us, row.values, self.is_late(time_us, now_us)))
             self._closed_us = time_us
+            self._in_time[time_us] = row.there
             del self._waiting[time_us]
+        while len(self._in_time) > self._kept:
+            self._known_us = max(self._known_us, oldest := next(iter(self._in_time)))
+            del self._in_time[oldest]
         return closed
+
+    def _count(self, column: int, time_us: int) -> None:
+        if time_us <= self._known_us:
+            return
+        there = self._in_time.setdefault(time_us, set())
+        if column not in there:
+            self.late_bars += 1
+            there.add(column)

@@ -117,7 +117,7 @@ class LiveFeed:
 
     @property
     def late_bars(self) -> int:
-        """How many bars came after their row had closed."""
+        """How many bars came after their row had closed without them."""
         return self._closer.late_bars
 
     def _now_us(self) -> int:

@@ -16,7 +16,7 @@ from tradewright.api.wire import (
     Feed,
     Rfc3339,
     amount,
-    feed_of,
+    feed_seen,
     found,
     market_time,
     moment,
@@ -62,7 +62,8 @@ async def _get_performance(call: Call) -> Performance:
     query: PerformanceQuery = call.query
     row, lines, session = await call.services.database.read_short_async(_with_lines, *call.tenant, call.path["id"])
     portfolio = found(row, "portfolio", call.path["id"])
-    closes = await _closes(call, lines, session or await session_of(call))
+    session = session or await session_of(call)
+    closes = await _closes(call, lines, session)
     path, figures = await asyncio.to_thread(_told, lines, portfolio, closes)
     return Performance(
         currency=portfolio["currency"],
@@ -74,7 +75,7 @@ async def _get_performance(call: Call) -> Performance:
         annual_volatility=figures.annual_volatility,
         annual_sharpe_ratio=figures.annual_sharpe_ratio,
         equity=[EquityAt(moment(time) or "", _money(worth)) for time, worth in performance.thinned(path, query.points)],
-        feed=await feed_of(call),
+        feed=feed_seen(session, call.services.clock.now_us()),
     )
 
 

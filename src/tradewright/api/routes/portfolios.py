@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from decimal import Decimal, localcontext
-from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import msgspec
 
-from tradewright.api import dispatch
+from tradewright.api import dispatch, valuation
 from tradewright.api.operations import Call, Effect, Operation, Raw
 from tradewright.api.pagination import Page, PageQuery, decode_cursor, page
 from tradewright.api.problems import FieldError, Refused
@@ -21,14 +20,13 @@ from tradewright.api.wire import (
     Rfc3339,
     amount,
     feed_of,
+    feed_seen,
     found,
     market_time_of,
     moment,
-    session_of,
-    sources_of_feed,
 )
+from tradewright.brokers import paper
 from tradewright.errors import Conflict
-from tradewright.market.orders import to_price
 from tradewright.storage import audit, bounds, broker_accounts, ledgers, trading
 from tradewright.storage.database import Tx, one_statement
 from tradewright.trading import ending, ledger
@@ -164,9 +162,9 @@ async def _create(call: Call) -> Effect:
 
 async def _change(call: Call) -> Effect:
     key, change, now_us = call.path["id"], call.body, call.services.clock.now_us()
-    before, feed = await _row(call), await feed_of(call)
+    before = await _row(call)
     held = await call.services.database.read_short_async(_balances, *call.tenant, before)
-    prices = await _prices(call, list(held.units))
+    prices, feed = await _valued(call, key, list(held.units))
 
     def effect(tx: Tx) -> Portfolio:
         row = found(trading.get_portfolio(tx, *call.tenant, key, lock=True), "portfolio", key)
@@ -188,8 +186,11 @@ async def _close(call: Call) -> Effect:
         why = ending.hindrance(tx, *call.tenant, row)
         if why:
             raise Refused("conflict", why)
+        waiting = ending.cancel_left_orders(tx, *call.tenant, key, now_us)
+        paper.cancel_left_orders(tx, row["broker_account"], waiting)
+        held = [each["instrument"] for each in trading.list_positions(tx, *call.tenant, key) if each["units"]]
         trading.close_portfolio(tx, *call.tenant, key, now_us)
-        audit.record(tx, *call.tenant, call.who, "portfolio.close", key, {}, now_us)
+        audit.record(tx, *call.tenant, call.who, "portfolio.close", key, {"held": held} if held else {}, now_us)
 
     return Effect(effect)
 
@@ -197,7 +198,7 @@ async def _close(call: Call) -> Effect:
 async def _list_allocation(call: Call) -> Allocation:
     row = await _row(call)
     balances = await call.services.database.read_short_async(_balances, *call.tenant, row)
-    prices = await _prices(call, list(balances.units))
+    prices, feed = await _valued(call, row["id"], list(balances.units))
     values: dict[str | None, Decimal | None] = {None: balances.cash}
     with localcontext() as context:
         context.prec = 60
@@ -214,7 +215,7 @@ async def _list_allocation(call: Call) -> Allocation:
         )
         for instrument, value in values.items()
     ]
-    return Allocation(lines, row["currency"], None if equity is None else amount(equity), await feed_of(call))
+    return Allocation(lines, row["currency"], None if equity is None else amount(equity), feed)
 
 
 async def _list_portfolios(call: Call) -> Page[Portfolio]:
@@ -224,9 +225,8 @@ async def _list_portfolios(call: Call) -> Page[Portfolio]:
         trading.list_portfolios, *call.tenant, query.limit + 1, newest_first, after, query.status
     )
     held = await call.services.database.read_short_async(_all_balances, *call.tenant, rows[: query.limit])
-    prices = await _prices(call, sorted({name for balances in held.values() for name in balances.units}))
-    feed = await feed_of(call)
-    return page(query, rows, [row["id"] for row in rows], lambda row: _shown(row, held[row["id"]], prices, feed))
+    valued = await _all_valued(call, {key: list(balances.units) for key, balances in held.items()})
+    return page(query, rows, [row["id"] for row in rows], lambda row: _shown(row, held[row["id"]], *valued[row["id"]]))
 
 
 async def _get_portfolio(call: Call) -> Raw:
@@ -240,8 +240,8 @@ async def _list_positions(call: Call) -> Positions:
     portfolio, rows = await call.services.database.read_short_async(_with_positions, *call.tenant, key)
     found(portfolio, "portfolio", key)
     held = [position for position in rows if position["units"]]
-    prices = await _prices(call, [position["instrument"] for position in held])
-    return Positions([_position(p, prices.get(p["instrument"])) for p in held], await feed_of(call))
+    prices, feed = await _valued(call, key, [position["instrument"] for position in held])
+    return Positions([_position(p, prices.get(p["instrument"])) for p in held], feed)
 
 
 async def _list_ledger(call: Call) -> Page[Posting]:
@@ -273,7 +273,28 @@ async def _row(call: Call) -> dict[str, Any]:
 
 async def _portfolio(call: Call, row: dict[str, Any]) -> Portfolio:
     balances = await call.services.database.read_short_async(_balances, *call.tenant, row)
-    return _shown(row, balances, await _prices(call, list(balances.units)), await feed_of(call))
+    return _shown(row, balances, *await _valued(call, row["id"], list(balances.units)))
+
+
+async def _valued(call: Call, key: str, instruments: list[str]) -> tuple[dict[str, Decimal], Feed | None]:
+    return (await _all_valued(call, {key: instruments}))[key]
+
+
+async def _all_valued(call: Call, held: dict[str, list[str]]) -> dict[str, tuple[dict[str, Decimal], Feed | None]]:
+    # by portfolio: the last closes of its feed session of what it holds, and the state of that
+    now_us, sessions = call.services.clock.now_us(), await valuation.sessions_of(call, list(held))
+    together: dict[str | None, dict[str, None]] = {}
+    for key, instruments in held.items():
+        together.setdefault(_id(sessions[key]), {}).update(dict.fromkeys(instruments))
+    told = {}
+    for session in {_id(each): each for each in sessions.values()}.values():
+        prices = await valuation.prices_on(call, session, sorted(together[_id(session)]))
+        told[_id(session)] = (prices, feed_seen(session, now_us))
+    return {key: told[_id(session)] for key, session in sessions.items()}
+
+
+def _id(session: valuation.Session) -> str | None:
+    return None if session is None else session["id"]
 
 
 @one_statement
@@ -323,24 +344,6 @@ def _kept(row: dict[str, Any]) -> _Kept:
     return _Kept(row["id"], row["name"])
 
 
-async def _prices(call: Call, instruments: list[str]) -> dict[str, Decimal]:
-    """The last close of each instrument that this environment has seen."""
-    if not instruments:
-        return {}
-    seen_until = await market_time_of(call)
-    row = await session_of(call)
-    data = call.services.market_data
-    interval = row["interval"] if row else "1d"
-    preferred = await sources_of_feed(call)
-    keys = await data.series_known(call.principal.organization, instruments, interval, preferred)
-    closes = await data.last_closes(keys, seen_until)
-    known = zip(keys, closes, strict=True)
-    return {key.instrument: _price(close[1]) for key, close in known if close is not None}
-
-
-_price = lru_cache(4_096)(to_price)  # a close is asked for until there is a newer one
-
-
 def _position(row: dict[str, Any], price: Decimal | None) -> Position:
     with localcontext() as context:
         context.prec = 60
@@ -377,8 +380,8 @@ OPERATIONS = [
     Operation(
         "GET", "/v1/portfolios/{id}", "get_portfolio", "One portfolio and its worth", "portfolios", "portfolios:read",
         _get_portfolio, Portfolio, errors=("not_found",),
-        description="Valued at the last closes that the feed has shown. The ETag stands for what PATCH changes, not "
-        "for the worth.",
+        description="Valued at the last closes that its feed session has shown. The ETag stands for what PATCH "
+        "changes, not for the worth.",
     ),
     Operation(
         "PATCH", "/v1/portfolios/{id}", "update_portfolio", "Rename a portfolio", "portfolios", "portfolios:write",
@@ -389,8 +392,10 @@ OPERATIONS = [
     Operation(
         "DELETE", "/v1/portfolios/{id}", "close_portfolio", "Close a portfolio", "portfolios", "portfolios:write",
         _close, status=204, errors=("not_found", "conflict"),
-        description="Only while it holds nothing but cash, no order of it is open and no run trades it. Its orders, "
-        "fills and ledger stay, and can be read as before; it no longer counts in the bound on portfolios.",
+        description="While it holds nothing but cash, no order of it is open and no run trades it; or once its feed "
+        "session has ended for ever. Units that are left then stay in its books, valued at the last closes of that "
+        "session, and orders that wait are cancelled. Its orders, fills and ledger can be read as before; it no longer "
+        "counts in the bound on portfolios.",
     ),
     Operation(
         "GET", "/v1/portfolios/{id}/positions", "list_positions", "What it holds", "portfolios", "portfolios:read",

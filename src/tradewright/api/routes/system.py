@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 from tradewright.api import reference
 from tradewright.api.operations import KNOWN, PUBLIC, Call, Operation, Raw
 from tradewright.api.problems import Refused
-from tradewright.api.wire import Feed, feed_of
+from tradewright.api.wire import Feed, feed_at, session_of
+from tradewright.clock import format_us
+
+_WHY = "coinbase is degraded since 2024-03-28T20:00:00Z: connected, but no trade for 31 s"
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -16,8 +21,17 @@ class Health(msgspec.Struct, frozen=True):
     status: str
 
 
+class FeedState(Feed, frozen=True):
+    """The feed in full. reason: what is wrong and since when, of one that is degraded or stale. late_bars: how many
+    bars came after their row had closed without them; they stand in the catalog, and nothing was decided on them."""
+
+    reason: Annotated[str, msgspec.Meta(examples=[_WHY])] | None
+    late_bars: Annotated[int, msgspec.Meta(ge=0, examples=[0])]
+
+
 class Status(msgspec.Struct, frozen=True):
-    """How far this installation is. phase: starting, preparing, running, failed. progress: 0..1 of the phase.
+    """How far this installation is. ready: requests are answered. phase: starting, preparing, running, failed.
+    progress: 0..1 of the phase. message: what it does; while it runs, the reason of the feed where that has one.
     environment: null for a session that names none; there is no feed then."""
 
     ready: bool
@@ -27,7 +41,7 @@ class Status(msgspec.Struct, frozen=True):
     error: str
     version: str
     environment: str | None
-    feed: Feed | None
+    feed: FeedState | None
 
 
 class Root(msgspec.Struct, frozen=True):
@@ -56,17 +70,30 @@ async def _readyz(call: Call) -> Health:
 
 
 async def _status(call: Call) -> Status:
-    now = call.services.progress.now()
+    now, feed = call.services.progress.now(), await _feed_state(call)
+    wrong = feed.reason if feed is not None and now.phase == "running" else None
     return Status(
         ready=now.ready,
         phase=now.phase,
         progress=round(now.progress, 4),
-        message=now.message,
+        message=wrong or now.message,
         error=now.error,
         version=call.services.version,
         environment=call.principal.environment or None,
-        feed=await feed_of(call),
+        feed=feed,
     )
+
+
+async def _feed_state(call: Call) -> FeedState | None:
+    row = await session_of(call)
+    if row is None:
+        return None
+    feed = feed_at(row, call.services.clock.now_us())
+    reason = row["reason"] if feed.status == "degraded" else None
+    if feed.status == "stale":
+        since = format_us(row["start_time"] if row["market_time"] is None else row["market_time"])
+        reason = f"no row has closed since {since}; one is due every {row['interval']} while there is trade"
+    return FeedState(feed.mode, feed.status, feed.time, feed.age_s, reason, row["late_bars"])
 
 
 async def _openapi(call: Call) -> Raw:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from tradewright import ids
@@ -15,6 +18,8 @@ from tradewright.app.feeds import Choice
 from tradewright.clock import DAY_US, Clock, format_us
 from tradewright.errors import TradewrightError
 from tradewright.ids import Owner
+from tradewright.market.actions import actions_of_column
+from tradewright.market.panel import Action, Panel
 from tradewright.settings import Settings
 from tradewright.storage import series, third_parties, trading
 from tradewright.storage.database import Database, Tx
@@ -25,6 +30,7 @@ Tell = Callable[[bool, str], None]
 """(degraded, what is wrong since when, or that data come again) whenever that changes; from any thread."""
 _TICK_S = 0.1
 _SAID = 500
+_ACTIONS_FRESH_S = 60.0
 _log = logging.getLogger("tradewright.live")
 NOTE = "streamed while `tradewright up` runs; its history is back-filled"
 
@@ -84,6 +90,33 @@ def _fetch(place: Place, start_us: int, end_us: int, words: tuple[str, str], rep
         told = source_commands.leased(database, ingestion, report)
         ingestion_task.ingest(place.settings, database, *tenant, ingestion, told, ingestion_task.credentials_of)
     return owner
+
+
+class StoredActions:
+    """The splits and dividends that the source of a live feed told of, read again a minute after they were.
+
+    owner: of the feed's bars. rows: a panel of its instruments; where its prices are adjusted there are no actions.
+    """
+
+    def __init__(
+        self, place: Place, owner: Owner, rows: Panel, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._store = house.open_catalog(place.settings, place.database).actions
+        self._owner, self._source, self._like, self._monotonic = owner, place.choice.source, rows, monotonic
+        self._read_at = -math.inf
+        self._known: tuple[Action, ...] = ()
+
+    def __call__(self) -> tuple[Action, ...]:
+        """Return them as actions of the columns of the panel. Raises StorageFailed."""
+        now = self._monotonic()
+        if now - self._read_at >= _ACTIONS_FRESH_S and not self._like.pre_adjusted:
+            like = self._like
+            found = self._store.read(self._owner, self._source, like.ids)
+            columns = enumerate(like.instruments)
+            told = (actions_of_column(found, each, like.interval, column) for column, each in columns)
+            self._known = tuple(chain.from_iterable(told))
+            self._read_at = now
+        return self._known
 
 
 class LateBars:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -12,7 +12,7 @@ from tradewright.clock import Clock
 from tradewright.errors import InvalidInput
 from tradewright.learning.schedule import ModelSchedule
 from tradewright.market.instruments import Instrument
-from tradewright.market.panel import Panel
+from tradewright.market.panel import Action, Panel
 from tradewright.signals.issue import Issuer
 from tradewright.storage import broker_accounts, trading
 from tradewright.storage.database import Database, Tx
@@ -131,11 +131,23 @@ def past_of(database: Database, opened: PaperRun, panel: Panel) -> Past:
     if session["mode"] == "replay":
         return Past(panel.rows(0, session["next_row"]))
     tenant = (session["organization"], session["environment"])
-    journalled = [e for e in database.read(trading.journal_after, *tenant, run["id"], 0) if e["kind"] == inputs.ROW]
+    entries = database.read(trading.journal_after, *tenant, run["id"], 0, (inputs.ROW, inputs.ACTION))
+    journalled = [entry for entry in entries if entry["kind"] == inputs.ROW]
     seen = [entry for entry in journalled if entry["sequence"] <= run["handled"]]
-    unfinished = [(inputs.to_rows([e], panel), inputs.is_late(e)) for e in journalled if e["sequence"] > run["handled"]]
-    rows = panel.followed_by(inputs.to_rows(seen, panel)) if seen else panel
-    return Past(rows, tuple(unfinished), bool(seen) and inputs.is_late(seen[-1]))
+    waiting = [entry for entry in journalled if entry["sequence"] > run["handled"]]
+    unfinished = tuple((_rows([entry], entries, panel), inputs.is_late(entry)) for entry in waiting)
+    rows = panel.followed_by(_rows(seen, entries, panel, panel.actions)) if seen else panel
+    return Past(rows, unfinished, bool(seen) and inputs.is_late(seen[-1]))
+
+
+def _rows(
+    seen: list[dict[str, Any]], entries: list[dict[str, Any]], like: Panel, known: tuple[Action, ...] = ()
+) -> Panel:
+    # with what took place in them, but for what the rows before them have already
+    there = {(each.instrument, each.time_us, each.split, each.dividend) for each in known}
+    booked = inputs.actions_in(entries, {entry["time"] for entry in seen}, like)
+    fresh = (each for each in booked if (each.instrument, each.time_us, each.split, each.dividend) not in there)
+    return replace(inputs.to_rows(seen, like), actions=tuple(fresh))
 
 
 def build_engine(

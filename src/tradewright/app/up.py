@@ -310,7 +310,8 @@ def _trade_live(this: _House, engine: Engine, opened: paper.PaperRun, past: pape
     clock, session = WallClock(), opened.session
     place = Place(this.settings, this.database, this.organization, ENVIRONMENT, Choice(**made["choice"]))
     since_us = int(past.rows.times[-1])
-    feed = LiveFeed(past.rows, session["next_row"], since_us, clock, past.unfinished)
+    actions = live.StoredActions(place, Owner(made["owner"]), past.rows)
+    feed = LiveFeed(past.rows, session["next_row"], since_us, clock, past.unfinished, actions)
     late_bars = live.LateBars(place, session)
 
     def report(fraction: float, message: str) -> None:

@@ -302,13 +302,16 @@ def append_journal(tx: Tx, organization: str, environment: str, run: str, rows: 
     return last
 
 
-def journal_after(tx: Tx, organization: str, environment: str, run: str, sequence: int) -> list[dict[str, Any]]:
-    """Return the inputs of a run numbered above `sequence`, in order."""
+def journal_after(
+    tx: Tx, organization: str, environment: str, run: str, sequence: int, kinds: Sequence[str] = ()
+) -> list[dict[str, Any]]:
+    """Return the inputs of a run numbered above `sequence`, in order. kinds: only those; without any all."""
     query = sa.select(journal).where(
         journal.c.organization == organization,
         journal.c.environment == environment,
         journal.c.run == run,
         journal.c.sequence > sequence,
+        *([journal.c.kind.in_(kinds)] if kinds else []),
     )
     return [dict(row) for row in tx.execute(query.order_by(journal.c.sequence)).mappings()]
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from tradewright.market.orders import ExactAction, to_exact
-from tradewright.market.panel import Panel, Times
+from tradewright.market.panel import Action, Panel, Times
 
 NEVER = np.iinfo(np.int64).min
 """In the place of a time: an instrument has had no bar yet."""
@@ -17,6 +19,16 @@ def last_bars(rows: Panel, before: Times | None = None) -> Times:
     for column in np.flatnonzero(rows.present.any(axis=0)):
         last[column] = rows.times[np.flatnonzero(rows.present[:, column])[-1]]
     return last
+
+
+def visible(actions: Iterable[Action], time_us: int, before: Times) -> tuple[Action, ...]:
+    """Return those of `actions` that a row of this time carries: known by then, and not in effect at an earlier bar.
+    before: as in `due`."""
+    return tuple(
+        each
+        for each in actions
+        if each.known_at_us <= time_us and max(each.time_us, each.known_at_us) > before[each.instrument]
+    )
 
 
 def due(row: Panel, before: Times) -> list[ExactAction]:

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -15,8 +15,9 @@ import numpy as np
 from tradewright.clock import Clock
 from tradewright.errors import TradewrightError
 from tradewright.market.arrays import COLUMNS
-from tradewright.market.panel import Panel
+from tradewright.market.panel import Action, Panel
 from tradewright.trading import inputs
+from tradewright.trading.actions import last_bars, visible
 from tradewright.trading.closing import Closed, RowCloser, deadline_us
 
 FeedMode = Literal["live", "replay"]
@@ -75,18 +76,28 @@ class ReplayFeed:
 class LiveFeed:
     """The bars that somebody hands in while they close, as rows. It has no end.
 
-    like: a panel whose instruments, interval and sources the rows have. journalled: rows that an earlier process wrote
-    down and did not finish; they come first, as they were. index: of the first row that comes. after_us: the time of
-    the last row before it.
+    like: the rows before; the coming ones have their instruments, interval and sources. journalled: rows that an
+    earlier process wrote down and did not finish; they come first, as they were. index: of the first row that comes.
+    after_us: the time of the last row before it. actions: the splits and dividends that are stored, asked whenever a
+    row closes; it carries those that take place in it or later and are known, as a row of a replay does.
     """
 
     mode: FeedMode = "live"
 
     def __init__(
-        self, like: Panel, index: int, after_us: int, clock: Clock, journalled: Sequence[tuple[Panel, bool]] = ()
+        self,
+        like: Panel,
+        index: int,
+        after_us: int,
+        clock: Clock,
+        journalled: Sequence[tuple[Panel, bool]] = (),
+        actions: Callable[[], Sequence[Action]] = tuple,
     ) -> None:
-        self._like, self._index, self._clock = like, index, clock
+        self._like, self._index, self._clock, self._actions = like, index, clock, actions
         self._ready: deque[tuple[Panel, bool]] = deque(journalled)
+        self._last_bars = last_bars(like)
+        for row, _ in journalled:
+            self._last_bars = last_bars(row, self._last_bars)
         newest = int(journalled[-1][0].times[0]) if journalled else after_us
         self._ahead_us = 0  # the clock of the source, of ours
         self._closer = RowCloser(like.ids, newest, deadline_us(like.interval))
@@ -137,10 +148,15 @@ class LiveFeed:
                 self._closer.take(row["instrument"], row["time"], [_number(row[name]) for name in COLUMNS], came_us)
 
     def _panel(self, row: Closed) -> Panel:
-        columns = {name: row.values[None, :, place] for place, name in enumerate(COLUMNS)}
+        columns = dict(
+            zip(COLUMNS, np.ascontiguousarray(row.values.T)[:, None, :], strict=True)
+        )  # kernels want whole rows
         present = np.isfinite(columns["close"])
         flags = {"present": present, "tradable": present & np.isfinite(columns["open"]), "member": present}
-        return inputs.rows_like(self._like, [row.time_us], columns, flags)
+        closed = inputs.rows_like(self._like, [row.time_us], columns, flags)
+        told = visible(self._actions(), row.time_us, self._last_bars)
+        self._last_bars = last_bars(closed, self._last_bars)
+        return replace(closed, actions=told) if told else closed
 
 
 def _number(value: Any) -> float:

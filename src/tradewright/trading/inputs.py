@@ -3,7 +3,7 @@ without loss."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from types import MappingProxyType
@@ -13,7 +13,7 @@ import numpy as np
 
 from tradewright.clock import format_us
 from tradewright.market.orders import ExactAction, Fill, OrderStatus, Side
-from tradewright.market.panel import COLUMNS, Flags, Floats, Panel
+from tradewright.market.panel import COLUMNS, Action, Flags, Floats, Panel
 from tradewright.storage.types import plain
 from tradewright.trading.broker import BrokerOrder
 
@@ -48,6 +48,20 @@ def rows_like(like: Panel, times: Sequence[int], columns: Mapping[str, Floats], 
     arrays: dict[str, Any] = {**columns, **flags, "times": np.array(times, dtype=np.int64)}
     name = f"rows:{times[0]}:{len(times)}" if times else "rows:0"
     return replace(like, **arrays, fields=MappingProxyType({}), actions=(), fx=None, data_version=name)
+
+
+def actions_in(entries: Iterable[Mapping[str, Any]], times: Container[int], like: Panel) -> tuple[Action, ...]:
+    """Return the actions of journal entries that took place in rows of these times, as a panel like `like` has them.
+
+    What is kept is in which row each took place, not when it was known, so each is known at that row.
+    """
+    told = [(entry["time"], entry["payload"]) for entry in entries if entry["kind"] == ACTION]
+    column = {name: place for place, name in enumerate(like.ids)}
+    return tuple(
+        Action(column[p["instrument"]], p["time"], time, float(p["split"]), float(p["dividend"]))
+        for time, p in told
+        if time in times
+    )
 
 
 def of_fill(fill: Fill) -> dict[str, Any]:

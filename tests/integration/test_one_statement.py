@@ -31,6 +31,8 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "scoreboard": TENANT,
     "by_token": (b"x", "org_a"),
     "get_instrument": ("crypto:AAA-USD",),
+    "names_of": ("crypto:AAA-USD", 5),
+    "sessions_of_portfolios": (("prt_1",), *TENANT),
     "list_instruments": (),
     "list_series": ("org_a",),
     "candidates": (("crypto:AAA-USD", "crypto:BBB-USD"), "org_a", "1d"),

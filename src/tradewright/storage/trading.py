@@ -222,15 +222,21 @@ def sessions_of_portfolios(
     tx: Tx, portfolios: Sequence[str], organization: str, environment: str
 ) -> dict[str, dict[str, Any]]:
     """Return the newest feed session on which a run traded each portfolio, by portfolio; none for one that none did."""
+    count = 1 << max(0, len(portfolios) - 1).bit_length()  # few statements do for all; the places left repeat the last
+    named = {f"key_{n}": portfolios[min(n, len(portfolios) - 1)] for n in range(count)}
+    values = {"organization": organization, "environment": environment, **named}
+    found = _sessions_of_portfolios(count).dicts(tx, values)
+    return {row.pop("of_portfolio"): row for row in found}
+
+
+@lru_cache(16)
+def _sessions_of_portfolios(count: int) -> Reading:
     r = runs.c
-    mine = (r.organization == organization, r.environment == environment, r.portfolio.in_(portfolios))
-    newest = sa.select(r.portfolio, sa.func.max(r.feed_session).label("session")).where(*mine).group_by(r.portfolio)
-    theirs = newest.subquery()
-    query = sa.select(theirs.c.portfolio.label("_portfolio"), feed_sessions).join(
-        theirs, feed_sessions.c.id == theirs.c.session
-    )
-    found = tx.execute(query).mappings()
-    return {row["_portfolio"]: {name: row[name] for name in feed_sessions.c.keys()} for row in found}  # noqa: SIM118
+    mine = [r[name] == sa.bindparam(name) for name in ("organization", "environment")]
+    asked = r.portfolio.in_([sa.bindparam(f"key_{n}") for n in range(count)])
+    newest = sa.select(r.portfolio.label("of_portfolio"), sa.func.max(r.feed_session).label("session"))
+    theirs = newest.where(*mine, asked).group_by(r.portfolio).subquery()
+    return Reading(sa.select(theirs.c.of_portfolio, feed_sessions).join(theirs, feed_sessions.c.id == theirs.c.session))
 
 
 def update_feed_session(tx: Tx, organization: str, environment: str, session: str, values: dict[str, Any]) -> None:

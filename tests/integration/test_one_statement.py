@@ -31,7 +31,6 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "scoreboard": TENANT,
     "by_token": (b"x", "org_a"),
     "get_instrument": ("crypto:AAA-USD",),
-    "names_of": ("crypto:AAA-USD", 5),
     "sessions_of_portfolios": (("prt_1",), *TENANT),
     "list_instruments": (),
     "list_series": ("org_a",),

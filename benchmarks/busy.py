@@ -26,8 +26,10 @@ NOTE = (
 )
 _TRAIN = """
 import tradewright as tw
+from tradewright.app.child import give_way
 from tradewright.learning.learners import GradientBoosting
 from tradewright.research.walk_forward import walk_forward
+give_way()
 panel = tw.load_panel("us-stocks")
 while True:
     walk_forward(GradientBoosting(), panel, horizon=5, splits=8)
@@ -69,7 +71,9 @@ def run(folder: Path) -> list[Row]:
 
 @contextmanager
 def _training() -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen([sys.executable, "-c", _TRAIN], cwd=ROOT, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, "-c", _TRAIN], cwd=ROOT, stdout=subprocess.DEVNULL, start_new_session=True
+    )
     try:
         yield process
     finally:

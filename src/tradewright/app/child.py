@@ -7,16 +7,20 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from tradewright.errors import TradewrightError
 from tradewright.jobs.compute import cancelled_error
 
+_GIVES_WAY = 10
 COMMAND = (sys.executable, "-m", "tradewright.app.child")
 
 
 def main() -> None:
     """Read a task, do it, write the outcome."""
+    give_way()
     out = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # whatever a library prints goes to the error output
     request = json.loads(sys.stdin.readline())
@@ -37,6 +41,14 @@ def main() -> None:
     except TradewrightError as error:
         out.write(json.dumps({"error": {"code": error.code, "message": error.message}}) + "\n")
     out.flush()
+
+
+def give_way() -> None:
+    """Let trading and answers go first wherever they want the processor too."""
+    with suppress(OSError):
+        os.nice(_GIVES_WAY)
+    with suppress(OSError):  # Linux weighs sessions before it weighs processes, and a child has one of its own
+        Path("/proc/self/autogroup").write_text(str(_GIVES_WAY))
 
 
 def _task(name: str) -> Callable[[dict[str, Any], Callable[[float, str], None]], Any]:

@@ -7,9 +7,10 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
+from recorded import bars_query
 from tradewright.clock import DAY_US
 from tradewright.market.instruments import Interval
-from tradewright.sources import kraken, yahoo
+from tradewright.sources import alpha_vantage, kraken, polygon, yahoo
 from tradewright.sources.continuing import begin, rewritten
 
 NOW = 1_700_000_000_000_000
@@ -30,6 +31,24 @@ def test_what_a_source_no_longer_has_is_left_out(last: int | None) -> None:
     assert kraken.SOURCE.bars is not None
     reach_us = 720 * Interval.HOUR.us
     assert begin(last, Interval.HOUR, NOW, kraken.SOURCE.bars, NOW) == NOW - reach_us + reach_us // 20
+
+
+def test_a_reach_may_be_another_for_each_interval() -> None:
+    for interval, days in ((Interval.MINUTE, 30), (Interval.MINUTES_5, 60), (Interval.MINUTES_15, 60)):
+        assert begin(None, interval, NOW, yahoo.SOURCE.bars, NOW) == NOW - days * DAY_US * 19 // 20
+    for interval in (Interval.HOUR, Interval.DAY):
+        assert begin(None, interval, NOW, yahoo.SOURCE.bars, NOW) == NOW - 500 * DAY_US
+    assert polygon.SOURCE.bars is not None
+    assert polygon.SOURCE.bars.oldest_us(Interval.DAY, NOW) > NOW - 730 * DAY_US
+    assert yahoo.SOURCE.bars is not None
+    assert yahoo.SOURCE.bars.oldest_us(Interval.DAY, NOW) == 0
+    assert [yahoo.SOURCE.bars.reach(each) for each in (Interval.MINUTE, Interval.DAY)] == ["30 days", ""]
+
+
+def test_what_nobody_named_a_start_for_is_in_the_free_plan_of_alpha_vantage() -> None:
+    start_us = begin(None, Interval.DAY, NOW, alpha_vantage.SOURCE.bars, NOW)
+    query = bars_query(alpha_vantage.SOURCE, "IBM").at(start_us, NOW)
+    assert ("outputsize", "compact") in alpha_vantage.bars_request(query).query
 
 
 def test_a_beginning_never_lies_after_the_end() -> None:

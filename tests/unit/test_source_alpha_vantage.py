@@ -122,7 +122,7 @@ def test_refusals_with_status_200_say_what_to_do(shared: Path) -> None:
 
     with pytest.raises(SourceRefused, match=r"key.*apikey is invalid or missing.*'alpha_vantage'"):
         parsed("error_bad_key__invalid-or-missing")
-    with pytest.raises(SourceRefused, match=r"present plan.*premium endpoint"):
+    with pytest.raises(SourceRefused, match=r"present plan.*premium endpoint.*at most 140 days until now"):
         parsed("error_plan__premium-endpoint")
     with pytest.raises(SourceLimited, match=r"slow down.*25 requests per day"):
         parsed("error_rate_limited__25-a-day")

@@ -47,6 +47,7 @@ BASE_URL = "https://www.alphavantage.co"
 PAGE_ROWS = 10_000
 COMPACT_ROWS = 100  # days of an answer that the free plan gives
 COMPACT_US = 140 * DAY_US  # a longer span is asked for in full, which a paid plan gives
+REACH_US = {Interval.DAY: COMPACT_US}  # of the free plan, which has no other interval
 
 _FRAMES = {"1m": "1min", "5m": "5min", "15m": "15min", "1h": "60min"}
 _DAILY = {Kind.EQUITY: "TIME_SERIES_DAILY", Kind.FX: "FX_DAILY", Kind.CRYPTO: "DIGITAL_CURRENCY_DAILY"}
@@ -236,7 +237,12 @@ def _read(response: Response, symbol: str) -> Mapping[str, Any]:
     if any(word in told.lower() for word in _LIMITED):
         raise answers.limited(response, TITLE, told)
     if "premium" in told.lower():
-        raise answers.not_in_plan(response, TITLE, told)
+        raise SourceRefused(
+            f"{TITLE} does not give this on the present plan: {told[:200]}; the free plan has days only, the latest "
+            f"{COMPACT_ROWS}: ask for a span of at most {COMPACT_US // DAY_US} days until now, or change the plan",
+            source=NAME,
+            status=response.status,
+        )
     if "apikey" in wrong.lower() or "api key" in told.lower():
         raise answers.refused_key(response, TITLE, NAME, wrong or told)
     if wrong:
@@ -257,12 +263,21 @@ SOURCE = Source(
     symbol_of=symbol_of,
     example=EXAMPLE,
     auth=Auth(("api_key",), sign, "claim a free key at https://www.alphavantage.co/support/#api-key"),
-    bars=Bars(tuple(Interval), PAGE_ROWS, Paging.TOKEN, bars_request, parse_bars, sparse=True),
+    bars=Bars(
+        tuple(Interval),
+        PAGE_ROWS,
+        Paging.TOKEN,
+        bars_request,
+        parse_bars,
+        reach_us={Interval.DAY: COMPACT_US},
+        sparse=True,
+    ),
     actions=Actions(actions_request, parse_actions),
     quotes=Quotes(1, quotes_request, parse_quotes),
     listing=Listing(listing_request, parse_listing),
     notes=(
         "the free plan has the latest 100 days; longer spans, minutes, splits and dividends need a paid one",
+        "without a start only those days are asked for",
         "minutes are without extended hours",
     ),
 )

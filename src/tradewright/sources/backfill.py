@@ -251,7 +251,8 @@ class _Filling:
         """Hold what is stored of an instrument against the span that was asked for."""
         plan, bars = self._plan, self._line.source.bars
         if bars is not None:
-            bound = bars.reach and f"{self._line.source.title} goes back {bars.reach}"
+            reach = bars.reach(plan.interval)
+            bound = reach and f"{self._line.source.title} goes back {reach}"
             asked = Asked(plan.begin(instrument), plan.end_us, SPARSE_RUN if bars.sparse else 1, bound)
             self.ingestion.answered(instrument.id, asked)
 

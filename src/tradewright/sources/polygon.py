@@ -44,6 +44,7 @@ NAME, TITLE, EXAMPLE = "polygon", "Polygon (Massive)", "equity:AAPL"
 BASE_URL = "https://api.polygon.io"
 HOSTS = ("api.polygon.io", "api.massive.com")
 PAGE_ROWS = 50_000
+REACH_US = 730 * DAY_US  # of the free plan
 
 _UNITS = {"1m": "1/minute", "5m": "5/minute", "15m": "15/minute", "1h": "1/hour", "1d": "1/day"}
 _VALUES = {"open": "o", "high": "h", "low": "l", "close": "c", "volume": "v"}
@@ -237,7 +238,7 @@ SOURCE = Source(
     symbol_of=symbol_of,
     example=EXAMPLE,
     auth=Auth(("api_key",), sign, "make a key in the dashboard at https://massive.com"),
-    bars=Bars(tuple(Interval), PAGE_ROWS, Paging.TOKEN, bars_request, parse_bars, sparse=True),
+    bars=Bars(tuple(Interval), PAGE_ROWS, Paging.TOKEN, bars_request, parse_bars, reach_us=REACH_US, sparse=True),
     actions=Actions(actions_request, parse_actions),
     quotes=Quotes(100, quotes_request, parse_quotes),
     listing=Listing(listing_request, parse_listing),

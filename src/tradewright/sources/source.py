@@ -81,11 +81,12 @@ class BarsPage:
 @dataclass(frozen=True, slots=True)
 class Bars:
     """The history of bars. page_rows: most of one answer. adjusted: prices are adjusted by the source, except those of
-    raw_intervals; `adjusts` tells of one interval. close_only: it has one price a bar. revised: history is rewritten
-    without vintages. lag_us: from the end of a bar until anyone can have it, the longest where instruments differ.
-    reach_us: how far back from now it goes, reach_rows: how many bars; None for all there is. pages: for a source that
-    needs more than one request for a page; it is used instead of request and parse. sparse: an interval without a
-    trade has no bar, so that what is absent need not be missing."""
+    raw_intervals; `adjusts` tells of one interval. close_only: it has one price a bar. revised: history is
+    rewritten without vintages. lag_us: from the end of a bar until anyone can have it, the longest where
+    instruments differ. reach_us: how far back from now it goes, on the free plan where plans differ, for all
+    intervals or by interval; reach_rows: how many bars; None, or an interval left out: all there is. pages: for a
+    source that needs more than one request for a page; it is used instead of request and parse. sparse: an interval
+    without a trade has no bar, so that what is absent need not be missing."""
 
     intervals: tuple[Interval, ...]
     page_rows: int
@@ -96,7 +97,7 @@ class Bars:
     close_only: bool = False
     revised: bool = False
     lag_us: int = 0
-    reach_us: int | None = None
+    reach_us: int | Mapping[Interval, int] | None = None
     reach_rows: int | None = None
     sparse: bool = False
     pages: Callable[[BarsQuery, Ask], AsyncIterator[BarsPage]] | None = None
@@ -109,15 +110,18 @@ class Bars:
     def oldest_us(self, interval: Interval, now_us: int) -> int:
         """Return from when on its bars can surely still be had, 0 for all there is: its reach less a twentieth, since
         time passes until it is asked."""
-        reaches = (self.reach_us, None if self.reach_rows is None else self.reach_rows * interval.us)
+        reaches = (self._reach_us(interval), None if self.reach_rows is None else self.reach_rows * interval.us)
         return max((now_us - (reach_us - reach_us // 20) for reach_us in reaches if reach_us is not None), default=0)
 
-    @property
-    def reach(self) -> str:
-        """How far back it goes, in words; "" for all there is."""
+    def reach(self, interval: Interval) -> str:
+        """Return how far back it goes, in words; "" for all there is."""
         if self.reach_rows is not None:
             return f"about {self.reach_rows:,} bars"
-        return "" if self.reach_us is None else f"{self.reach_us // DAY_US:,} days"
+        reach_us = self._reach_us(interval)
+        return "" if reach_us is None else f"{reach_us // DAY_US:,} days"
+
+    def _reach_us(self, interval: Interval) -> int | None:
+        return self.reach_us.get(interval) if isinstance(self.reach_us, Mapping) else self.reach_us
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,10 @@ from tradewright.transport.pace import Limit
 NAME, TITLE, EXAMPLE = "yahoo", "Yahoo Finance", "equity:AAPL"
 BASE_URL = "https://query1.finance.yahoo.com"
 PAGE_ROWS = 10_000
+REACH_US = {
+    Interval.MINUTE: 30 * DAY_US, Interval.MINUTES_5: 60 * DAY_US, Interval.MINUTES_15: 60 * DAY_US,
+    Interval.HOUR: 730 * DAY_US,
+}  # fmt: skip
 AGENT = "Mozilla/5.0 (compatible; tradewright)"
 MARKETS = {
     "AS": ("XAMS", "EUR"), "AX": ("XASX", "AUD"), "BR": ("XBRU", "EUR"), "CO": ("XCSE", "DKK"), "DE": ("XETR", "EUR"),
@@ -249,7 +253,15 @@ SOURCE = Source(
     symbol_of=symbol_of,
     example=EXAMPLE,
     bars=Bars(
-        tuple(Interval), PAGE_ROWS, Paging.WINDOWS, bars_request, parse_bars, adjusted=True, revised=True, sparse=True
+        tuple(Interval),
+        PAGE_ROWS,
+        Paging.WINDOWS,
+        bars_request,
+        parse_bars,
+        adjusted=True,
+        revised=True,
+        reach_us=REACH_US,
+        sparse=True,
     ),
     quotes=Quotes(1, quotes_request, parse_quotes),
     opt_in="the terms of Yahoo forbid automated access; whoever turns it on answers for that",

@@ -16,6 +16,7 @@ from aiohttp import web
 
 import tradewright as tw
 from tradewright.clock import DAY_US, WallClock, parse_us
+from tradewright.errors import SourceRefused
 from tradewright.ids import SYSTEM, Owner
 from tradewright.market.catalog import Catalog
 from tradewright.market.dated import ACTIONS
@@ -25,10 +26,13 @@ from tradewright.market.verdicts import Verdict
 from tradewright.sources import tiingo
 from tradewright.sources.backfill import Plan, Stores, backfill
 from tradewright.sources.fetch import Line
+from tradewright.sources.rows import no_actions
+from tradewright.sources.source import Actions, ActionsPage, Source, SpanQuery
 from tradewright.storage.database import Database
 from tradewright.storage.migrations import upgrade
 from tradewright.strategies.fixed import FixedTargets
 from tradewright.transport.http import HttpTransport
+from tradewright.transport.messages import Request, Response
 
 OURS = Owner("org_ours")
 SHARE = tiingo.instrument_of("XYZ")
@@ -76,10 +80,12 @@ def catalog(tmp_path: Path) -> Iterator[Catalog]:
         yield Catalog(tmp_path, database)
 
 
-def come_in(catalog: Catalog, rows: list[dict[str, Any]], ingestion: str = "ing_1") -> None:
+def come_in(
+    catalog: Catalog, rows: list[dict[str, Any]], ingestion: str = "ing_1", source: Source = tiingo.SOURCE
+) -> None:
     async def run() -> None:
         async with speaking(rows) as address, HttpTransport() as transport:
-            line = Line(tiingo.SOURCE, transport, {"token": "secret"}, address)
+            line = Line(source, transport, {"token": "secret"}, address)
             plan = Plan(OURS, (SHARE,), Interval.DAY, CLOSES[0] - DAY_US, CLOSES[-1], ingestion)
             await backfill(line, plan, Stores(catalog, catalog.actions), WallClock().now_us)
 
@@ -120,6 +126,27 @@ def test_without_what_the_source_told_the_same_bars_are_a_loss_and_the_verdict_s
     come_in(catalog, told(), "ing_2")
     assert "split_like_jump" not in {finding.code for finding in read(catalog).verdict.findings}
     assert held_from_the_first_row(read(catalog)).equity[2] == 10_070.0
+
+
+def test_a_source_that_refuses_its_actions_leaves_a_finding_until_it_gives_them(catalog: Catalog) -> None:
+    days = Request(f"{tiingo.BASE_URL}/tiingo/daily/XYZ/prices", query=(("startDate", DAYS[0]), ("endDate", DAYS[-1])))
+
+    def refuse(response: Response, query: SpanQuery) -> ActionsPage:
+        raise SourceRefused("Example does not give this on the present plan")
+
+    def give(response: Response, query: SpanQuery) -> ActionsPage:
+        return ActionsPage(no_actions())
+
+    refusing = replace(tiingo.SOURCE, actions=Actions(lambda query: days, refuse))
+    giving = replace(tiingo.SOURCE, actions=Actions(lambda query: days, give))
+    come_in(catalog, told(), source=refusing)
+    (finding,) = [each for each in read(catalog).verdict.findings if each.code == "actions_refused"]
+    assert (finding.severity, finding.instrument) == (Verdict.USABLE, SHARE.id)
+    assert finding.detail.endswith("Example does not give this on the present plan")
+    come_in(catalog, told(), "ing_2")
+    assert "actions_refused" in {each.code for each in read(catalog).verdict.findings}, "nobody asked for them since"
+    come_in(catalog, told(), "ing_3", giving)
+    assert "actions_refused" not in {each.code for each in read(catalog).verdict.findings}
 
 
 def test_a_split_that_the_prices_do_not_show_is_a_finding(catalog: Catalog) -> None:

@@ -414,3 +414,26 @@ def test_the_requests_of_a_day_are_counted_from_one_ingestion_to_the_next(
         run("ing_3", "another", f"{used}/86400")
         assert len(asked) == 2 * used
         assert not any("mine" in path.name for path in (settings.data_folder / "quotas").iterdir())
+
+
+def test_facts_of_another_time_than_was_asked_for_are_told(
+    tmp_path: Path, migrated_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(data_folder=tmp_path / "data", database_url=migrated_url)
+
+    def begin(tx: Tx) -> None:
+        request = {"instruments": ["macro:GDP"], "interval": "1d", "start_us": 900_000_000_000_000}
+        request |= {"end_us": 910_000_000_000_000}
+        job = jobs.enqueue(tx, "org_a", "paper", "ingestion", {"ingestion": "ing_a"}, 1)
+        row = {"id": "ing_a", "organization": "org_a", "environment": "paper", "owner": "org_a", "job": job}
+        ingestions.add(tx, {**row, "source": "fred", "request": request, "created_at": 1})
+
+    with serving(fred([])) as address, house.open_database(settings) as database:
+        monkeypatch.setenv("TRADEWRIGHT_FRED_URL", address)
+        sealed = house.open_vault(settings).seal(b'{"api_key":"ours"}', "source_credentials/scr_1")
+        database.write(third_parties.keep_credentials, "org_a", "fred", "scr_1", sealed, 1)
+        database.write(begin)
+        whose = {"organization": "org_a", "environment": "paper", "ingestion": "ing_a"}
+        report = run_ingestion({"settings": house.settings_to(settings), **whose}, lambda fraction, message: None)
+    assert (report["rows_read"], report["outside"]["rows"]) == (0, 1)
+    assert report["outside"]["first"] == report["outside"]["last"] == "2024-04-01T00:00:00Z"

@@ -160,7 +160,8 @@ def _ingest_source(
         names = ", ".join(known)
         what = f"facts of {names}" if chosen.bars is None else f"bars of {names} at {interval}"
         came = report.get("outside")
-        answered = f": it answered {came['rows']} from {came['first']} to {came['last']}" if came else ""
+        rows = "bars" if chosen.bars is not None else "facts of periods that end"
+        answered = f": it answered {came['rows']} {rows} from {came['first']} to {came['last']} instead" if came else ""
         raise NotFound(
             f"{chosen.title} has no {what} from {format_us(start_us)} to {format_us(end_us)}{answered}; nothing was "
             "stored; name another time with --start and --end"

@@ -148,19 +148,14 @@ def _data(settings: Settings, database: Database, source: Any, row: dict[str, An
         return await backfill(line, plan, stores, clock.now_us, row["marks"], keep, progress)
 
     filled: Filled = asked(fill)
-    if source.bars is None:
-        return {**report_of(filled.report), "unknown": dict(filled.unknown)}
-    done: dict[str, Any] = {
-        "unknown": dict(filled.unknown),
-        "pages": filled.pages,
-        "mended": filled.mended,
-        "actions": filled.actions,
-        "refused": filled.refused,
-    }
+    done: dict[str, Any] = {**report_of(filled.report), "unknown": dict(filled.unknown)}
     if (outside := filled.outside) is not None:
         first, last = format_us(outside.first_us), format_us(outside.last_us)
         done["outside"] = {"rows": outside.rows, "first": first, "last": last}
-    return {**report_of(filled.report), **done, **_compared(stores.catalog, plan, source.name, clock.now_us())}
+    if source.bars is None:
+        return done
+    done |= {name: getattr(filled, name) for name in ("pages", "mended", "actions", "refused")}
+    return {**done, **_compared(stores.catalog, plan, source.name, clock.now_us())}
 
 
 def _within_reach(begins: Mapping[str, int], bars: Any, request: Mapping[str, Any], now_us: int) -> dict[str, int]:

@@ -30,6 +30,7 @@ from tradewright.market.csvfile import read_csv
 from tradewright.market.datasets import DataSetSpec, data_set, load_bars
 from tradewright.market.frames import SCHEMA, VALUES, canonical, resolve, same_values
 from tradewright.market.instruments import Instrument, Interval
+from tradewright.market.provenance import action_findings, release_findings
 from tradewright.market.records import finding_from_json, finding_to_json, instrument_to_row
 from tradewright.market.span import Asked, expected, span_findings, until
 from tradewright.market.verdicts import DataVerdict, Finding, Verdict
@@ -140,6 +141,7 @@ class Ingestion:
         self._taken: list[Taken] = []
         self._settled: dict[str, SeriesReport] = {}
         self._asked: dict[str, Asked] = {}
+        self._actions_said: dict[str, str] = {}
         database.write(store.add_instruments, [instrument_to_row(i, now_us) for i in instruments])
         visible = database.read(store.list_series, owner, interval=self._run.interval.value, source=source)
         self._present = {row["instrument"] for row in visible if row["owner"] == owner}
@@ -228,6 +230,10 @@ class Ingestion:
         if instrument in self._present and instrument not in self._seen:
             self.revisit(instrument)
 
+    def asked_actions(self, instrument: str, refused: str) -> None:
+        """The source was asked for splits and dividends. refused: why it did not give them, "" when it did."""
+        self._actions_said[instrument] = refused
+
     def settle(self, instrument: str) -> None:
         """Write down what a series holds now, with its verdict, if it was touched. `conclude` need not do it again."""
         if instrument in self._seen:
@@ -238,7 +244,8 @@ class Ingestion:
 
     def _concluded(self, instrument: str) -> SeriesReport:
         result, found, grew = self._seen[instrument], _merged(self._input[instrument]), instrument in self._grew
-        return _conclude(self._run, self._known[instrument], result, found, grew, self._asked.get(instrument))
+        asked, said = self._asked.get(instrument), self._actions_said.get(instrument)
+        return _conclude(self._run, self._known[instrument], result, found, grew, asked, said)
 
     def _without_rows(self, name: str) -> dict[str, SeriesReport]:
         # there is no series to write this down at
@@ -502,6 +509,7 @@ def _conclude(
     found: list[Finding],
     grew: bool,
     asked: Asked | None = None,
+    actions_said: str | None = None,
 ) -> SeriesReport:
     key = (run.source, instrument.id, run.interval.value)
     rejected = run.database.read(store.count_quarantine, run.owner, *key)
@@ -512,12 +520,14 @@ def _conclude(
     else:
         whole = resolve(result.accepted)
     found += rejection_findings(rejected, whole.height + sum(rejected.values()), instrument.id)
-    found += _release_findings(released, instrument.id)
+    found += release_findings(released, instrument.id)
     flags = {"close_only": run.close_only, "pre_adjusted": run.pre_adjusted}
     found += series_findings(whole, instrument, run.interval, **flags, actions=actions)
     found += [replace(finding, instrument=instrument.id) for finding in run.known]
     row = run.database.read(store.get_series, run.owner, *key)
     found += kept(row)
+    if not run.pre_adjusted:
+        found += action_findings(actions_said, instrument.id, row)
     found += _span_findings(run, instrument, whole, asked, row)
     verdict = DataVerdict.of(found)
     run.database.write(store.save_series, _series_row(run, instrument.id, whole, verdict))
@@ -539,15 +549,6 @@ def _actions(run: _Run, instrument: Instrument) -> tuple[Action, ...]:
         return ()
     found = run.catalog.actions.read(run.owner, run.source, [instrument.id])
     return actions_of_column(found, instrument, run.interval)
-
-
-def _release_findings(counts: Mapping[str, int], instrument: str) -> list[Finding]:
-    if not counts:
-        return []
-    number = sum(counts.values())
-    codes = ", ".join(f"{count} of {code}" for code, count in sorted(counts.items()))
-    detail = f"{number} rejected rows were released by a person and count as bars: {codes}"
-    return [Finding("released_rows", Verdict.USABLE, detail, instrument, number)]
 
 
 def _series_row(run: _Run, instrument: str, whole: pl.DataFrame, verdict: DataVerdict) -> dict[str, Any]:

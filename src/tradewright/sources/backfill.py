@@ -27,7 +27,7 @@ from tradewright.market.ingest import Ingestion, IngestReport, Taken
 from tradewright.market.instruments import Instrument, Interval
 from tradewright.market.span import Asked
 from tradewright.sources.continuing import ACTIONS_US, rewritten
-from tradewright.sources.fetch import Fetched, Line, Outside, bar_pages, fetch_actions, fetch_bars, fetch_facts
+from tradewright.sources.fetch import Fetched, Line, Outside, bar_pages, facts_of_span, fetch_actions, fetch_bars
 from tradewright.storage import series
 from tradewright.storage.database import Database
 
@@ -139,13 +139,15 @@ async def backfill_facts(
     vintages = line.source.facts is not None and line.source.facts.vintages
     parts, judged = [], []
     unknown: dict[str, str] = {}
+    outside: Outside | None = None
     for number, instrument in enumerate(plan.instruments, start=1):
         if (reached or {}).get(instrument.id, plan.start_us - 1) < plan.end_us:
             try:
-                found = await fetch_facts(line, instrument, plan.begin(instrument), plan.end_us)
+                found, beyond = await facts_of_span(line, instrument, plan.begin(instrument), plan.end_us)
             except UnknownName as error:
                 unknown[instrument.id] = error.message
                 continue
+            outside = outside if beyond is None else beyond.joined(outside)
             taken = ingest_facts(
                 database, facts, plan.owner, line.source.name, found, now_us(), plan.ingestion, vintages
             )
@@ -157,7 +159,7 @@ async def backfill_facts(
         whose = (plan.owner, line.source.name, instrument)
         judged.append(judge_facts(database, facts, *whose, now_us(), plan.end_us, vintages))
     sums = {name: sum(getattr(taken, name) for taken in parts) for name in Taken.__slots__}
-    return Filled(IngestReport(plan.ingestion, **sums, series=tuple(judged)), unknown=unknown)
+    return Filled(IngestReport(plan.ingestion, **sums, series=tuple(judged)), outside=outside, unknown=unknown)
 
 
 class _Filling:
@@ -267,8 +269,10 @@ class _Filling:
             start_us = min(start_us, plan.end_us - ACTIONS_US)
         try:
             self._add_actions(await fetch_actions(self._line, instrument, start_us, plan.end_us + DAY_US))
+            refused = ""
         except SourceRefused as error:
-            self.refused = error.message
+            self.refused = refused = error.message
+        self.ingestion.asked_actions(instrument.id, refused)
 
     def _store(self, instrument: Instrument, reached_us: int) -> None:
         rows = pl.concat(self._waiting)

@@ -284,12 +284,21 @@ async def fetch_facts(
 
     Raises InvalidInput for a source without facts, and what the source and the transport raise.
     """
+    found, _ = await facts_of_span(line, instrument, start_us, end_us, names)
+    return found
+
+
+async def facts_of_span(
+    line: Line, instrument: Instrument, start_us: int, end_us: int, names: tuple[str, ...] = ()
+) -> tuple[pl.DataFrame, Outside | None]:
+    """Return what `fetch_facts` does, and what came where none of it was asked for, by the ends of its periods."""
     offer = line.source.facts
     if offer is None:
         raise InvalidInput(f"{line.source.title} has no facts; it has {', '.join(line.source.offers)}")
     query = SpanQuery(instrument, line.source.symbol_of(instrument), start_us, end_us, names)
-    parts = [page.facts async for page in _span_pages(line, offer.request, offer.parse, query)]
-    return pl.concat(parts).filter(pl.col("period_end").is_between(start_us, end_us))
+    came = pl.concat([page.facts async for page in _span_pages(line, offer.request, offer.parse, query)])
+    within = came.filter(pl.col("period_end").is_between(start_us, end_us))
+    return within, None if within.height or not came.height else Outside.of(came["period_end"])
 
 
 async def fetch_actions(line: Line, instrument: Instrument, start_us: int, end_us: int) -> pl.DataFrame:

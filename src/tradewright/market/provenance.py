@@ -1,0 +1,37 @@
+"""Findings about how a series came in, beside what its rows say.
+
+| code            | severity | what it says                                                                  |
+| --------------- | -------- | ----------------------------------------------------------------------------- |
+| released_rows   | usable   | rejected rows that a person released count as bars                            |
+| actions_refused | usable   | raw prices of a share of which the source did not give splits and dividends   |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tradewright.market.records import finding_from_json
+from tradewright.market.verdicts import Finding, Verdict
+
+
+def release_findings(counts: Mapping[str, int], instrument: str) -> list[Finding]:
+    """Return what was released. counts: how many rows of each code."""
+    if not counts:
+        return []
+    number = sum(counts.values())
+    codes = ", ".join(f"{count} of {code}" for code, count in sorted(counts.items()))
+    detail = f"{number} rejected rows were released by a person and count as bars: {codes}"
+    return [Finding("released_rows", Verdict.USABLE, detail, instrument, number)]
+
+
+def action_findings(said: str | None, instrument: str, row: Mapping[str, Any] | None) -> list[Finding]:
+    """Return whether splits and dividends are unknown. said: why the source refused them, "" when it gave them, None
+    when nobody asked: then it is as it was. row: of table `series`, None for a new one."""
+    if said is None:
+        before = [] if row is None else [finding_from_json(each) for each in row["findings"]]
+        return [finding for finding in before if finding.code == "actions_refused"]
+    if not said:
+        return []
+    detail = f"splits and dividends are not known, so a split is a loss and a dividend nothing: {said}"
+    return [Finding("actions_refused", Verdict.USABLE, detail, instrument)]

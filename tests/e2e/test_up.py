@@ -139,7 +139,14 @@ def test_a_replay_that_ended_says_so_at_every_start(data_folder: Path, first_key
             assert up.stop() == 0
     with Up(data_folder, speed="0.001", arguments=("--restart-feed",)) as up:
         up.wait_for("250 of 250 rows to come")
-        assert len(call(up.address(), "/v1/portfolios", first_key).json["data"]) == 2
+        address = up.address()
+        new, old = call(address, "/v1/portfolios", first_key).json["data"]
+        assert (new["feed"]["status"], old["feed"]["status"]) == ("running", "ended")
+        assert old["equity"] is not None
+        assert call(address, f"/v1/portfolios/{new['id']}", first_key, "DELETE").status == 409
+        assert call(address, f"/v1/portfolios/{old['id']}", first_key, "DELETE").status == 204
+        closed = call(address, f"/v1/portfolios/{old['id']}", first_key).json
+        assert (closed["status"], closed["equity"]) == ("closed", old["equity"])
         assert up.stop() == 0
 
 

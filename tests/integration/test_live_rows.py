@@ -20,7 +20,7 @@ from tradewright.app.feeds import Choice
 from tradewright.app.live import Place, StoredActions
 from tradewright.app.paper import PaperRun, past_of
 from tradewright.brokers.paper import PaperAccount, PaperBroker, PaperCosts
-from tradewright.clock import FixedClock, parse_us
+from tradewright.clock import DAY_US, FixedClock, parse_us
 from tradewright.ids import SYSTEM
 from tradewright.market.dated import ACTIONS
 from tradewright.market.instruments import Instrument, Interval
@@ -106,8 +106,13 @@ def strategy_of(rows: int) -> FixedTargets:
 
 
 def splitting() -> Panel:
-    """A world with splits and dividends, some of them known after they took place, some while there is no bar."""
-    return with_actions(world(ROWS, 3, close_only=False, gaps=True))
+    """A world with splits and dividends, every third of them known two days after it took place."""
+    panel = with_actions(world(ROWS, 3, close_only=False, gaps=True))
+    moved = (
+        replace(each, known_at_us=each.time_us + 2 * DAY_US) if place % 3 == 1 else each
+        for place, each in enumerate(panel.actions)
+    )
+    return replace(panel, actions=tuple(moved), data_version="")
 
 
 WORLDS = {"gaps": lambda: world(ROWS, 3, close_only=False, gaps=True), "actions": splitting}

@@ -334,3 +334,4 @@ def _trade_live(this: _House, engine: Engine, opened: paper.PaperRun, past: pape
     this.console.ready(made, session, past.rows.verdict)
     with Streaming(place, session["id"], feed, newest_us, clock, this.console.state):
         engine.run(feed, this.stop, after_row)
+    late_bars.keep(feed.late_bars)

@@ -181,6 +181,7 @@ def _engine(this: _House) -> None:
         try:
             made = _prepare(this)
             if made is not None:
+                http_server.settle()
                 _trade(this, made)
             return
         except Cancelled:

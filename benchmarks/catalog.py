@@ -17,8 +17,8 @@ from benchmarks.table import Row
 
 from tradewright.ids import SYSTEM
 from tradewright.market.catalog import Catalog
+from tradewright.market.files import ingest_csv
 from tradewright.market.frames import SCHEMA
-from tradewright.market.ingest import ingest_csv
 from tradewright.market.instruments import Instrument, Interval
 from tradewright.storage.database import Database
 from tradewright.storage.migrations import upgrade

@@ -14,7 +14,8 @@ from tradewright.clock import DAY_US, parse_us
 from tradewright.errors import InvalidInput, UnknownName
 from tradewright.ids import SYSTEM, Owner
 from tradewright.market.catalog import Catalog
-from tradewright.market.ingest import IngestReport, ingest_csv, ingest_data_set, ingest_frame
+from tradewright.market.files import ingest_csv, ingest_data_set
+from tradewright.market.ingest import IngestReport, ingest_frame
 from tradewright.market.instruments import Instrument, Interval
 from tradewright.market.load import load_panel
 from tradewright.market.verdicts import Verdict

@@ -58,7 +58,7 @@ def ingest(
         raise InvalidInput("name at least one instrument after the source, for example crypto:BTC-USDT")
     with house.open_database(settings) as database:
         if source in DATA_SETS:
-            from tradewright.market.ingest import ingest_data_set
+            from tradewright.market.files import ingest_data_set
 
             catalog = house.open_catalog(settings, database)
             return _report(ingest_data_set(catalog, database, source, WallClock().now_us(), progress))
@@ -70,7 +70,7 @@ def ingest(
 def _ingest_file(
     settings: Settings, database: Database, path: Path, instruments: list[str], interval: str, progress: Progress
 ) -> dict[str, Any]:
-    from tradewright.market.ingest import ingest_csv
+    from tradewright.market.files import ingest_csv
     from tradewright.market.instruments import Instrument, Kind
 
     if len(instruments) != 1:
@@ -304,7 +304,7 @@ def _refuse_unwritable(report: Path) -> None:
 
 def _ensure_data_set(catalog: Any, database: Database, name: str, progress: Progress) -> None:
     from tradewright.market.datasets import DATA_SETS
-    from tradewright.market.ingest import ingest_data_set
+    from tradewright.market.files import ingest_data_set
 
     if name in DATA_SETS:
         ingest_data_set(catalog, database, name, WallClock().now_us(), progress)

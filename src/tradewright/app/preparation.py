@@ -105,7 +105,7 @@ class _Lesson:
 
 
 def _lesson(place: Place, now_us: int, report: Report) -> _Lesson:
-    from tradewright.market.ingest import ingest_data_set
+    from tradewright.market.files import ingest_data_set
 
     settings, choice = place.settings, place.choice
     catalog = house.open_catalog(settings, place.database)

@@ -17,8 +17,9 @@ from tradewright.ids import Owner
 from tradewright.market.checks import rejection_findings
 from tradewright.market.dated import FACTS, Dated
 from tradewright.market.fact_checks import FactsChecked, check_facts
-from tradewright.market.ingest import SeriesReport, Taken
+from tradewright.market.ingest import Taken
 from tradewright.market.instruments import FACT, Instrument
+from tradewright.market.judging import SeriesReport
 from tradewright.market.records import finding_to_json, instrument_to_row
 from tradewright.market.verdicts import DataVerdict
 from tradewright.storage import series as store

@@ -75,6 +75,13 @@ def changed(response: Response, title: str, expected: str) -> Exception:
     )
 
 
+def listed(body: Any, response: Response, title: str, expected: str) -> list[Any]:
+    """Return a body that must be a list. Raises SourceFailed as `changed` says for any other."""
+    if not isinstance(body, list):
+        raise changed(response, title, expected)
+    return body
+
+
 def unknown(title: str, symbol: str, said: str, example: str) -> Exception:
     """Return the refusal of a symbol."""
     return UnknownName(f"{title} does not know {symbol!r} ({said[:120]}); write it like {example}", name=symbol)

@@ -97,9 +97,7 @@ def quotes_request(symbols: Sequence[str]) -> Request:
 
 def parse_quotes(response: Response, wanted: Mapping[str, Instrument]) -> pl.DataFrame:
     """Return the middle, bid and ask of each; Binance gives no time, so it is that of the answer."""
-    body = _read(response, ", ".join(wanted))
-    if not isinstance(body, list):
-        raise answers.changed(response, TITLE, "list of quotes")
+    body = answers.listed(_read(response, ", ".join(wanted)), response, TITLE, "list of quotes")
     columns = rows_of(body, ("symbol", "bidPrice", "askPrice"), TITLE)
     bid, ask = numbers(columns["bidPrice"], TITLE), numbers(columns["askPrice"], TITLE)
     frame = pl.DataFrame({"symbol": pl.Series(columns["symbol"], dtype=pl.String), "bid": bid, "ask": ask})

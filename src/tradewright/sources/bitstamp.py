@@ -83,9 +83,7 @@ def listing_request(token: str) -> Request:
 
 def parse_listing(response: Response) -> ListingPage:
     """Return every pair with its steps; pairs of two national currencies are skipped."""
-    body = _read(response, "")
-    if not isinstance(body, list):
-        raise answers.changed(response, TITLE, "list of pairs")
+    body = answers.listed(_read(response, ""), response, TITLE, "list of pairs")
     listed, skipped = [], 0
     for entry in body:
         try:

@@ -53,16 +53,12 @@ def bars_request(query: BarsQuery) -> Request:
 
 def parse_bars(response: Response, query: BarsQuery) -> BarsPage:
     """Return the complete bars of a candles answer, newest first."""
-    values = CANDLES.read(response) or CANDLES.columns(_candles(response, query.symbol), TITLE)
+    values = CANDLES.read(response)
+    if values is None:
+        candles = answers.listed(_read(response, query.symbol), response, TITLE, "list of candles")
+        values = CANDLES.columns(candles, TITLE)
     starts_us = on_grid(values.pop("start"), query.interval, TITLE, _SECOND)
     return BarsPage(bars_frame(NAME, query, response.received_at_us, values, starts_us=starts_us))
-
-
-def _candles(response: Response, symbol: str) -> list[Any]:
-    body = _read(response, symbol)
-    if not isinstance(body, list):
-        raise answers.changed(response, TITLE, "list of candles")
-    return body
 
 
 def quotes_request(wanted: Sequence[str]) -> Request:
@@ -87,9 +83,7 @@ def listing_request(token: str) -> Request:
 
 def parse_listing(response: Response) -> ListingPage:
     """Return every product with its steps."""
-    body = _read(response, "")
-    if not isinstance(body, list):
-        raise answers.changed(response, TITLE, "list of products")
+    body = answers.listed(_read(response, ""), response, TITLE, "list of products")
     listed, skipped = [], 0
     for entry in body:
         try:

@@ -141,9 +141,7 @@ def listing_request(token: str) -> Request:
 
 def parse_listing(response: Response) -> ListingPage:
     """Return the coins of our list that are there, in dollars; the others are skipped."""
-    body = _read(response, "")
-    if not isinstance(body, list):
-        raise answers.changed(response, TITLE, "list of coins")
+    body = answers.listed(_read(response, ""), response, TITLE, "list of coins")
     listed, skipped = [], 0
     for entry in body:
         try:

@@ -49,18 +49,14 @@ def bars_request(query: BarsQuery) -> Request:
 
 def parse_bars(response: Response, query: BarsQuery) -> BarsPage:
     """Return the complete bars of an answer, newest first. Raises SourceFailed when the span lies before them."""
-    values = CANDLES.read(response) or CANDLES.columns(_candles(response, query.symbol), TITLE)
+    values = CANDLES.read(response)
+    if values is None:
+        candles = answers.listed(_read(response, query.symbol), response, TITLE, "list of candles")
+        values = CANDLES.columns(candles, TITLE)
     starts_us = on_grid(values.pop("start"), query.interval, TITLE, 1_000)
     if len(starts_us) and query.end_us < starts_us.min():
         raise answers.only_latest(TITLE, int(starts_us.min()))
     return BarsPage(bars_frame(NAME, query, response.received_at_us, values, starts_us=starts_us))
-
-
-def _candles(response: Response, symbol: str) -> list[Any]:
-    body = _read(response, symbol)
-    if not isinstance(body, list):
-        raise answers.changed(response, TITLE, "list of candles")
-    return body
 
 
 def quotes_request(wanted: Sequence[str]) -> Request:
@@ -83,9 +79,7 @@ def listing_request(token: str) -> Request:
 
 def parse_listing(response: Response) -> ListingPage:
     """Return every pair; the list gives names only, so steps are unknown. Perpetuals are skipped."""
-    body = _read(response, "")
-    if not isinstance(body, list):
-        raise answers.changed(response, TITLE, "list of pairs")
+    body = answers.listed(_read(response, ""), response, TITLE, "list of pairs")
     listed, skipped = [], 0
     for entry in body:
         try:

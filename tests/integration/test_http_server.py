@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from tradewright.api.layers import SECURITY_HEADERS
 from tradewright.app import http_server
 
+LARGE = 40_000_000
 GET = b"GET /somewhere?x=1 HTTP/1.1\r\nHost: here\r\n"
 
 
@@ -28,6 +30,11 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
     if scope["type"] == "websocket":
         await receive()
         await send({"type": "websocket.close", "code": 1008})
+        return
+    if scope["path"] == "/large":
+        headers = [(b"content-length", str(LARGE).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"x" * LARGE})
         return
     size, more = 0, True
     while more:
@@ -125,6 +132,44 @@ def test_a_connection_stays_open_for_the_next_request(port: int, monkeypatch: py
     answer = said(port, GET + b"\r\n", GET + b"\r\n" + GET, b"\r\n", pause_s=0.1)
     assert answer.count(b"200 OK") == 3
     assert answer.endswith(b"(still open)")
+
+
+def unread(port: int, requests: int) -> socket.socket:
+    """Ask for large answers and read nothing of them."""
+    connection = socket.create_connection(("127.0.0.1", port), 5)
+    connection.sendall(b"GET /large HTTP/1.1\r\nHost: here\r\n\r\n" * requests)
+    time.sleep(0.3)
+    return connection
+
+
+def test_a_client_that_reads_nothing_is_cut_off(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_server, "READ_S", 0.3)
+    with unread(port, 1) as connection:
+        time.sleep(0.5)
+        received = 0
+        with suppress(ConnectionResetError):
+            while more := connection.recv(65_536):
+                received += len(more)
+        assert 0 < received < LARGE
+
+
+def test_a_client_that_reads_slowly_is_served(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_server, "READ_S", 0.6)
+    with unread(port, 1) as connection:
+        received, began = 0, time.monotonic()
+        while received < LARGE:
+            part = connection.recv(4_000_000, socket.MSG_WAITALL)
+            assert part
+            received += len(part)
+            time.sleep(0.15)
+        assert time.monotonic() - began > 2 * 0.6
+
+
+def test_who_leaves_before_the_answer_is_no_error(port: int, caplog: pytest.LogCaptureFixture) -> None:
+    unread(port, 5).close()
+    time.sleep(0.3)
+    assert b"200 OK" in said(port, GET + b"\r\n")
+    assert caplog.text == ""
 
 
 def test_what_a_caller_says_of_its_address_changes_nothing_here(port: int) -> None:

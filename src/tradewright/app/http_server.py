@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 from http import HTTPStatus
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from tradewright.api import problems
 from tradewright.api.layers import SECURITY_HEADERS, App
@@ -20,6 +20,7 @@ from tradewright.errors import SettingsInvalid
 
 MAX_HEAD = 65_536
 HEAD_S = 15.0
+READ_S = 30.0  # in which a client must take something of its answer
 KEEP_ALIVE_S = 120  # longer than a gateway keeps an idle connection: it is the gateway that closes first
 GRACE_S = 5
 _COLLECT_AFTER = 10_000
@@ -82,7 +83,7 @@ class Server(uvicorn.Server):
 
 class BoundedHttp(HttpToolsProtocol):
     """HTTP/1.1 of one connection. A request line with its headers has 64 KiB and 15 seconds; what is more, slower or
-    cannot be read is refused, and the connection closed."""
+    cannot be read is refused, and the connection closed. So is one whose client takes nothing of its answer."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""
@@ -91,11 +92,28 @@ class BoundedHttp(HttpToolsProtocol):
         self._head_size = 0
         self._refusal = Refused("malformed_request", "this is no HTTP/1.1 request")
         self._patience: asyncio.TimerHandle | None = self.loop.call_later(HEAD_S, self._lost_patience)
+        self._answering: RequestResponseCycle | None = None
+        self._unread: asyncio.TimerHandle | None = None
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait for nothing more."""
+        """Wait for nothing more, and answer nobody who has gone."""
         self._stop_waiting()
+        self._read_on()
+        self.pipeline.clear()
+        if self._answering is not None:  # the parent knows the request that came last, not the one being answered
+            self._answering.disconnected = True
+            self._answering.message_event.set()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Begin to wait for the client to read."""
+        super().pause_writing()
+        self._wait_for_reader()
+
+    def resume_writing(self) -> None:
+        """Go on writing."""
+        self._read_on()
+        super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
         """Read on."""
@@ -126,6 +144,10 @@ class BoundedHttp(HttpToolsProtocol):
         super().on_message_complete()
         self._in_head, self._head_size = True, 0
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
+
     def send_400_response(self, msg: str) -> None:
         """Refuse what the parser could not read, or what was found too large in it."""
         self._refuse(self._refusal)
@@ -141,6 +163,22 @@ class BoundedHttp(HttpToolsProtocol):
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None
+
+    def _wait_for_reader(self) -> None:
+        left = self.transport.get_write_buffer_size()
+
+        def look_again() -> None:
+            if self.transport.get_write_buffer_size() < left:
+                self._wait_for_reader()
+            else:
+                self.transport.abort()
+
+        self._unread = self.loop.call_later(READ_S, look_again)
+
+    def _read_on(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
 
     def _refuse(self, refused: Refused) -> None:
         self._stop_waiting()

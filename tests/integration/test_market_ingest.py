@@ -115,6 +115,20 @@ def test_another_ingestion_stores_only_what_is_new_or_changed(catalog: Catalog) 
     assert report.series[0].rows == 3
 
 
+def test_what_replaces_a_bar_was_known_when_it_came_and_no_earlier(catalog: Catalog) -> None:
+    text = "time,open,high,low,close,volume\n2024-01-03,1,2,1,2,5\n2024-01-04,1,2,1,2,5\n"
+    _ingest_csv(catalog, text)
+    _ingest_csv(catalog, text.replace("04,1,2,1,2,5", "04,1,2,1,1.5,5"), "ing_2", now_us=NOW + 1)
+
+    def closes(as_of_us: int | None) -> list[float]:
+        return catalog.read(SYSTEM, "file", None, "1d", as_of_us=as_of_us)["close"].to_list()  # type: ignore[no-any-return]
+
+    assert closes(None) == [2.0, 1.5]
+    assert closes(NOW + 1) == [2.0, 1.5]
+    assert closes(NOW) == [2.0, 2.0]
+    assert closes(parse_us("2024-01-04")) == [2.0, 2.0]
+
+
 def test_lines_with_too_many_or_too_few_values_are_kept_aside_whole(catalog: Catalog) -> None:
     text = "time,open,high,low,close,volume\n2024-01-03,1,2,1,2,5\n2024-01-04,1,2,1,2,5,7,8\n2024-01-05,1,2\n"
     report = _ingest_csv(catalog, text)

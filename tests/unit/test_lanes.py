@@ -175,7 +175,15 @@ def test_what_is_remembered_stays_small(tmp_path: Path) -> None:
     assert len(json.loads(path.read_text())) <= 1_001
 
 
-@pytest.mark.parametrize("text", ["", "[[1", "[1]", "{}x", "[[null, 1]]"])
+def test_a_clock_that_was_ahead_holds_a_limit_for_one_window_at_most(tmp_path: Path) -> None:
+    path, now, limits = tmp_path / "a.json", 1_700_000_000.0, (Limit(1, DAY_S),)
+    assert Quota(path, limits, lambda: now + 90 * DAY_S).take(1) == 0.0
+    left_s = Quota(path, limits, lambda: now).take(1)
+    assert left_s <= DAY_S * 1.001
+    assert Quota(path, limits, lambda: now + left_s + 100.0).take(1) == 0.0
+
+
+@pytest.mark.parametrize("text", ["", "[[1", "[1]", "{}x", "[[null, 1]]", "[[1e999, 5]]", "[[1, -5]]"])
 def test_a_count_that_cannot_be_read_is_told(tmp_path: Path, text: str) -> None:
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(StorageFailed, match="delete the file to count anew"):

@@ -40,7 +40,7 @@ def api(
 ) -> None:
     """Only the HTTP API, on the data folder and database of the settings.
 
-    It runs no jobs and no feed: a backtest asked for here waits in the queue until `tradewright up` runs on the same
+    It runs no jobs and no feed: a backtest or ingestion asked for here waits until `tradewright up` runs on the same
     folder or database.
     """
     from tradewright.app.serve import serve

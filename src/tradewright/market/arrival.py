@@ -68,7 +68,10 @@ def append(arrival: Arrival, rows: pl.DataFrame) -> int:
 
 
 def without_stored(arrival: Arrival, rows: pl.DataFrame, present: set[str]) -> pl.DataFrame:
-    """Return the rows that are not stored with the same values. present: the instruments that have a series."""
+    """Return the rows that are not stored with the same values. present: the instruments that have a series.
+
+    What replaces another value was known when it came, and no earlier, unless the source says since when.
+    """
     first, last = rows.select(pl.col("time").min().alias("first"), pl.col("time").max().alias("last")).row(0)
     stored = arrival.catalog.read(arrival.owner, arrival.source, sorted(present), arrival.interval, first, last)
     if not stored.height:
@@ -78,8 +81,12 @@ def without_stored(arrival: Arrival, rows: pl.DataFrame, present: set[str]) -> p
     joined = rows.with_columns(several.alias("several")).join(
         there, on=["instrument", "time"], how="left", suffix="_stored", maintain_order="left"
     )
-    known = pl.col("there").is_not_null() & same_values() & ~pl.col("several")
-    return joined.filter(~known).select(rows.columns)
+    there_is, same = pl.col("there").is_not_null(), same_values()
+    assumed = pl.col("known_at") == pl.col("time") + arrival.lag_us
+    came = pl.when(there_is & ~same & assumed).then(pl.max_horizontal("known_at", "observed_at")).otherwise("known_at")
+    return (
+        joined.filter(~(there_is & same & ~pl.col("several"))).with_columns(came.alias("known_at")).select(rows.columns)
+    )
 
 
 def keep_rejected(arrival: Arrival, rejected: pl.DataFrame) -> None:

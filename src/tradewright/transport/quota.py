@@ -33,22 +33,29 @@ class Quota:
         """
         with self._locked():
             now_s = self._now_s()
-            pace, kept = Pace(self._limits), self._kept(now_s)
+            step_s = min(limit.window_s for limit in self._limits) / _STEPS
+            step_at_s = math.ceil(now_s / step_s) * step_s
+            pace, kept = Pace(self._limits), self._kept(now_s, step_at_s)
             for at_s, used in kept.items():
                 pace.count(used, min(at_s, now_s))
             wait_s = pace.take(weight, now_s)
             if wait_s == 0.0:
-                step_s = min(limit.window_s for limit in self._limits) / _STEPS
-                at_s = math.ceil(now_s / step_s) * step_s
-                self._keep({**kept, at_s: kept.get(at_s, 0) + weight})
+                kept[step_at_s] = kept.get(step_at_s, 0) + weight
+            self._keep(kept)
             return wait_s
 
-    def _kept(self, now_s: float) -> dict[float, int]:
+    def _kept(self, now_s: float, latest_s: float) -> dict[float, int]:
         if not self._path.exists():
             return {}
         longest_s = max(limit.window_s for limit in self._limits)
-        known = sorted((float(at), int(used)) for at, used in json.loads(self._path.read_text()))
-        return {at: used for at, used in known if at > now_s - longest_s}
+        kept: dict[float, int] = {}
+        for at, used in sorted((float(at), int(used)) for at, used in json.loads(self._path.read_text())):
+            if not math.isfinite(at) or used < 0:
+                raise ValueError(f"{used} at {at} is no count")
+            at = min(at, latest_s)  # a clock that was ahead counted it: it is as if it were taken now, once
+            if at > now_s - longest_s:
+                kept[at] = kept.get(at, 0) + used
+        return kept
 
     def _keep(self, kept: dict[float, int]) -> None:
         new = self._path.with_suffix(".new")

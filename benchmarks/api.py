@@ -43,9 +43,7 @@ from tradewright.storage import accounts, trading
 from tradewright.storage.database import Database, Tx
 from tradewright.storage.migrations import upgrade
 
-PACKAGES = (
-    "fastapi==0.165.0", "pydantic==2.14.3", "uvicorn==0.54.0", "httptools==0.9.0", "uvloop==0.23.0", "numpy",
-)  # fmt: skip
+PACKAGES = ("fastapi==0.165.0", "pydantic==2.14.3", "granian==2.8.7", "uvloop==0.23.0", "numpy")
 RATE, SECONDS, CLOSED_SECONDS, CONNECTIONS, ROUNDS, WARM_SECONDS = 1_000, 4.0, 3.0, 32, 3, 5.0
 KEYS = 1_000
 COMPARED = 50  # requests of each path
@@ -62,22 +60,21 @@ NOTE = (
     "nothing: keys checked, remembered for 2 s; three buckets of rate limits (address, key, organization) and their "
     "headers; security headers, request ids, sizes. Both keep series in memory, 64 MiB of encoded pages, versions and "
     "the state of the feed for 0.25 s, and the balances of a portfolio in a table. Ours also runs what `tradewright "
-    "api` runs beside the answers: sealing of the audit log, use of keys, retention. The same server, parser and "
-    "event loop (uvicorn, httptools, uvloop) for both; the twin reads SQLite with plain sqlite3, no ORM and no hop to "
-    "a thread, returns cached pages as bytes and everything else by FastAPI's quickest way. PostgreSQL and Redis run "
-    "on the client's core; their own processor time is not in the figures. When a server falls behind 1,000 requests "
-    "a second, its client latencies are those of a growing queue."
+    "api` runs beside the answers: sealing of the audit log, use of keys, retention. The same server and event loop "
+    "(Granian, uvloop) for both; the twin reads SQLite with plain sqlite3, no ORM and no hop to a thread, returns "
+    "cached pages as bytes and everything else by FastAPI's quickest way. PostgreSQL and Redis run on the client's "
+    "core; their own processor time is not in the figures. When a server falls behind 1,000 requests a second, its "
+    "client latencies are those of a growing queue."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """One server under test. port_name: the variable of its environment that says where to listen."""
+    """One server under test."""
 
     name: str
     command: list[str]
     environment: dict[str, str]
-    port_name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,16 +176,18 @@ def _ours(on: Installation) -> Contender:
         "PYTHONPATH": str(ROOT),
         **NO_LIMITS,
     }
-    command = [*pinned(OWN_CORE), sys.executable, "-m", "benchmarks.counting"]
-    return Contender("ours", command, environment, "TRADEWRIGHT_PORT")
+    command = _served(Path(sys.executable), "--factory", "benchmarks.counting:application")
+    return Contender("ours", command, environment)
 
 
 def _twin(python: Path, place: Path) -> Contender:
-    server = ["-m", "uvicorn", "--loop", "uvloop", "--http", "httptools", "--ws", "none", "--no-server-header"]
-    quiet = ["--no-access-log", "--log-level", "warning", "--no-proxy-headers", "--timeout-keep-alive", "120"]
-    command = [*pinned(OWN_CORE), str(python), *server, *quiet, "twin_fastapi:app"]
     environment = {"TWIN_FOLDER": str(place), "TWIN_QUOTA": QUOTA, "PYTHONPATH": str(ROOT / "benchmarks")}
-    return Contender("twin", command, environment, "UVICORN_PORT")
+    return Contender("twin", _served(python, "twin_fastapi:app"), environment)
+
+
+def _served(python: Path, *application: str) -> list[str]:
+    options = ["--interface", "asgi", "--workers", "1", "--loop", "uvloop", "--log-level", "warning", "--no-ws"]
+    return [*pinned(OWN_CORE), str(python), "-m", "granian", *options, *application]
 
 
 @contextmanager
@@ -199,7 +198,7 @@ def _running(contender: Contender, folder: Path) -> Iterator[Runner]:
     counts = folder / f"counts-{contender.name}.json"
     counts.unlink(missing_ok=True)
     environment = {k: v for k, v in os.environ.items() if not k.startswith("TRADEWRIGHT_")} | contender.environment
-    environment |= {"BENCH_COUNTS": str(counts), contender.port_name: str(port)}
+    environment |= {"BENCH_COUNTS": str(counts), "GRANIAN_PORT": str(port)}
     log = folder / f"server-{contender.name}.log"
     with log.open("wb") as file:
         process = subprocess.Popen(contender.command, env=environment, stdout=file, stderr=file)

@@ -1,4 +1,4 @@
-"""`tradewright api` for a benchmark: it serves as that command does, and also says how its cache of pages did.
+"""The application of `tradewright api` for a server that is measured: it also says how its cache of pages did.
 
 The settings come from the environment; BENCH_COUNTS names the file into which hits and misses are written, as JSON.
 """
@@ -11,21 +11,19 @@ import threading
 import time
 from pathlib import Path
 
-from tradewright import settings
+from tradewright.api.app import build
+from tradewright.api.layers import App
 from tradewright.api.pages import Pages
-from tradewright.api.services import Services
-from tradewright.app.serve import serve
+from tradewright.app.serve import begun
 
 EVERY_S = 0.25
 
 
-def main() -> None:
-    """Serve, with a thread beside it that writes the counts."""
-
-    def begin(_: str, services: Services) -> None:
-        threading.Thread(target=_tell, args=(services.pages, Path(os.environ["BENCH_COUNTS"])), daemon=True).start()
-
-    serve(settings.load(), begin)
+def application() -> App:
+    """Return the application, with a thread beside it that writes the counts."""
+    services = begun()
+    threading.Thread(target=_tell, args=(services.pages, Path(os.environ["BENCH_COUNTS"])), daemon=True).start()
+    return build(services)
 
 
 def _tell(pages: Pages, path: Path) -> None:
@@ -34,7 +32,3 @@ def _tell(pages: Pages, path: Path) -> None:
         fresh.write_text(json.dumps({"hits": pages.hits, "misses": pages.misses, "bytes": pages.size}))
         fresh.replace(path)
         time.sleep(EVERY_S)
-
-
-if __name__ == "__main__":
-    main()

@@ -48,7 +48,7 @@ def versions(folder: Path) -> str:
             text=True,
             check=False,
         ).stdout.split()
-        main = ("fastapi", "pydantic", "uvicorn", "httptools", "uvloop", "vectorbt", "backtesting")
+        main = ("fastapi", "pydantic", "granian", "uvloop", "vectorbt", "backtesting")
         shown += [line for line in told if line.partition("==")[0].lower() in main]
     return ", ".join(dict.fromkeys(shown))
 

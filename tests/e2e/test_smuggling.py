@@ -28,9 +28,9 @@ HIDDEN = (
 )
 
 
-def exchange(connection: socket.socket, request: bytes) -> bytes:
+def exchange(connection: socket.socket, request: bytes, patience_s: float = 3.0) -> bytes:
     """Everything that comes back until the other side has nothing more to say."""
-    connection.settimeout(3)
+    connection.settimeout(patience_s)
     connection.sendall(request)
     said = b""
     try:
@@ -128,6 +128,7 @@ def test_the_gateway_and_what_stands_behind_it_read_requests_in_one_way(behind: 
 
     unharmed(send, behind.key)
     takes_no_header_away(behind, send)
+    writes_no_request_of_somebody_else(behind, send)
 
 
 def takes_no_header_away(behind: Behind, send: Send) -> None:
@@ -146,3 +147,17 @@ def takes_no_header_away(behind: Behind, send: Send) -> None:
     ):
         said = send(head("GET", "/v1/instruments", *lines, key=elsewhere))
         assert statuses(said) in ([403], [400]), (lines, said)
+
+
+def writes_no_request_of_somebody_else(behind: Behind, send: Send) -> None:
+    """The body of a request without a key is not put before the next request on a connection to the application."""
+    asked = head("GET", "/v1/limits", "Connection: close", key=behind.key)
+    for upgraded in ("h2c", "websocket"):
+        for padding in (0, 20_000, 200_000):
+            inner = b"\r\n" * (padding // 2) + b"GET /v1/instruments HTTP/1.1\r\nHost: localhost\r\nX-Swallow: "
+            lines = ("Connection: Upgrade", f"Upgrade: {upgraded}", f"Content-Length: {len(inner)}")
+            for _ in range(3):
+                assert len(statuses(send(head("POST", "/v1/nothing", *lines) + inner))) <= 1
+                said = send(asked)
+                assert statuses(said) == [200], said
+                assert b'"rates"' in said, said

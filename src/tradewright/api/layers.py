@@ -39,9 +39,9 @@ BODY_S = 15.0
 SAFE = ("GET", "HEAD", "OPTIONS")
 _SINGLE = frozenset(
     (
-        b"authorization", b"content-type", b"idempotency-key", b"if-match", b"if-none-match", b"origin", b"cookie",
-        b"tradewright-organization", b"tradewright-environment", b"tradewright-csrf", b"tradewright-signature",
-        b"tradewright-timestamp", b"tradewright-nonce",
+        b"host", b"authorization", b"content-type", b"idempotency-key", b"if-match", b"if-none-match", b"origin",
+        b"cookie", b"tradewright-organization", b"tradewright-environment", b"tradewright-csrf",
+        b"tradewright-signature", b"tradewright-timestamp", b"tradewright-nonce",
     )
 )  # fmt: skip
 _LENGTH = re.compile("[0-9]{1,18}")

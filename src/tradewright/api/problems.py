@@ -28,7 +28,6 @@ CATALOGUE: dict[str, Kind] = {
     "in_sample": Kind(422, "Tested on training rows", "Test on rows the model did not learn from."),
     "settings_invalid": Kind(500, "The server is misconfigured", "An operator must mend the settings."),
     "malformed_json": Kind(400, "The body is not JSON", "Send one JSON object, UTF-8 encoded."),
-    "malformed_request": Kind(400, "It is not HTTP", "Send a well-formed HTTP/1.1 request."),
     "malformed_header": Kind(400, "A header cannot be read", "Mend the header named in `detail`."),
     "unauthenticated": Kind(401, "A valid API key or session is needed", "Send `Authorization: Bearer <key>`."),
     "second_factor_required": Kind(401, "A second factor is needed", "Send the login again with `code` or a passkey."),

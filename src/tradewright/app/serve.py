@@ -1,17 +1,31 @@
-"""`tradewright api`: only the HTTP face."""
+"""`tradewright api`: only the HTTP face, on Granian."""
 
 from __future__ import annotations
 
+import atexit
+import ctypes
+import os
 import signal
+import socket
+import threading
+import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from tradewright.api.app import build
-from tradewright.api.services import Readiness, Services
-from tradewright.app import house, http_server
-from tradewright.app.up import build_services
-from tradewright.app.upkeep import Upkeep
+from tradewright import settings as settings_module
+from tradewright.api.services import Readiness
+from tradewright.app import house
 from tradewright.clock import WallClock
+from tradewright.errors import SettingsInvalid
 from tradewright.settings import Settings
+
+_START_S = 60.0
+_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
+
+
+if TYPE_CHECKING:
+    from tradewright.api.layers import App
+    from tradewright.api.services import Services
 
 
 class _Ready:
@@ -19,27 +33,89 @@ class _Ready:
         return Readiness(True, "running", 1.0, "serving")
 
 
-def serve(settings: Settings, tell: Callable[[str, Services], None]) -> None:
+def serve(settings: Settings, tell: Callable[[str], None]) -> None:
     """Serve until SIGINT or SIGTERM.
 
-    tell: called with the address, and with what the routes use, once it is served. Raises SettingsInvalid for an
-    address that cannot be used and StorageFailed.
+    tell: called with the address when the socket listens. Raises SettingsInvalid for an address that cannot be used
+    and StorageFailed.
     """
-    with http_server.listen(settings.host, settings.port) as listener, house.open_database(settings) as database:
-        clock = WallClock()
-        services = build_services(database, clock, settings, _Ready(), None)
-        url = http_server.url_of(listener)
-        server = http_server.Server(build(services), settings.log_level, lambda: tell(url, services))
+    import multiprocessing
 
-        def leave(*_: object) -> None:
-            server.should_exit = True
+    multiprocessing.set_start_method("spawn", force=True)  # a fork beside the threads of Polars and ours can hang
+    from granian import Granian
+    from granian.constants import Interfaces, Loops
 
-        signal.signal(signal.SIGINT, leave)
-        signal.signal(signal.SIGTERM, leave)
-        upkeep = Upkeep(database, clock, services.authenticator)
-        upkeep.start()
-        http_server.settle()
+    address, port = _usable(settings.host, settings.port)
+    house.open_database(settings).close()
+    for name in ("data_folder", "database_url", "host", "port"):  # of the command line; the rest it reads as we did
+        os.environ[settings_module.PREFIX + name.upper()] = str(getattr(settings, name))
+    server = Granian(
+        "tradewright.app.serve:application",
+        address=address,
+        port=port,
+        interface=Interfaces.ASGI,
+        workers=1,
+        loop=Loops.uvloop,
+        factory=True,
+        log_access=False,
+        log_level=settings.log_level,  # type: ignore[arg-type]
+    )
+    shown = f"[{address}]" if ":" in address else address
+
+    def tell_once_it_listens() -> None:
+        if _listens(address, port):
+            tell(f"http://{shown}:{port}")
+
+    server.on_startup(threading.Thread(target=tell_once_it_listens, daemon=True).start)
+    server.serve()
+
+
+def _listens(address: str, port: int) -> bool:
+    deadline = time.monotonic() + _START_S
+    while time.monotonic() < deadline:
         try:
-            server.run(sockets=[listener])
-        finally:
-            upkeep.stop()
+            socket.create_connection((address, port), 1).close()
+        except OSError:
+            time.sleep(0.02)
+        else:
+            return True
+    return False
+
+
+def _usable(host: str, port: int) -> tuple[str, int]:
+    # Granian takes a numeric address only, and does not say which free port it took
+    try:
+        family, _, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(where)
+            taken = probe.getsockname()
+    except OSError as error:
+        raise SettingsInvalid(
+            f"cannot listen on {host}:{port}: {error.strerror}; choose another address with --host or --port"
+        ) from error
+    return str(taken[0]), int(taken[1])
+
+
+def application() -> App:
+    """Return the ASGI application of the settings in the environment; for the process that Granian starts."""
+    from tradewright.api.app import build  # not paid for by the process that only watches
+
+    return build(begun())
+
+
+def begun() -> Services:
+    """Return what the routes use, with the work beside them begun. Called once in a process, which ends with its parent
+    and without taking its interpreter apart: threads of Granian and Polars abort there."""
+    ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+    atexit.register(os._exit, 0)
+    from tradewright.app.up import build_services
+    from tradewright.app.upkeep import Upkeep
+
+    settings = settings_module.load()
+    database = house.open_database(settings)
+    clock = WallClock()
+    services = build_services(database, clock, settings, _Ready(), None)
+    Upkeep(database, clock, services.authenticator).start()
+    house.settle()
+    return services

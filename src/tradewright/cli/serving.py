@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -45,7 +45,7 @@ def api(
     """
     from tradewright.app.serve import serve
 
-    def tell(address: str, _: Any) -> None:
+    def tell(address: str) -> None:
         show({"address": address}, as_json, lambda made: f"Tradewright API serves on {made['address']}")
         sys.stdout.flush()
 

@@ -123,6 +123,11 @@ class Authenticator:
         for name in [name for name, known in self._known.items() if known.principal.key in wanted]:
             del self._known[name]
 
+    def forget_all(self) -> None:
+        """Read every key anew: to be called once a change of an organization or of its people is committed."""
+        self._forgotten += 1
+        self._known.clear()
+
     def take_uses(self) -> list[tuple[str, int, str, str]]:
         """Return (key, time, address, agent) of uses that are to be stored, and hold them no longer. Any thread."""
         taken, self._uses = self._uses, {}

@@ -34,7 +34,7 @@ def erase_person(tx: Tx, user: str, who: Actor, now_us: int) -> None:
 
 def erase_organization(tx: Tx, organization: str, who: Actor, now_us: int) -> None:
     """Delete an organization with all it has but its audit log. Raises Conflict while it trades."""
-    people.get_organization(tx, organization, lock=True)
+    people.lock_whole_organization(tx, organization)
     if erasure.trades(tx, organization, now_us - _QUIET_US):
         raise Conflict("a run of this organization traded in the last ten minutes; stop it, and try again after them")
     deleted = erasure.erase_organization(tx, organization)

@@ -14,7 +14,8 @@ from tradewright.api import access, parsing
 from tradewright.api.operations import PERSON, Call, Effect, Once, Operation, Raw
 from tradewright.api.problems import Refused
 from tradewright.api.services import Services
-from tradewright.storage import idempotency
+from tradewright.errors import Unauthenticated
+from tradewright.storage import accounts, idempotency
 from tradewright.storage.database import Tx
 from tradewright.storage.idempotency import StoredAnswer
 
@@ -126,6 +127,7 @@ def _replayed(known: StoredAnswer, claim: _Claim) -> Raw:
 
 async def _take_effect(operation: Operation, call: Call, effect: Effect, claim: _Claim | None) -> Raw:
     def transaction(tx: Tx) -> tuple[Raw, bool]:
+        _hold_organization(tx, call)
         if claim is not None:
             known = idempotency.claim(tx, claim.scope, claim.marks[0], claim.now_us)
             if known is not None:
@@ -143,6 +145,13 @@ async def _take_effect(operation: Operation, call: Call, effect: Effect, claim: 
         effect.after()
         call.services.wake_worker()
     return answer
+
+
+def _hold_organization(tx: Tx, call: Call) -> None:
+    # who the caller is may have been read up to two seconds ago
+    organization = call.principal.organization
+    if organization and not accounts.hold_organization(tx, organization):
+        raise Unauthenticated("the organization of this key or session was deleted")
 
 
 def _body(value: Any, operation: Operation) -> bytes:

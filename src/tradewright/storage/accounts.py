@@ -84,9 +84,18 @@ def environment_of_key(tx: Tx, organization: str, key: str) -> str:
     return str(tx.execute(query).scalar_one())
 
 
+def hold_organization(tx: Tx, organization: str) -> bool:
+    """Return whether the organization is there; if so, nobody deletes it until this transaction ends.
+
+    What takes turns over an organization locks it so that this may go beside it (FOR NO KEY UPDATE).
+    """
+    query = sa.select(organizations.c.id).where(organizations.c.id == organization)
+    return tx.execute(query.with_for_update(read=True, key_share=True)).first() is not None
+
+
 def lock_api_keys(tx: Tx, organization: str, now_us: int) -> int:
     """Return how many keys of the organization are valid; no other transaction adds or changes one until this ends."""
-    tx.execute(sa.select(organizations.c.id).where(organizations.c.id == organization).with_for_update())
+    tx.execute(sa.select(organizations.c.id).where(organizations.c.id == organization).with_for_update(key_share=True))
     valid = (
         api_keys.c.organization == organization,
         api_keys.c.revoked_at.is_(None),

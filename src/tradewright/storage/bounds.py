@@ -31,4 +31,4 @@ def unfinished(tx: Tx, kind: str, organization: str) -> int:
 
 
 def _one_at_a_time(tx: Tx, organization: str) -> None:
-    tx.execute(sa.select(organizations.c.id).where(organizations.c.id == organization).with_for_update())
+    tx.execute(sa.select(organizations.c.id).where(organizations.c.id == organization).with_for_update(key_share=True))

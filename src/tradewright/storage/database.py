@@ -379,7 +379,7 @@ class _Postgres:
         connection = self._engine.connect()
         try:
             return await connection.start()
-        except (OSError, asyncpg.PostgresError, sa.exc.DBAPIError) as error:
+        except (OSError, asyncpg.PostgresError, sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
             cause = getattr(error, "orig", error)
             raise StorageFailed(
                 f"no connection to the PostgreSQL database {self._where}: {cause or type(error).__name__}; check that "

@@ -64,13 +64,18 @@ def rehash_password(tx: Tx, user: str, password_hash: str) -> None:
 def get_organization(tx: Tx, organization: str, lock: bool = False) -> dict[str, Any] | None:
     """Return an organization, None when there is none. lock: whoever changes its members takes turns."""
     query = sa.select(organizations).where(organizations.c.id == organization)
-    row = tx.execute(query.with_for_update() if lock else query).mappings().first()
+    row = tx.execute(query.with_for_update(key_share=True) if lock else query).mappings().first()
     return None if row is None else dict(row)
 
 
 def rename_organization(tx: Tx, organization: str, name: str) -> None:
     """Set the name of an organization."""
     tx.execute(organizations.update().where(organizations.c.id == organization).values(name=name))
+
+
+def lock_whole_organization(tx: Tx, organization: str) -> None:
+    """Wait for everybody who writes into an organization; nobody does until this transaction ends."""
+    tx.execute(sa.select(organizations.c.id).where(organizations.c.id == organization).with_for_update())
 
 
 def only_organization(tx: Tx) -> str | None:

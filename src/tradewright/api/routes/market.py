@@ -311,10 +311,11 @@ def _encoded(query: BarQuery, rows: list[BarRow], media_type: str) -> Encoded:
         return encoded.before_feed(
             BarPage(listed.data, listed.has_more, listed.next_cursor, query.interval, query.adjustment, None)
         )
-    cursor = page(query, rows, keys, lambda row: None).next_cursor
+    listed = page(query, rows, keys, lambda row: None)
     body = (representations.csv_of if media_type == CSV else representations.arrow_of)(rows[: query.limit])
     shown = f"{CSV}; charset=utf-8; header=present" if media_type == CSV else media_type
-    return encoded.whole(body, shown, "" if cursor is None else _next_link(query, cursor))
+    following = _next_link(query, listed.next_cursor) if listed.has_more and listed.next_cursor else ""
+    return encoded.whole(body, shown, following)
 
 
 def _next_link(query: BarQuery, cursor: str) -> str:

@@ -70,7 +70,7 @@ async def _erase(call: Call) -> Effect:
         erasing.erase_person(tx, user, call.who, now_us)
         return ended()
 
-    return Effect(effect)
+    return Effect(effect, call.services.authenticator.forget_all)
 
 
 async def _accept(call: Call) -> Effect:

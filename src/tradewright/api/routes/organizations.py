@@ -134,7 +134,8 @@ async def _change(call: Call) -> Effect:
 async def _delete(call: Call) -> Effect:
     organization = _mine(call)
     now_us = call.services.clock.now_us()
-    return Effect(lambda tx: erasing.erase_organization(tx, organization, call.who, now_us))
+    forget = call.services.authenticator.forget_all
+    return Effect(lambda tx: erasing.erase_organization(tx, organization, call.who, now_us), forget)
 
 
 async def _list_members(call: Call) -> Page[Member]:
@@ -156,7 +157,7 @@ async def _change_member(call: Call) -> Effect:
         members.change_role(tx, organization, user, request.role, call.who, now_us)
         return _member(members.member(tx, organization, user))
 
-    return Effect(effect)
+    return Effect(effect, call.services.authenticator.forget_all)
 
 
 async def _get_member(call: Call) -> Member:
@@ -166,7 +167,8 @@ async def _get_member(call: Call) -> Member:
 async def _remove_member(call: Call) -> Effect:
     organization, user = _mine(call), call.path["user"]
     now_us = call.services.clock.now_us()
-    return Effect(lambda tx: members.remove(tx, organization, user, call.who, now_us))
+    forget = call.services.authenticator.forget_all
+    return Effect(lambda tx: members.remove(tx, organization, user, call.who, now_us), forget)
 
 
 async def _leave(call: Call) -> Effect:
@@ -178,7 +180,7 @@ async def _leave(call: Call) -> Effect:
             raise _unknown(organization)
         members.remove(tx, organization, user, call.who, now_us)
 
-    return Effect(effect)
+    return Effect(effect, call.services.authenticator.forget_all)
 
 
 async def _list_invitations(call: Call) -> Page[Invitation]:

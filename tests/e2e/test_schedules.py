@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from json_server import json_server
 from running import Up, call
 from tradewright.clock import parse_us
 
@@ -51,30 +49,6 @@ class Venues:
         return 200, rows[: int(query["limit"])]
 
 
-@contextmanager
-def serving(venues: Venues) -> Iterator[str]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            status, body = venues.answer(self.path)
-            text = json.dumps(body).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
 def until(condition: Callable[[], Any], seconds: float = 90.0) -> Any:
     deadline = time.monotonic() + seconds
     while not (found := condition()):
@@ -104,7 +78,7 @@ def test_a_slow_source_holds_up_no_other_and_series_are_gone_on_with(tmp_path: P
         until(lambda: last(schedule)["status"] not in ("queued", "running"))
         return api(f"ingestions/{last(schedule)['ingestion']}")
 
-    with serving(venues) as address:
+    with json_server(venues.answer) as address:
         urls = {"TRADEWRIGHT_BINANCE_URL": address, "TRADEWRIGHT_COINBASE_URL": address}
         with Up(tmp_path / "data", environment=urls) as up:
             wanted = {"interval": "1h", "every": "1h"}

@@ -8,18 +8,16 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from json_server import json_server
 from tradewright.clock import parse_us
 
 MINUTE_MS = 60_000
@@ -75,31 +73,6 @@ def pair(base: str, quote: str) -> dict[str, Any]:
     return {**names, "status": "BREAK" if base == quote[:3] else "TRADING", "filters": steps}
 
 
-@contextmanager
-def serving(world: World) -> Iterator[str]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            status, body = world.answer(self.path)
-            text = json.dumps(body).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
 def started(folder: Path, *words: str, text: str = "", **settings: str) -> subprocess.Popen[str]:
     plain = {name: value for name, value in os.environ.items() if not name.startswith("TRADEWRIGHT_")}
     own = {f"TRADEWRIGHT_{name.upper()}": value for name, value in {"data_folder": str(folder), **settings}.items()}
@@ -143,7 +116,7 @@ def test_the_list_says_what_each_source_has_and_needs(tmp_path: Path) -> None:
 
 def test_a_check_asks_tells_and_remembers(tmp_path: Path) -> None:
     folder, world = tmp_path / "data", World()
-    with serving(world) as address:
+    with json_server(world.answer) as address:
         status, out, _ = said(folder, "sources", "check", "fred", fred_url=address)
         assert status == 1
         assert "fred needs api_key" not in out
@@ -179,7 +152,7 @@ def test_a_check_asks_tells_and_remembers(tmp_path: Path) -> None:
 def test_facts_come_in_with_a_key_of_the_environment_and_once(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     words = ("ingest", "fred", "GDP", "--start", "2024-01-01", "--end", "2025-01-01", "--json")
-    with serving(World()) as address:
+    with json_server(World().answer) as address:
         refused = said(folder, *words, fred_url=address)
         assert (refused[0], "TRADEWRIGHT_FRED_API_KEY" in refused[2]) == (1, True)
         first = said(folder, *words, fred_url=address, fred_api_key="right")
@@ -233,7 +206,7 @@ def test_schedules_are_added_listed_paused_resumed_and_removed(tmp_path: Path) -
 def test_without_a_start_a_series_is_gone_on_with_where_it_ends(tmp_path: Path) -> None:
     folder, world = tmp_path / "data", World()
     words = ("ingest", "binance", "BTCUSDT", "--interval", "1m", "--json")
-    with serving(world) as address:
+    with json_server(world.answer) as address:
         first = said(folder, *words, "--start", "2024-01-01", "--end", "2024-01-01T14:00:00Z", binance_url=address)
         assert json.loads(first[1])["stored"] == 840, first
         before = len(world.asked)
@@ -246,7 +219,7 @@ def test_without_a_start_a_series_is_gone_on_with_where_it_ends(tmp_path: Path) 
 def test_a_quote_is_asked_for_now_and_says_how_old_it_is(tmp_path: Path) -> None:
     folder, world = tmp_path / "data", World()
     words = ("sources", "quote", "binance", "BTCUSDT", "crypto:ETH-USDT")
-    with serving(world) as address:
+    with json_server(world.answer) as address:
         status, out, err = said(folder, *words, "--json", binance_url=address)
         assert status == 0, err
         first, second = json.loads(out)
@@ -264,7 +237,7 @@ def test_a_quote_is_asked_for_now_and_says_how_old_it_is(tmp_path: Path) -> None
 
 def test_what_a_source_lists_is_shown_and_searched(tmp_path: Path) -> None:
     folder = tmp_path / "data"
-    with serving(World()) as address:
+    with json_server(World().answer) as address:
         status, out, err = said(folder, "sources", "instruments", "binance", "--json", binance_url=address)
         assert status == 0, err
         found = json.loads(out)
@@ -304,7 +277,7 @@ def test_what_a_source_cannot_be_asked_for_is_said_before_anything_is_sent(
 def test_an_ingestion_that_is_ended_goes_on_where_it_was(tmp_path: Path, end: signal.Signals) -> None:
     interrupted = end is not signal.SIGKILL
     folder, world = tmp_path / "data", World(pause_s=0.2 if interrupted else 0.9)
-    with serving(world) as address:
+    with json_server(world.answer) as address:
         process = started(folder, "ingest", "binance", "BTCUSDT", *SPAN, "--json", binance_url=address)
         until(lambda: len(world.asked) >= (4 if interrupted else 9))  # what waits is stored every few seconds
         process.send_signal(end)

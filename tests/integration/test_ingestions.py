@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -15,6 +12,7 @@ import msgspec
 import pytest
 
 from asgi import Client
+from json_server import json_server
 from tradewright.app import house
 from tradewright.app.ingestion_task import run_ingestion
 from tradewright.app.source_commands import begun
@@ -236,35 +234,23 @@ def test_an_unfinished_ingestion_is_gone_on_with_until_now_by_whoever_owns_it(da
 # --- the job ----------------------------------------------------------------------------------------------------------
 
 
+SPAN = {"start_us": 1_700_000_000_000_000, "end_us": 1_720_000_000_000_000}
 Answer = Callable[[dict[str, list[str]]], tuple[int, Any]]
 
 
-@contextmanager
-def serving(answer: Answer) -> Iterator[str]:
-    """A server that answers every query with the status and JSON of `answer`; yields its address."""
+def serving(answer: Answer) -> AbstractContextManager[str]:
+    """A server that answers every query with the status and JSON of `answer`."""
+    return json_server(lambda target: answer(parse_qs(urlsplit(target).query)))
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            status, body = answer(parse_qs(urlsplit(self.path).query))
-            text = json.dumps(body).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
 
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+def ordered(tx: Tx, key: str = "ing_a", organization: str = "org_a", **asked: Any) -> str:
+    """Ask for an ingestion as the API does, of the gross domestic product unless `asked` says otherwise."""
+    source, owner = asked.pop("source", "fred"), asked.pop("owner", organization)
+    request = {"instruments": ["macro:GDP"], "interval": "1d", **SPAN, **asked}
+    job = jobs.enqueue(tx, organization, "paper", "ingestion", {"ingestion": key}, 1)
+    row = {"id": key, "organization": organization, "environment": "paper", "owner": owner, "job": job}
+    ingestions.add(tx, {**row, "source": source, "request": request, "created_at": 1})
+    return key
 
 
 def fred(asked: list[str]) -> Answer:
@@ -297,18 +283,13 @@ def test_the_job_uses_what_its_organization_keeps_and_never_the_operators(
     settings = Settings(data_folder=tmp_path / "data", database_url=migrated_url)
     asked: list[str] = []
 
-    def begin(tx: Tx, organization: str) -> str:
-        key = f"ing_{organization}"
-        request = {"instruments": ["macro:GDP"], "interval": "1d", "start_us": 1_700_000_000_000_000}
-        request |= {"end_us": 1_720_000_000_000_000}
-        job = jobs.enqueue(tx, organization, "paper", "ingestion", {"ingestion": key}, 1)
-        row = {"id": key, "organization": organization, "environment": "paper", "owner": organization, "job": job}
-        ingestions.add(tx, {**row, "source": "fred", "request": request, "created_at": 1})
-        return key
-
     def run(database: Database, organization: str) -> dict[str, Any]:
         whose = {"organization": organization, "environment": "paper"}
-        payload = {"settings": house.settings_to(settings), **whose, "ingestion": database.write(begin, organization)}
+        payload = {
+            "settings": house.settings_to(settings),
+            **whose,
+            "ingestion": database.write(ordered, f"ing_{organization}", organization),
+        }
         return run_ingestion(payload, lambda fraction, message: None)
 
     with serving(fred(asked)) as address, house.open_database(settings) as database:
@@ -332,17 +313,11 @@ def test_the_job_of_an_unknown_symbol_fails_by_its_name_and_brings_in_the_others
     settings = Settings(data_folder=tmp_path / "data", database_url=migrated_url)
     names = ["crypto:GONE-USDT", "crypto:BTC-USDT", "crypto:AWAY-USDT"]
 
-    def begin(tx: Tx) -> None:
-        request = {"instruments": names, "interval": "1h", "start_us": 1_699_990_000_000_000}
-        request |= {"end_us": 1_700_010_000_000_000}
-        job = jobs.enqueue(tx, "org_a", "paper", "ingestion", {"ingestion": "ing_a"}, 1)
-        row = {"id": "ing_a", "organization": "org_a", "environment": "paper", "owner": SYSTEM, "job": job}
-        ingestions.add(tx, {**row, "source": "binance", "request": request, "created_at": 1})
-
     payload = {"settings": house.settings_to(settings), "organization": "org_a", "environment": "paper"}
     with serving(bitcoin_alone) as address, house.open_database(settings) as database:
         monkeypatch.setenv("TRADEWRIGHT_BINANCE_URL", address)
-        database.write(begin)
+        hours = {"start_us": 1_699_990_000_000_000, "end_us": 1_700_010_000_000_000}
+        database.write(ordered, source="binance", owner=SYSTEM, instruments=names, interval="1h", **hours)
         with pytest.raises(UnknownName) as told:
             run_ingestion(payload | {"ingestion": "ing_a"}, lambda fraction, message: None)
         assert told.value.message.startswith(
@@ -358,17 +333,10 @@ def test_a_refusal_of_a_key_is_written_down_as_what_the_source_said(
 ) -> None:
     settings = Settings(data_folder=tmp_path / "data", database_url=migrated_url)
 
-    def begin(tx: Tx) -> None:
-        request = {"instruments": ["macro:GDP"], "interval": "1d", "start_us": 1_700_000_000_000_000}
-        request |= {"end_us": 1_720_000_000_000_000}
-        job = jobs.enqueue(tx, "org_a", "paper", "ingestion", {"ingestion": "ing_a"}, 1)
-        row = {"id": "ing_a", "organization": "org_a", "environment": "paper", "owner": "org_a", "job": job}
-        ingestions.add(tx, {**row, "source": "fred", "request": request, "created_at": 1})
-
     payload = {"settings": house.settings_to(settings), "organization": "org_a", "environment": "paper"}
     with serving(fred([])) as address, house.open_database(settings) as database:
         monkeypatch.setenv("TRADEWRIGHT_FRED_URL", address)
-        database.write(begin)
+        database.write(ordered)
         with pytest.raises(SourceRefused):
             run_ingestion(payload | {"ingestion": "ing_a"}, lambda fraction, message: None)
         assert database.read(third_parties.health, Owner("org_a")) == {}, "nobody asked it anything"
@@ -387,13 +355,6 @@ def test_the_requests_of_a_day_are_counted_from_one_ingestion_to_the_next(
     settings = Settings(data_folder=tmp_path / "data", database_url=migrated_url)
     asked: list[str] = []
 
-    def begin(tx: Tx, key: str) -> None:
-        request = {"instruments": ["macro:GDP"], "interval": "1d", "start_us": 1_700_000_000_000_000}
-        request |= {"end_us": 1_720_000_000_000_000}
-        job = jobs.enqueue(tx, "org_a", "paper", "ingestion", {"ingestion": key}, 1)
-        row = {"id": key, "organization": "org_a", "environment": "paper", "owner": "org_a", "job": job}
-        ingestions.add(tx, {**row, "source": "fred", "request": request, "created_at": 1})
-
     with serving(fred(asked)) as address, house.open_database(settings) as database:
         monkeypatch.setenv("TRADEWRIGHT_FRED_URL", address)
 
@@ -402,7 +363,7 @@ def test_the_requests_of_a_day_are_counted_from_one_ingestion_to_the_next(
             text = msgspec.json.encode({"api_key": credential})
             sealed = house.open_vault(settings).seal(text, "source_credentials/scr_1")
             database.write(third_parties.keep_credentials, "org_a", "fred", "scr_1", sealed, 1)
-            database.write(begin, key)
+            database.write(ordered, key)
             whose = {"organization": "org_a", "environment": "paper", "ingestion": key}
             run_ingestion({"settings": house.settings_to(settings), **whose}, lambda fraction, message: None)
 
@@ -421,18 +382,11 @@ def test_facts_of_another_time_than_was_asked_for_are_told(
 ) -> None:
     settings = Settings(data_folder=tmp_path / "data", database_url=migrated_url)
 
-    def begin(tx: Tx) -> None:
-        request = {"instruments": ["macro:GDP"], "interval": "1d", "start_us": 900_000_000_000_000}
-        request |= {"end_us": 910_000_000_000_000}
-        job = jobs.enqueue(tx, "org_a", "paper", "ingestion", {"ingestion": "ing_a"}, 1)
-        row = {"id": "ing_a", "organization": "org_a", "environment": "paper", "owner": "org_a", "job": job}
-        ingestions.add(tx, {**row, "source": "fred", "request": request, "created_at": 1})
-
     with serving(fred([])) as address, house.open_database(settings) as database:
         monkeypatch.setenv("TRADEWRIGHT_FRED_URL", address)
         sealed = house.open_vault(settings).seal(b'{"api_key":"ours"}', "source_credentials/scr_1")
         database.write(third_parties.keep_credentials, "org_a", "fred", "scr_1", sealed, 1)
-        database.write(begin)
+        database.write(ordered, start_us=900_000_000_000_000, end_us=910_000_000_000_000)
         whose = {"organization": "org_a", "environment": "paper", "ingestion": "ing_a"}
         report = run_ingestion({"settings": house.settings_to(settings), **whose}, lambda fraction, message: None)
     assert (report["rows_read"], report["outside"]["rows"]) == (0, 1)

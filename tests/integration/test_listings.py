@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from decimal import Decimal
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from asgi import Client
+from json_server import json_server
 from tradewright.app import house
 from tradewright.app.ingestion_task import run_ingestion
 from tradewright.errors import SourceFailed
@@ -153,35 +150,13 @@ def test_what_sources_call_an_instrument_is_shown(served: Any) -> None:
 # --- the job ----------------------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def listing_like_binance(pairs: list[tuple[str, str]]) -> Iterator[str]:
+def listing_like_binance(pairs: list[tuple[str, str]]) -> AbstractContextManager[str]:
     """A server that lists these pairs."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            entries = [
-                {"symbol": base + quote, "baseAsset": base, "quoteAsset": quote, "status": "TRADING", "filters": []}
-                for base, quote in pairs
-            ]
-            text = json.dumps({"symbols": [*entries, {"symbol": "what is this"}]}).encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    entries = [
+        {"symbol": base + quote, "baseAsset": base, "quoteAsset": quote, "status": "TRADING", "filters": []}
+        for base, quote in pairs
+    ]
+    return json_server(lambda _: (200, {"symbols": [*entries, {"symbol": "what is this"}]}))
 
 
 def test_the_job_adds_what_is_listed_and_reports_it(

@@ -337,6 +337,23 @@ def test_every_line_of_a_bad_file_is_accounted_for(tmp_path: Path) -> None:
     assert len(rows(folder, quarantine)) == report["rejected"]
 
 
+def test_a_file_that_rewrites_what_is_stored_is_told_in_numbers_and_in_the_verdict(tmp_path: Path) -> None:
+    folder, file = tmp_path / "data", tmp_path / "bars.csv"
+    file.write_text(GOOD_CSV)
+    tradewright(folder, "ingest", file, "equity:TEST")
+    lines = GOOD_CSV.splitlines()
+    day, first, high, low, close, volume = lines[4].split(",")
+    lines[4] = ",".join([day, first, high, low, low, volume])
+    file.write_text("\n".join(lines) + "\n")
+    said = tradewright(folder, "ingest", file, "equity:TEST")
+    assert "9 accepted (0 of them new, 1 in the place of other values)" in said.out
+    assert "rewritten_rows: 1 of 9 bars came again with other values" in said.out
+    assert f"was {close} and is {low}" in said.out
+    report = tradewright(folder, "ingest", file, "equity:TEST", "--json").json
+    assert (report["stored"], report["revised"]) == (0, 0)
+    assert "rewritten_rows" in [finding["code"] for finding in report["findings"]]
+
+
 def test_a_file_that_is_none_is_refused_with_the_reason(tmp_path: Path) -> None:
     folder, file = tmp_path / "data", tmp_path / "bars.csv"
 

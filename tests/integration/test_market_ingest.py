@@ -109,7 +109,13 @@ def test_another_ingestion_stores_only_what_is_new_or_changed(catalog: Catalog) 
     _ingest_csv(catalog, text)
     changed = text.replace("04,1,2,1,2,5", "04,1,2,1,1.5,5") + "2024-01-05,1,2,1,2,5\n"
     report = _ingest_csv(catalog, changed, "ing_2", now_us=NOW + 1)
-    assert (report.accepted, report.stored) == (3, 2)
+    assert (report.accepted, report.stored, report.revised) == (3, 2, 1)
+    (told,) = [finding for finding in report.verdict.findings if finding.code == "rewritten_rows"]
+    assert "the close of 2024-01-04T00:00:00Z was 2 and is 1.5, -25.000%" in told.detail
+    assert (told.count, told.rows) == (1, (parse_us("2024-01-04"),))
+    again = _ingest_csv(catalog, changed, "ing_3", now_us=NOW + 2)
+    assert (again.stored, again.revised) == (0, 0)
+    assert told in again.verdict.findings, "it stays, whatever comes later"
     assert catalog.read(SYSTEM, "file", None, "1d")["close"].to_list() == [2.0, 1.5, 2.0]
     assert catalog.revisions(SYSTEM, "file", COIN.id, "1d", parse_us("2024-01-04"))["close"].to_list() == [2.0, 1.5]
     assert report.series[0].rows == 3

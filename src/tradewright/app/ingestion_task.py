@@ -284,6 +284,7 @@ def report_of(report: Any) -> dict[str, Any]:
         "rejected": report.rejected,
         "duplicates": report.duplicates,
         "stored": report.stored,
+        "revised": report.revised,
         "verdict": report.verdict.verdict.label,
         "findings": findings,
     }

@@ -235,7 +235,9 @@ def _ingest_text(report: dict[str, Any]) -> str:
     if report["rows_read"] == 0:
         lines = [f"nothing to do, it is in the catalog already; verdict: {report['verdict']}"]
     else:
-        kept = f"{report['accepted']} accepted ({report['stored']} of them new), {report['rejected']} to quarantine"
+        again = f", {report['revised']} in the place of other values" if report["revised"] else ""
+        new = f"{report['stored'] - report['revised']} of them new{again}"
+        kept = f"{report['accepted']} accepted ({new}), {report['rejected']} to quarantine"
         lines = [
             f"{report['rows_read']} rows read: {kept}, {report['duplicates']} identical duplicates",
             f"verdict: {report['verdict']}",

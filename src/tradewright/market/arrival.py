@@ -16,6 +16,7 @@ from tradewright.market.catalog import Catalog
 from tradewright.market.checks import Sifted
 from tradewright.market.frames import VALUES, same_values
 from tradewright.market.instruments import Interval
+from tradewright.market.rewriting import differs
 from tradewright.market.verdicts import Finding
 from tradewright.storage import series as store
 from tradewright.storage.database import Database
@@ -43,16 +44,16 @@ class Arrival:
     paged: bool
 
 
-def store_new(arrival: Arrival, checked: Mapping[str, Sifted], present: set[str]) -> int:
-    """Store what can be used and is not there with the same values; return how many rows that were. present: the
-    instruments that have a series. Raises StorageFailed."""
+def store_new(arrival: Arrival, checked: Mapping[str, Sifted], present: set[str]) -> tuple[int, int]:
+    """Store what can be used and is not there with the same values; return how many rows that were, and how many of
+    them replace other values. present: the instruments that have a series. Raises StorageFailed."""
     accepted = [result.accepted for result in checked.values() if result.accepted.height]
     if not accepted:
-        return 0
-    rows = pl.concat(accepted)
+        return 0, 0
+    rows, revised = pl.concat(accepted), 0
     if present:
-        rows = without_stored(arrival, rows, present)
-    return append(arrival, rows)
+        rows, revised = without_stored(arrival, rows, present)
+    return append(arrival, rows), revised
 
 
 def append(arrival: Arrival, rows: pl.DataFrame) -> int:
@@ -67,15 +68,16 @@ def append(arrival: Arrival, rows: pl.DataFrame) -> int:
     return rows.height
 
 
-def without_stored(arrival: Arrival, rows: pl.DataFrame, present: set[str]) -> pl.DataFrame:
-    """Return the rows that are not stored with the same values. present: the instruments that have a series.
+def without_stored(arrival: Arrival, rows: pl.DataFrame, present: set[str]) -> tuple[pl.DataFrame, int]:
+    """Return the rows that are not stored with the same values, and how many of them replace others. present: the
+    instruments that have a series.
 
     What replaces another value was known when it came, and no earlier, unless the source says since when.
     """
     first, last = rows.select(pl.col("time").min().alias("first"), pl.col("time").max().alias("last")).row(0)
     stored = arrival.catalog.read(arrival.owner, arrival.source, sorted(present), arrival.interval, first, last)
     if not stored.height:
-        return rows
+        return rows, 0
     several = pl.len().over("instrument", "time") > 1  # revisions within this frame are all new
     there = stored.select("instrument", "time", *VALUES, pl.lit(True).alias("there"))
     joined = rows.with_columns(several.alias("several")).join(
@@ -84,9 +86,8 @@ def without_stored(arrival: Arrival, rows: pl.DataFrame, present: set[str]) -> p
     there_is, same = pl.col("there").is_not_null(), same_values()
     assumed = pl.col("known_at") == pl.col("time") + arrival.lag_us
     came = pl.when(there_is & ~same & assumed).then(pl.max_horizontal("known_at", "observed_at")).otherwise("known_at")
-    return (
-        joined.filter(~(there_is & same & ~pl.col("several"))).with_columns(came.alias("known_at")).select(rows.columns)
-    )
+    fresh = joined.filter(~(there_is & same & ~pl.col("several"))).with_columns(came.alias("known_at"))
+    return fresh.select(rows.columns), fresh.filter(there_is & differs("_stored")).height
 
 
 def keep_rejected(arrival: Arrival, rejected: pl.DataFrame) -> None:

@@ -128,6 +128,12 @@ class Catalog:
         frame = self._history(owner, source, instruments, interval, start_us, end_us, as_of_us, recorded_before_us)
         return resolve(frame)
 
+    def history(
+        self, owner: Owner, source: str, instruments: Sequence[str] | None, interval: Interval | str
+    ) -> pl.DataFrame:
+        """Return every row ever stored of bars, in no order: what `read` resolves, and with what it raises."""
+        return self._history(owner, source, instruments, interval, None, None, None, None)
+
     def revisions(
         self, owner: Owner, source: str, instrument: str, interval: Interval | str, time_us: int
     ) -> pl.DataFrame:

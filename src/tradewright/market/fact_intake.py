@@ -42,7 +42,7 @@ def ingest_facts(
     ingestion: str,
     vintages: bool = True,
 ) -> Taken:
-    """Check and store facts; return what became of every row.
+    """Check and store facts; return what became of every row. None is `revised`: a vintage replaces nothing.
 
     frame: columns of `dated.FACTS`, every vintage a row. A row without a finite value, one that was known before its
     period had ended and one known in the future go to quarantine, once however often they come. vintages: rows say when
@@ -85,7 +85,7 @@ def ingest_facts(
     if fresh.height:
         content = hashlib.sha256(fresh.hash_rows(seed=0).to_numpy().tobytes()).hexdigest()
         stored = facts.append(owner, source, fresh, observed_at_us, f"{ingestion}/{content}")
-    return Taken(rows.height, distinct.height, rejected.height, accepted.height - distinct.height, stored)
+    return Taken(rows.height, distinct.height, rejected.height, accepted.height - distinct.height, stored, 0)
 
 
 def _plain(value: Any) -> Any:

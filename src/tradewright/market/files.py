@@ -67,7 +67,7 @@ def _standing_report(database: Database, spec: DataSetSpec) -> IngestReport:
         )
         for row in rows
     ]
-    return IngestReport(_ingestion_id(spec), 0, 0, 0, 0, 0, tuple(reports))
+    return IngestReport(_ingestion_id(spec), 0, 0, 0, 0, 0, 0, tuple(reports))
 
 
 def _ingestion_id(spec: DataSetSpec) -> str:

@@ -18,7 +18,7 @@ SCHEMA: dict[str, pl.DataType] = {
     **dict.fromkeys(VALUES, pl.Float64()),
 }
 KEY = ("source", "instrument", "interval", "time")
-_TOTAL_ORDER = ("instrument", "time", "observed_at", "known_at", *VALUES)
+TOTAL_ORDER = ("instrument", "time", "observed_at", "known_at", *VALUES)
 
 
 def empty() -> pl.DataFrame:
@@ -76,7 +76,7 @@ def resolve(frame: pl.DataFrame) -> pl.DataFrame:
     repeated = (pl.col("time") == pl.col("time").shift()) & (pl.col("instrument") == pl.col("instrument").shift())
     if not ordered.select(repeated.any()).item():
         return ordered
-    return frame.sort(_TOTAL_ORDER).unique(subset=["instrument", "time"], keep="last", maintain_order=True)
+    return frame.sort(TOTAL_ORDER).unique(subset=["instrument", "time"], keep="last", maintain_order=True)
 
 
 def ascends(frame: pl.DataFrame) -> bool:

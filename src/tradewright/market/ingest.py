@@ -35,7 +35,8 @@ Progress = Callable[[float, str], None]
 class IngestReport:
     """What an ingestion did. rows_read = accepted + rejected + duplicates.
 
-    accepted: rows that can be used. stored: those of them that were new (the rest was there with the same values).
+    accepted: rows that can be used. stored: those of them that were not there with the same values. revised: of these,
+    the bars that were there with other values.
     """
 
     ingestion: str
@@ -44,6 +45,7 @@ class IngestReport:
     rejected: int
     duplicates: int
     stored: int
+    revised: int
     series: tuple[SeriesReport, ...]
 
     @property
@@ -54,13 +56,14 @@ class IngestReport:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What became of the rows of one frame. rows_read = accepted + rejected + duplicates."""
+    """What became of the rows of one frame, as in `IngestReport`."""
 
     rows_read: int
     accepted: int
     rejected: int
     duplicates: int
     stored: int
+    revised: int
 
 
 class Ingestion:
@@ -122,7 +125,7 @@ class Ingestion:
         for result in checked.values():
             keep_rejected(arrival, result.rejected)
         _tell(progress, 0.5, "kept rejected rows aside")
-        stored = store_new(arrival, checked, self._present)
+        stored, revised = store_new(arrival, checked, self._present)
         _tell(progress, 0.8, f"stored {stored} rows")
         for name, result in checked.items():
             if name in self._present or name in self._seen:
@@ -137,6 +140,7 @@ class Ingestion:
             sum(result.rejected.height for result in checked.values()) + lost,
             sum(result.duplicates for result in checked.values()),
             stored,
+            revised,
         )
         self._taken.append(taken)
         return taken
@@ -145,7 +149,7 @@ class Ingestion:
         """Store rows that were taken out of quarantine, as they are; return how many were new. Raises StorageFailed."""
         arrival = self._arrival
         fresh = canonical(rows, source=arrival.source, interval=arrival.interval.value, observed_at_us=arrival.now_us)
-        return append(arrival, without_stored(arrival, fresh, set(fresh["instrument"]))) if fresh.height else 0
+        return append(arrival, without_stored(arrival, fresh, set(fresh["instrument"]))[0]) if fresh.height else 0
 
     def judge(self, instrument: str) -> SeriesReport:
         """Write down what a series holds now, with its verdict, without new rows; return that."""
@@ -235,6 +239,7 @@ class Ingestion:
             rejected=sum(taken.rejected for taken in self._taken),
             duplicates=sum(taken.duplicates for taken in self._taken),
             stored=sum(taken.stored for taken in self._taken),
+            revised=sum(taken.revised for taken in self._taken),
             series=tuple(reports),
         )
 

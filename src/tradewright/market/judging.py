@@ -18,6 +18,7 @@ from tradewright.market.frames import VALUES, resolve
 from tradewright.market.instruments import Instrument
 from tradewright.market.provenance import action_findings, release_findings
 from tradewright.market.records import finding_from_json, finding_to_json
+from tradewright.market.rewriting import rewriting_findings
 from tradewright.market.span import Asked, span_findings
 from tradewright.market.verdicts import DataVerdict, Finding
 from tradewright.storage import series as store
@@ -57,13 +58,15 @@ def conclude(
     released = arrival.database.read(store.count_quarantine, arrival.owner, *key, "released")
     actions = _actions(arrival, instrument)
     if grew or result is None:
-        whole = arrival.catalog.read(arrival.owner, arrival.source, [instrument.id], arrival.interval)
+        stored = arrival.catalog.history(arrival.owner, arrival.source, [instrument.id], arrival.interval)
     else:
-        whole = resolve(result.accepted)
+        stored = result.accepted
+    whole = resolve(stored)
     found += rejection_findings(rejected, whole.height + sum(rejected.values()), instrument.id)
     found += release_findings(released, instrument.id)
     flags = {"close_only": arrival.close_only, "pre_adjusted": arrival.pre_adjusted}
     found += series_findings(whole, instrument, arrival.interval, **flags, actions=actions)
+    found += rewriting_findings(stored, instrument.id, pre_adjusted=arrival.pre_adjusted)
     found += [replace(finding, instrument=instrument.id) for finding in arrival.known]
     row = arrival.database.read(store.get_series, arrival.owner, *key)
     found += kept(row)

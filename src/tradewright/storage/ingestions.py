@@ -103,12 +103,13 @@ def save_report(tx: Tx, ingestion: str, report: dict[str, Any]) -> None:
 def finished(tx: Tx, job: dict[str, Any], status: str) -> tuple[str, str, None, dict[str, Any]]:
     """Return the event that an ingestion has ended: type, subject, bar time, data."""
     row = tx.execute(sa.select(_I.id, _I.source, _I.report, _I.schedule).where(_I.job == job["id"])).mappings().one()
-    rows = 0 if row["report"] is None else row["report"]["stored"]
+    report = row["report"] or {}
     data = {
         "ingestion": row["id"],
         "source": row["source"],
         "status": status,
-        "rows": rows,
+        "rows": report.get("stored", 0),
+        "revised": report.get("revised", 0),
         "schedule": row["schedule"],
     }
     return ("ingestion.finished", row["id"], None, data)

@@ -64,8 +64,9 @@ class Asked(msgspec.Struct, frozen=True):
 class Ingestion(msgspec.Struct, frozen=True):
     """An ingestion and how far it is. owner: who sees what it brings: the organization when it was asked for with its
     credentials, else `system`, which is everybody. schedule: whose turn it was, null when somebody asked. marks: up to
-    where each instrument has come. report: what became of the rows, null until all was asked for; `unknown` names the
-    instruments that the source does not know, with which an ingestion has failed though the others came."""
+    where each instrument has come. report: what became of the rows, null until all was asked for; `revised` of the
+    `stored` ones replace other values; `unknown` names the instruments that the source does not know, with which an
+    ingestion has failed though the others came."""
 
     id: str
     source: SourceName

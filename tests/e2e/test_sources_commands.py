@@ -149,6 +149,30 @@ def test_a_check_asks_tells_and_remembers(tmp_path: Path) -> None:
     assert not any(b"right" in file.read_bytes() for file in folder.rglob("*") if file.is_file())
 
 
+def test_another_address_than_the_sources_own_is_told_wherever_rows_of_it_are(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    with json_server(World().answer) as address:
+        host = address.removeprefix("http://")
+        url = f"http://planted:secret@{host}"
+        shown = [said(folder, "sources", binance_url=url), said(folder, "sources", "check", "binance", binance_url=url)]
+        shown.append(said(folder, "ingest", "binance", "BTCUSDT", *SPAN, binance_url=url))
+    shown.append(said(folder, "catalog", "verdict"))
+    for (_, out, err), words in zip(
+        shown,
+        (
+            f"binance is asked at {host}, which a setting names",
+            f"(asked at {host}, which a setting names)",
+            f"asked at {host}, which a setting names in the place of the source's own address",
+            f"other_address: rows came from {host}, which a setting names",
+        ),
+        strict=True,
+    ):
+        assert words in out, (out, err)
+        assert "secret" not in out + err
+    rows = {row["source"]: row["elsewhere"] for row in json.loads(said(folder, "sources", "--json")[1])}
+    assert set(rows.values()) == {""}
+
+
 def test_facts_come_in_with_a_key_of_the_environment_and_once(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     words = ("ingest", "fred", "GDP", "--start", "2024-01-01", "--end", "2025-01-01", "--json")
@@ -159,10 +183,11 @@ def test_facts_come_in_with_a_key_of_the_environment_and_once(tmp_path: Path) ->
         again = said(folder, *words, fred_url=address, fred_api_key="right")
     assert json.loads(first[1])["stored"] == 1, first
     assert json.loads(again[1])["stored"] == 0
-    assert json.loads(again[1])["verdict"] == "clean"
+    assert json.loads(again[1])["verdict"] == "usable"
+    assert [finding["code"] for finding in json.loads(again[1])["findings"]] == ["other_address"]
     (listed,) = json.loads(said(folder, "catalog", "--json")[1])
     assert (listed["instrument"], listed["interval"], listed["rows"]) == ("macro:GDP", "fact", 1)
-    assert (listed["last"], listed["prices"], listed["verdict"]) == ("2024-04-01T00:00:00Z", "", "clean")
+    assert (listed["last"], listed["prices"], listed["verdict"]) == ("2024-04-01T00:00:00Z", "", "usable")
     assert "macro:GDP          fact     fred" in said(folder, "catalog")[1]
     status, out, _ = said(folder, "facts", "macro:GDP")
     head, row = out.splitlines()

@@ -44,7 +44,10 @@ def test_bars_of_a_stream_are_in_the_catalog_with_a_verdict(tmp_path: Path, monk
             assert row["known_at"] == row["time"]
             assert row["observed_at"] >= row["time"]
         (judged,) = database.read(series.list_series, SYSTEM)
-        assert (judged["rows"], judged["verdict"]) == (stored.height, "clean")
+        assert (judged["rows"], judged["verdict"]) == (stored.height, "usable")
+        hosts = " and ".join(dict.fromkeys(url.split("/")[2] for url in (history, stream)))
+        (told,) = judged["findings"]
+        assert (told["code"], f"rows came from {hosts}, " in told["detail"]) == ("other_address", True), told
         assert database.read(third_parties.health, SYSTEM) == {}, "a stream that never was degraded is no news"
 
 

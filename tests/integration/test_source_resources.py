@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -12,6 +13,8 @@ import pytest
 import sqlalchemy as sa
 
 from asgi import Client
+from tradewright.api.app import build
+from tradewright.api.rules import Rules
 from tradewright.clock import DAY_US, format_us
 from tradewright.ids import SYSTEM, Owner
 from tradewright.storage import third_parties
@@ -120,6 +123,17 @@ def test_a_source_says_whether_it_answers_and_how_old_its_newest_bar_is(served: 
         assert by_name["binance"] == told.json
         other = await client.get("/v1/sources/binance", key=served.keys["other organization"])
         assert other.json["health"]["status"] == "answers"
+
+    served.run(work)
+
+
+def test_a_source_that_is_asked_elsewhere_says_where(served: Any) -> None:
+    async def work(client: Client) -> None:
+        services = replace(served.services, rules=Rules(elsewhere={"binance": "api.binance.us"}))
+        there = replace(client, app=build(services))
+        assert (await there.get("/v1/sources/binance")).json["elsewhere"] == "api.binance.us"
+        assert (await there.get("/v1/sources/fred")).json["elsewhere"] is None
+        assert (await client.get("/v1/sources/binance")).json["elsewhere"] is None
 
     served.run(work)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -19,13 +20,15 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 class Rules:
     """site_url: origin at which people reach the API. origins: other browser origins that may call it. proxies: whose
     forwarding headers are believed. open_registration: whether anybody may register. opted_in: sources
-    that are off by default and on here. key, organization, address: the limits, of each of them."""
+    that are off by default and on here. elsewhere: by source the host that is asked in the place
+    of its own. key, organization, address: the limits, of each of them."""
 
     site_url: str = "http://127.0.0.1:8000"
     origins: frozenset[str] = frozenset()
     proxies: tuple[Network, ...] = ()
     open_registration: bool = False
     opted_in: frozenset[str] = frozenset()
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
     key: Policy = field(default=Policy("key", 3_000, _MINUTE_S))
     organization: Policy = field(default=Policy("organization", 12_000, _MINUTE_S))
     address: Policy = field(default=Policy("address", 6_000, _MINUTE_S))

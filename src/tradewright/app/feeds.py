@@ -16,7 +16,7 @@ from tradewright.app import house, ingestion_task
 from tradewright.clock import WallClock
 from tradewright.errors import InvalidInput, SourceFailed, SourceRefused, TradewrightError
 from tradewright.ids import SYSTEM, Owner
-from tradewright.settings import PREFIX, Settings
+from tradewright.settings import Settings
 from tradewright.storage.database import Database
 from tradewright.trading.feed import FeedMode
 
@@ -97,9 +97,9 @@ def owner_of(settings: Settings, database: Database, organization: str, source: 
     return (Owner(organization) if credentials else SYSTEM), credentials
 
 
-def stream_address(name: str) -> str | None:
+def stream_address(source: Any) -> str | None:
     """Return the address of the socket of a source that the environment names, None for its own."""
-    return os.environ.get(f"{PREFIX}{name.upper()}_STREAM_URL")
+    return os.environ.get(source.stream_url_variable)
 
 
 def _live(settings: Settings, name: str) -> Choice:

@@ -12,7 +12,7 @@ from tradewright import ids
 from tradewright.app import house, ingestion_task
 from tradewright.clock import Clock, WallClock, format_us
 from tradewright.ids import SYSTEM, Owner
-from tradewright.settings import PREFIX, Settings
+from tradewright.settings import Settings
 from tradewright.storage import third_parties
 from tradewright.storage.database import Database
 
@@ -38,6 +38,7 @@ async def _follow(
     from tradewright.app import source_commands
     from tradewright.market.instruments import Interval
     from tradewright.market.live_intake import LiveIntake
+    from tradewright.sources.elsewhere import hosts_elsewhere
     from tradewright.sources.live import LiveStream, Outlets
     from tradewright.sources.registry import source as find
     from tradewright.transport.http import HttpTransport
@@ -52,6 +53,7 @@ async def _follow(
     intake = LiveIntake(
         house.open_catalog(settings, database), database, owner, known, interval=step, source=name,
         now_us=clock.now_us(), ingestion_id=ids.new("ing"), lag_us=0 if source.bars is None else source.bars.lag_us,
+        elsewhere=hosts_elsewhere(source, os.environ),
     )  # fmt: skip
 
     def bars(rows: list[dict[str, Any]]) -> None:
@@ -69,7 +71,7 @@ async def _follow(
     async with HttpTransport(clock) as transport:
         lane = ingestion_task.lane_to(settings, source, transport, credentials)
         line = ingestion_task.line_to(source, lane, credentials)
-        url = os.environ.get(f"{PREFIX}{name.upper()}_STREAM_URL")
+        url = os.environ.get(source.stream_url_variable)
         stream = LiveStream(line, known, step, Outlets(bars, state), clock, url)
         say(f"streaming {', '.join(each.id for each in known)} from {source.title}; Ctrl-C ends it")
         try:

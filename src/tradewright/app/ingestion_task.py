@@ -58,6 +58,7 @@ def ingest(
     credentials_for: asked unless the owner is `system`, which never has any. Raises what the source and the catalog
     raise; what came before is stored, and so is how far it came.
     """
+    from tradewright.sources.elsewhere import other_host
     from tradewright.sources.registry import source as find
 
     row = database.read(ingestions.get, organization, environment, ingestion)
@@ -72,6 +73,7 @@ def ingest(
             database.write(third_parties.note, owner, source.name, error.message, clock.now_us(), environment)
         raise
     database.write(third_parties.note, owner, source.name, None, clock.now_us(), environment)
+    result["elsewhere"] = other_host(source.base_url, os.environ.get(source.base_url_variable))
     database.write(ingestions.save_report, ingestion, result)
     if result.get("unknown"):
         raise _unknown(source, row["request"]["instruments"], result["unknown"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -170,6 +171,7 @@ class Streaming:
     async def _stream(self) -> None:
         from tradewright.market.instruments import Interval
         from tradewright.market.live_intake import LiveIntake
+        from tradewright.sources.elsewhere import hosts_elsewhere
         from tradewright.sources.live import LiveStream, Outlets
         from tradewright.sources.registry import source as find
         from tradewright.transport.http import HttpTransport
@@ -181,7 +183,7 @@ class Streaming:
         intake = LiveIntake(
             house.open_catalog(place.settings, place.database), place.database, owner, known, interval=interval,
             source=source.name, now_us=clock.now_us(), ingestion_id=ids.new("ing"),
-            lag_us=0 if source.bars is None else source.bars.lag_us,
+            lag_us=0 if source.bars is None else source.bars.lag_us, elsewhere=hosts_elsewhere(source, os.environ),
         )  # fmt: skip
 
         def bars(rows: list[dict[str, Any]]) -> None:
@@ -197,7 +199,7 @@ class Streaming:
         async with HttpTransport(clock) as transport:
             lane = ingestion_task.lane_to(place.settings, source, transport, credentials)
             line = ingestion_task.line_to(source, lane, credentials)
-            address, outlets = feeds.stream_address(source.name), Outlets(bars, state)
+            address, outlets = feeds.stream_address(source), Outlets(bars, state)
             stream = LiveStream(line, known, interval, outlets, clock, address, since_us=self._since_us)
             try:
                 await stream.run(stop)

@@ -39,6 +39,7 @@ DAYS_BACK = 10  # of the bars that a check asks for
 
 def listed(settings: Settings) -> list[dict[str, Any]]:
     """Return every source: what it offers, what it needs, whether it answered, and what came from it."""
+    from tradewright.sources.elsewhere import hosts_elsewhere
     from tradewright.sources.registry import SOURCES
 
     seen: dict[str, Any] = {}
@@ -59,6 +60,7 @@ def listed(settings: Settings) -> list[dict[str, Any]]:
             "needs": list(source.auth.fields) if source.auth.needed else [],
             "credentials": source.name in kept or _in_environment(source),
             "opt_in": bool(source.opt_in),
+            "elsewhere": hosts_elsewhere(source, os.environ),
             "series": int(seen[source.name]["series"]) if source.name in seen else 0,
             "status": health[source.name]["status"] if source.name in health else "",
             "since": format_us(health[source.name]["since"]) if source.name in health else "",
@@ -105,10 +107,12 @@ async def _check_all(
 async def _check(
     settings: Settings, database: Database, organization: str, source: Any, named: bool, transport: Any
 ) -> dict[str, Any]:
+    from tradewright.sources.elsewhere import hosts_elsewhere
     from tradewright.transport.messages import Policy
 
     credentials = ingestion_task.credentials_of(database, house.open_vault(settings), organization, source)
     row = {"source": source.name, "credentials": bool(credentials), "status": "", "ms": None, "said": ""}
+    row["elsewhere"] = hosts_elsewhere(source, os.environ)
     if source.auth.needed and not credentials:
         return {**row, "status": "refused" if named else "not asked", "said": without_credentials(source).message}
     if source.opt_in and not named and source.name not in opted_in():
@@ -210,6 +214,15 @@ def opted_in() -> frozenset[str]:
 def _in_environment(source: Any) -> bool:
     names = (f"{PREFIX}{source.name.upper()}_{name.upper()}" for name in source.auth.fields)
     return bool(source.auth.fields) and all(os.environ.get(name) for name in names)
+
+
+def elsewhere() -> dict[str, str]:
+    """Return by name the sources that are not asked at their own address, with the hosts that settings name."""
+    from tradewright.sources.elsewhere import hosts_elsewhere
+    from tradewright.sources.registry import SOURCES
+
+    found = {source.name: hosts_elsewhere(source, os.environ) for source in SOURCES.values()}
+    return {name: hosts for name, hosts in found.items() if hosts}
 
 
 def refuse_when_off(source: Any) -> None:

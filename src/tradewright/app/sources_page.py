@@ -13,11 +13,15 @@ one command as `TRADEWRIGHT_<SOURCE>_<FIELD>`. What an organization's credential
 `tradewright sources` shows the same list with what has come in, `tradewright sources check` asks each of them.
 
 `TRADEWRIGHT_<SOURCE>_URL` sends the requests of a source to another server, for example `TRADEWRIGHT_BINANCE_URL` to
-`https://api.binance.us`; `TRADEWRIGHT_<SOURCE>_STREAM_URL` does the same for its socket. Limits are the documented ones
-of the free plan; `TRADEWRIGHT_<SOURCE>_LIMITS` names others. Those of an hour or longer are counted over all processes
-of a data folder, by the credentials, in its folder `quotas`. Shorter ones are counted within one process, and an
-ingestion is one: its count begins anew, and a command beside a server counts for itself. A server has four ingestions
-at a time, never two from one source for one owner. A source that says it was asked too often is waited for.
+`https://api.binance.us`; `TRADEWRIGHT_<SOURCE>_STREAM_URL` does the same for its socket. The host is then told by
+`tradewright sources` and `check`, as `elsewhere` in `GET /v1/sources/{name}` and in the report of an ingestion, and by
+the finding `other_address` of what came from there; nothing else of the address is shown.
+
+Limits are the documented ones of the free plan; `TRADEWRIGHT_<SOURCE>_LIMITS` names others. Those of an hour or longer
+are counted over all processes of a data folder, by the credentials, in its folder `quotas`. Shorter ones are counted
+within one process, and an ingestion is one: its count begins anew, and a command beside a server counts for itself. A
+server has four ingestions at a time, never two from one source for one owner. A source that says it was asked too often
+is waited for.
 This page is generated.
 
 Bars, facts and actions come in by `tradewright ingest` and `POST /v1/ingestions`, again and again by `tradewright

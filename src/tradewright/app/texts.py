@@ -61,6 +61,9 @@ def sources_text(rows: list[dict[str, Any]]) -> str:
         )
     bad = [row for row in rows if row["status"] == "degraded"]
     lines += [f"{row['source']} is degraded since {row['since']}: {row['said']}" for row in bad]
+    lines += [
+        f"{row['source']} is asked at {row['elsewhere']}, which a setting names" for row in rows if row["elsewhere"]
+    ]
     if any(row["needs"] and not row["credentials"] for row in rows):
         lines.append("`tradewright sources credentials NAME` hands in what is needed")
     return "\n".join(lines)
@@ -72,7 +75,8 @@ def checks_text(rows: list[dict[str, Any]]) -> str:
     lines = []
     for row in sorted(rows, key=lambda row: order.index(row["status"])):
         took = "" if row["ms"] is None else f"{row['ms']} ms"
-        lines.append(f"{row['source']:18} {row['status']:10} {took:>8}  {row['said']}")
+        where = f" (asked at {row['elsewhere']}, which a setting names)" if row["elsewhere"] else ""
+        lines.append(f"{row['source']:18} {row['status']:10} {took:>8}  {row['said']}{where}")
     counts = [(status, sum(row["status"] == status for row in rows)) for status in order]
     return "\n".join([*lines, ", ".join(f"{count} {status}" for status, count in counts if count)])
 

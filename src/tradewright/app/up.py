@@ -25,7 +25,7 @@ from tradewright.app.console import Console
 from tradewright.app.feeds import Choice
 from tradewright.app.live import Place, Streaming
 from tradewright.app.scheduling import POLL_S, Scheduler
-from tradewright.app.source_commands import opted_in
+from tradewright.app.source_commands import elsewhere, opted_in
 from tradewright.app.upkeep import Upkeep
 from tradewright.app.work import Hands, build_hands
 from tradewright.clock import WallClock, parse_us
@@ -145,7 +145,7 @@ def build_services(
         documents=documents(house.VERSION),
         sessions=Sessions(database, clock),
         vault=house.open_vault(settings),
-        rules=replace(rules.of_settings(settings), opted_in=opted_in()),
+        rules=replace(rules.of_settings(settings), opted_in=opted_in(), elsewhere=elsewhere()),
         limiter=_limiter(settings),
     )
 

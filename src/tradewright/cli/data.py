@@ -242,6 +242,8 @@ def _ingest_text(report: dict[str, Any]) -> str:
             f"{report['rows_read']} rows read: {kept}, {report['duplicates']} identical duplicates",
             f"verdict: {report['verdict']}",
         ]
+    if report.get("elsewhere"):
+        lines.append(f"asked at {report['elsewhere']}, which a setting names in the place of the source's own address")
     for finding in report["findings"]:
         lines.append(f"  {finding['severity']:8} {finding['instrument']:16} {finding['code']}: {finding['detail']}")
     return "\n".join(lines)

@@ -42,6 +42,7 @@ class Arrival:
     revised: bool
     known: tuple[Finding, ...]
     paged: bool
+    elsewhere: str
 
 
 def store_new(arrival: Arrival, checked: Mapping[str, Sifted], present: set[str]) -> tuple[int, int]:

@@ -20,6 +20,7 @@ from tradewright.market.fact_checks import FactsChecked, check_facts
 from tradewright.market.ingest import Taken
 from tradewright.market.instruments import FACT, Instrument
 from tradewright.market.judging import SeriesReport
+from tradewright.market.provenance import address_findings
 from tradewright.market.records import finding_to_json, instrument_to_row
 from tradewright.market.verdicts import DataVerdict
 from tradewright.storage import series as store
@@ -103,14 +104,17 @@ def judge_facts(
     now_us: int,
     until_us: int,
     vintages: bool = True,
+    elsewhere: str = "",
 ) -> SeriesReport:
     """Write down what the facts of an instrument are worth, with their verdict, and return it. until_us: newer facts
-    were not asked for. Raises StorageFailed."""
+    were not asked for. elsewhere: the host that they came from, "" for the source's own. Raises StorageFailed."""
     found = facts.vintages(owner, source, [instrument.id])
     checked = check_facts(found, instrument, vintages, min(now_us, until_us))
     rejected = database.read(store.count_quarantine, owner, source, instrument.id, FACT)
     read = found.height + sum(rejected.values())
-    verdict = DataVerdict.of([*rejection_findings(rejected, read, instrument.id, _TEXT), *checked.findings])
+    before = database.read(store.get_series, owner, source, instrument.id, FACT)
+    told = [*rejection_findings(rejected, read, instrument.id, _TEXT), *checked.findings]
+    verdict = DataVerdict.of([*told, *(address_findings(elsewhere, instrument.id, before) if read else [])])
     row = _series_row(checked, verdict) | {
         "owner": owner,
         "source": source,

@@ -72,7 +72,8 @@ class Ingestion:
     What was taken is in the catalog when `take` returns. A run that stopped is repeated with the same id, from any
     frame before the one that it stopped at: what is there already is not stored again. instruments: those the frames
     may hold; new ones are stored. paged: a row that comes again is the same row, so one that is kept aside is kept
-    once; else rows are told apart by their position. The rest is as in `ingest_frame`.
+    once; else rows are told apart by their position. elsewhere: the host that they come from, "" for the source's own.
+    The rest is as in `ingest_frame`.
     """
 
     def __init__(
@@ -92,10 +93,12 @@ class Ingestion:
         revised: bool = False,
         findings: Sequence[Finding] = (),
         paged: bool = False,
+        elsewhere: str = "",
     ) -> None:
         self._arrival = Arrival(
             catalog, database, owner, source, Interval.parse(interval), ingestion_id, now_us, close_only, pre_adjusted,
             lag_us, revised, (*findings, REVISED) if revised else tuple(findings), paged,
+            elsewhere,
         )  # fmt: skip
         self._known = {instrument.id: instrument for instrument in instruments}
         self._seen: dict[str, Sifted] = {}  # of the last frame of each instrument, and the findings of all of them

@@ -16,7 +16,7 @@ from tradewright.market.checks import ROWS_KEPT, Sifted, rejection_findings, ser
 from tradewright.market.consensus import kept
 from tradewright.market.frames import VALUES, resolve
 from tradewright.market.instruments import Instrument
-from tradewright.market.provenance import action_findings, release_findings
+from tradewright.market.provenance import action_findings, address_findings, release_findings
 from tradewright.market.records import finding_from_json, finding_to_json
 from tradewright.market.rewriting import rewriting_findings
 from tradewright.market.span import Asked, span_findings
@@ -70,6 +70,7 @@ def conclude(
     found += [replace(finding, instrument=instrument.id) for finding in arrival.known]
     row = arrival.database.read(store.get_series, arrival.owner, *key)
     found += kept(row)
+    found += address_findings(arrival.elsewhere, instrument.id, row)
     if not arrival.pre_adjusted:
         found += action_findings(actions_said, instrument.id, row)
     found += _span_findings(arrival, instrument, whole, asked, row)

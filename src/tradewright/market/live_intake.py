@@ -20,7 +20,7 @@ SETTLED_US = 300_000_000  # how far apart flushes and verdicts are
 class LiveIntake:
     """Takes bars of one source and interval as they close. Not for several threads.
 
-    ingestion_id: of the passage; rows that a check rejects are kept aside under it.
+    ingestion_id: of the passage; rows that a check rejects are kept aside under it. elsewhere: as in `Ingestion`.
     """
 
     def __init__(
@@ -35,11 +35,12 @@ class LiveIntake:
         now_us: int,
         ingestion_id: str,
         lag_us: int = 0,
+        elsewhere: str = "",
     ) -> None:
         self._catalog, self._database, self._owner = catalog, database, owner
         self._ingestion = Ingestion(
             catalog, database, owner, instruments, interval=interval, source=source, now_us=now_us,
-            ingestion_id=ingestion_id, lag_us=lag_us, paged=True,
+            ingestion_id=ingestion_id, lag_us=lag_us, paged=True, elsewhere=elsewhere,
         )  # fmt: skip
         self._touched: set[str] = set()
         self._settled_us = now_us

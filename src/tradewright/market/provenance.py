@@ -4,6 +4,7 @@
 | --------------- | -------- | ----------------------------------------------------------------------------- |
 | released_rows   | usable   | rejected rows that a person released count as bars                            |
 | actions_refused | usable   | raw prices of a share of which the source did not give splits and dividends   |
+| other_address   | usable   | rows came from another address than the source's own                          |
 """
 
 from __future__ import annotations
@@ -35,3 +36,16 @@ def action_findings(said: str | None, instrument: str, row: Mapping[str, Any] | 
         return []
     detail = f"splits and dividends are not known, so a split is a loss and a dividend nothing: {said}"
     return [Finding("actions_refused", Verdict.USABLE, detail, instrument)]
+
+
+def address_findings(elsewhere: str, instrument: str, row: Mapping[str, Any] | None) -> list[Finding]:
+    """Return from which other hosts than the source's own a series came, one finding for each; those of earlier
+    ingestions stay, since their rows do. elsewhere: the host of this one, "" for the source's own. row: as above."""
+    stored = [] if row is None else [finding_from_json(each) for each in row["findings"]]
+    before = [finding for finding in stored if finding.code == "other_address"]
+    if not elsewhere:
+        return before
+    detail = f"rows came from {elsewhere}, which a setting names in the place of the source's own address"
+    if any(finding.detail == detail for finding in before):
+        return before
+    return [*before, Finding("other_address", Verdict.USABLE, detail, instrument)]

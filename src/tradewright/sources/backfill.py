@@ -157,7 +157,7 @@ async def backfill_facts(
             if progress is not None:
                 progress(number / len(plan.instruments), f"{instrument.id}: {taken.accepted} facts")
         whose = (plan.owner, line.source.name, instrument)
-        judged.append(judge_facts(database, facts, *whose, now_us(), plan.end_us, vintages))
+        judged.append(judge_facts(database, facts, *whose, now_us(), plan.end_us, vintages, line.elsewhere))
     sums = {name: sum(getattr(taken, name) for taken in parts) for name in Taken.__slots__}
     return Filled(IngestReport(plan.ingestion, **sums, series=tuple(judged)), outside=outside, unknown=unknown)
 
@@ -173,6 +173,7 @@ class _Filling:
             close_only=bars is not None and bars.close_only,
             pre_adjusted=bars is not None and bars.adjusts(plan.interval),
             lag_us=0 if bars is None else bars.lag_us, revised=bars is not None and bars.revised, paged=True,
+            elsewhere=line.elsewhere,
         )  # fmt: skip
         self.count = self.mended = self.actions = 0
         self.refused = ""

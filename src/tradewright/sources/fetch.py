@@ -14,6 +14,7 @@ from tradewright.clock import format_us
 from tradewright.errors import InvalidInput, SourceFailed, SourceLimited, SourceRefused
 from tradewright.market.frames import canonical, empty
 from tradewright.market.instruments import Instrument, Interval, Kind
+from tradewright.sources.elsewhere import other_host
 from tradewright.sources.rows import no_actions
 from tradewright.sources.source import (
     ActionsPage,
@@ -51,6 +52,11 @@ class Line:
     policy: Policy = USUAL
     wait: Callable[[float], Awaitable[None]] = asyncio.sleep
     recorder: Recorder | None = None
+
+    @property
+    def elsewhere(self) -> str:
+        """The host that is asked in the place of the source's own, "" for its own."""
+        return other_host(self.source.base_url, self.base_url)
 
     async def send(self, request: Request) -> Response:
         """Return the answer. Raises SourceRefused without the credentials it needs, and what the transport raises."""

@@ -271,6 +271,11 @@ class Source:
         return f"TRADEWRIGHT_{self.name.upper()}_URL"
 
     @property
+    def stream_url_variable(self) -> str:
+        """The environment variable that names another address of its socket."""
+        return f"TRADEWRIGHT_{self.name.upper()}_STREAM_URL"
+
+    @property
     def offers(self) -> tuple[str, ...]:
         """Which parts it has, by name."""
         return tuple(

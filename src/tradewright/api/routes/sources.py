@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -72,7 +73,8 @@ class Source(msgspec.Struct, frozen=True):
     """A third party. declared: null for data that came as a file, and for venues of ccxt. series: how many the caller
     sees. last_time: of the newest bar, or the end of the newest period of a fact; age_s: seconds since then.
     checked_at: when any of it was last taken in. credentials: null when the organization keeps none. health: null
-    before it was asked."""
+    before it was asked. elsewhere: the host that a setting of the server names in the place of the source's own address
+    (`declared.base_url`), null where it is asked at its own; what came from there has the finding `other_address`."""
 
     name: SourceName
     declared: Declared | None
@@ -82,6 +84,7 @@ class Source(msgspec.Struct, frozen=True):
     checked_at: Rfc3339 | None
     credentials: KeptCredentials | None
     health: SourceHealth | None
+    elsewhere: Annotated[str, msgspec.Meta(examples=["api.binance.us"])] | None
 
 
 class Sources(msgspec.Struct, frozen=True):
@@ -97,6 +100,7 @@ class _Known:
     seen: dict[str, dict[str, Any]]
     health: dict[str, dict[str, Any]]
     kept: dict[str, int]
+    elsewhere: Mapping[str, str]
 
     @property
     def names(self) -> set[str]:
@@ -108,7 +112,9 @@ async def _known(call: Call) -> _Known:
 
     def read(tx: Tx) -> _Known:
         kept = third_parties.sources_with_credentials(tx, owner)
-        return _Known(series.sources_seen(tx, owner), third_parties.health(tx, owner), kept)
+        return _Known(
+            series.sources_seen(tx, owner), third_parties.health(tx, owner), kept, call.services.rules.elsewhere
+        )
 
     return await call.services.database.read_replica_async(read)
 
@@ -143,6 +149,7 @@ def _source(name: str, known: _Known) -> Source:
         checked_at=None if seen is None else moment(seen["checked_at"]),
         credentials=KeptCredentials(format_us(known.kept[name])) if name in known.kept else None,
         health=None if health is None else _health(health),
+        elsewhere=known.elsewhere.get(name),
     )
 
 

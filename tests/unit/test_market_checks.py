@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from tradewright.clock import DAY_US, parse_us
+from tradewright.market.calendars import expected_times
 from tradewright.market.checks import Checked, check_bars
 from tradewright.market.csvfile import read_csv
 from tradewright.market.frames import canonical
@@ -122,6 +123,31 @@ def test_gaps_against_the_calendar_are_named_with_their_times() -> None:
 def test_a_daily_bar_at_a_time_without_a_session_is_suspect() -> None:
     frame = _bars().with_columns(time=pl.col("time") - (pl.col("time") == START + DAY_US).cast(pl.Int64))
     assert _codes(_check(frame))["off_calendar"] is Verdict.SUSPECT
+
+
+def test_minutes_of_a_closed_day_are_suspect_and_those_beside_a_session_are_not() -> None:
+    share = Instrument("equity:ACME", calendar="XNYS")
+    session = expected_times(
+        "XNYS", Interval.MINUTE, parse_us("2024-03-28T13:30:00Z"), parse_us("2024-03-28T20:00:00Z")
+    )
+
+    def off(*more: str) -> list[tuple[Verdict, int, str]]:
+        times = sorted([*session.tolist(), *map(parse_us, more)])
+        closes = [100.0 + 0.1 * (n % 7) for n in range(len(times))]
+        rows = pl.DataFrame({"time": times, "open": closes, "high": closes, "low": closes, "close": closes})
+        frame = canonical(rows, source="s", instrument=share.id, interval="1m", observed_at_us=parse_us("2025-01-01"))
+        checked = check_bars(frame, share, Interval.MINUTE, close_only=False, pre_adjusted=False)
+        return [(f.severity, f.count, f.detail) for f in checked.verdict.findings if f.code == "off_calendar"]
+
+    assert off() == []
+    ((severity, count, _),) = off("2024-03-28T12:00:00Z", "2024-03-29T00:00:00Z")  # before, and until 20:00 in New York
+    assert (severity, count) == (Verdict.USABLE, 2)
+    closed, beside = off(
+        "2024-03-28T12:00:00Z", "2024-03-29T15:00:00Z", "2024-03-30T15:00:00Z"
+    )  # Good Friday, Saturday
+    assert closed[:2] == (Verdict.SUSPECT, 2)
+    assert "on days on which calendar XNYS has no session" in closed[2]
+    assert beside[:2] == (Verdict.USABLE, 1)
 
 
 def test_prices_outside_the_range_are_rounding_or_suspect() -> None:

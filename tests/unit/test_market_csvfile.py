@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tradewright.errors import InvalidInput
 from tradewright.market.csvfile import CsvBars, read_csv
 from tradewright.market.instruments import Interval
 
@@ -61,3 +62,38 @@ def test_a_day_before_the_calendar_begins_keeps_its_line_aside(tmp_path: Path) -
     assert read.bars["close"].to_list() == [8.0]
     assert read.unreadable["position"].to_list() == [2]
     assert read.unreadable["detail"].to_list() == ["date 1969-07-16 lies before 1970-01-02, where calendar XNYS begins"]
+
+
+NUMBER, BARE, ZULU = "1704240000", "2024-01-03 00:01:00", "2024-01-03T00:02:00Z"
+
+
+@pytest.mark.parametrize(
+    ("times", "told"),
+    [
+        (
+            [BARE, BARE, ZULU, NUMBER, ZULU],
+            "(line 2: 2024-01-03 00:01:00), with an offset (line 4: 2024-01-03T00:02:00Z), as a number (line 5: 1704",
+        ),
+        ([NUMBER, "2024-01-03"], "as a number (line 2: 1704240000), without an offset (line 3: 2024-01-03)"),
+        (["2024-01-03 01:00:00+01:00", BARE], "with an offset (line 2: 2024-01-03 01:00:00+01:00), without an offset"),
+    ],
+)
+def test_a_file_that_writes_its_times_in_several_ways_is_refused(tmp_path: Path, times: list[str], told: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        _read(tmp_path, "time,close\n" + "".join(f"{time},7\n" for time in times))
+    assert told in refused.value.message
+    assert "write all of them the same way" in refused.value.message
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        [NUMBER, "1704240060000"],
+        [BARE, "2024-01-03", "2024-01-03T00:03:00"],
+        [ZULU, "2024-01-03T01:03:00+01:00", "soon", ""],
+        [BARE, "2024-01-03T25:00:00Z"],
+    ],
+)
+def test_ways_that_mean_the_same_and_times_that_are_none_are_no_mixture(tmp_path: Path, times: list[str]) -> None:
+    read = _read(tmp_path, "time,close\n" + "".join(f"{time},7\n" for time in times))
+    assert read.bars.height + read.unreadable.height == len(times)

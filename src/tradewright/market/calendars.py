@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from tradewright.clock import DAY_US, from_us
 from tradewright.errors import InvalidInput, UnknownName
@@ -28,11 +29,13 @@ _SAMPLE = 10_000  # bars that tell from where a history counts its bars
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sessions:
-    """Every session of a calendar: `days` since 1970, `opens_us` and `closes_us` in UTC microseconds, ascending."""
+    """Every session of a calendar: `days` since 1970, `opens_us` and `closes_us` in UTC microseconds, ascending.
+    zone: by which its days are counted."""
 
     days: Times
     opens_us: Times
     closes_us: Times
+    zone: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -165,6 +168,26 @@ def _by_clock(known: Sessions, interval: Interval, times: Times) -> int | None:
     return int(past[most.argmax()]) if most.max() > many[from_opening].sum() else None
 
 
+def on_closed_days(calendar: str, times: Times) -> Flags:
+    """Return for each bar end whether the exchange has no session on that day, by the clock there.
+
+    None is where no exchange closes (24/7, 24/5), nor outside of what the calendar knows. Raises UnknownName.
+    """
+    if calendar in (ALWAYS, currency_week.CALENDAR) or not len(times):
+        return np.zeros(len(times), dtype=np.bool_)
+    known = sessions(calendar)
+    with_session = np.concatenate(
+        [known.days, _days_there(known.opens_us, known.zone), _days_there(known.closes_us, known.zone)]
+    )
+    day = _days_there(times - 1, known.zone)  # a bar that ends at midnight is of the day before
+    return np.asarray((day > known.days[0]) & (day < known.days[-1]) & ~np.isin(day, with_session))
+
+
+def _days_there(times: Times, zone: str) -> Times:
+    moments = pl.Series(times, dtype=pl.Int64).cast(pl.Datetime("us", "UTC"))
+    return np.asarray(moments.dt.convert_time_zone(zone).dt.date().cast(pl.Int32).to_numpy(), dtype=np.int64)
+
+
 def begins_us(calendar: str) -> int | None:
     """Return the start of the first day that `calendar` knows, None for one without a beginning. Raises UnknownName."""
     return None if calendar == ALWAYS else int(sessions(calendar).days[0]) * DAY_US
@@ -186,9 +209,10 @@ def sessions(calendar: str) -> Sessions:
             raise UnknownName.of("calendar", calendar, names, where) from None
         wanted = pandas.Timestamp(FIRST_SESSION)
         start = wanted if earliest is None else max(wanted, earliest)
-        schedule = exchange_calendars.get_calendar(calendar, start=start).schedule
+        found = exchange_calendars.get_calendar(calendar, start=start)
+        schedule = found.schedule
     days = schedule.index.to_numpy().astype("datetime64[D]").astype(np.int64)
-    return Sessions(days, _us(schedule["open"]), _us(schedule["close"]))
+    return Sessions(days, _us(schedule["open"]), _us(schedule["close"]), str(found.tz))
 
 
 def _us(column: Any) -> Times:

@@ -19,7 +19,7 @@ value one is kept and the others are counted.
 | missing_prices      | kept     | usable, suspect above MANY of the rows    | open, high or low is missing            |
 | price_outside_range | kept     | usable within ROUNDING, else suspect      | open or close outside low..high         |
 | missing_rows        | kept     | usable, suspect above MANY of expected    | bars of the calendar that are absent    |
-| off_calendar        | kept     | suspect for days, usable within the day   | a bar at a time that is not expected    |
+| off_calendar        | kept     | suspect for closed days, else usable      | a bar at a time that is not expected    |
 | split_like_jump     | kept     | suspect (raw equity prices only)          | a split that no action tells of         |
 | action_without_jump | kept     | suspect (raw prices only)                 | a split that the prices do not show     |
 | price_spike         | kept     | suspect                                   | an outlier that the next bar takes back |
@@ -51,7 +51,7 @@ from numpy.typing import NDArray
 
 from tradewright.market.actions import became_of_a_unit
 from tradewright.market.arrays import Action, Flags, Floats, Times
-from tradewright.market.calendars import coverage
+from tradewright.market.calendars import coverage, on_closed_days
 from tradewright.market.frames import VALUES, resolve
 from tradewright.market.instruments import Instrument, Interval, Kind
 from tradewright.market.verdicts import DataVerdict, Finding, Verdict
@@ -338,8 +338,17 @@ def _gaps(series: _Series) -> Iterator[Finding]:
         rows = tuple(int(t) for t in seen.first_absent)
         yield Finding("missing_rows", severity, detail, series.instrument.id, seen.absent, rows)
     if seen.off.any():
-        severity = Verdict.SUSPECT if series.interval is Interval.DAY else Verdict.USABLE
-        yield series.finding("off_calendar", severity, f"at times that calendar {calendar} does not expect", seen.off)
+        detail = f"at times that calendar {calendar} does not expect"
+        if series.interval is Interval.DAY:
+            yield series.finding("off_calendar", Verdict.SUSPECT, detail, seen.off)
+            return
+        off = np.flatnonzero(seen.off)
+        closed = on_closed_days(calendar, series.times[off])
+        if closed.any():
+            made_up = f"on days on which calendar {calendar} has no session"
+            yield series.finding("off_calendar", Verdict.SUSPECT, made_up, off[closed])
+        if not closed.all():
+            yield series.finding("off_calendar", Verdict.USABLE, detail, off[~closed])
 
 
 def _split_like_jumps(series: _Series) -> Iterator[Finding]:

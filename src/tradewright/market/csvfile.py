@@ -24,6 +24,7 @@ TIME_FORMATS = (
     "%Y-%m-%dT%H:%M:%S%.fZ", DAY_FORMAT, "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S%.f",
     "%Y-%m-%dT%H:%M:%S%.f%:z", "%Y-%m-%d %H:%M:%S%.f%:z",
 )  # fmt: skip
+OFFSET = r"\d:\d.*(Z|[+-]\d{2}:?\d{2})$"
 SECONDS_BELOW = 10**11  # an integer below this is seconds (until the year 5138), below the next milliseconds
 MILLISECONDS_BELOW = 10**14
 FIRST_US = -2_208_988_800_000_000  # 1900: a time before it is a slip of the pen, and would be a gap of ages
@@ -49,7 +50,8 @@ def read_csv(path: Path | str, instrument: str, interval: Interval, calendar: st
 
     Times: RFC 3339, `2024-03-28 14:30:00` (UTC), bare dates, or integers (seconds, milliseconds or microseconds, told
     by their size), from 1900 to 2199. A file with a close and no open, high and low is close-only. Raises InvalidInput
-    for a file that cannot be opened, has no header, or lacks a column.
+    for a file that cannot be opened, has no header, lacks a column, or writes some times with an offset and others
+    without or as numbers.
     """
     table = _table(Path(path))
     names = {_plain_name(name): name for name in table.columns if name != "line" and name[:1] != "@"}
@@ -70,6 +72,7 @@ def read_csv(path: Path | str, instrument: str, interval: Interval, calendar: st
     read = table.with_columns(
         (_times if name == "time" else _numbers)(table[column]).alias(f"@{name}") for name, column in columns.items()
     )
+    _refuse_mixture(path, read.filter(pl.col("@time").is_not_null()), columns["time"])
     problem = pl.coalesce(_problem(name, column) for name, column in columns.items())
     ragged = pl.when(pl.col("@extra").is_not_null()).then(pl.col("@extra")) if "@extra" in read.columns else None
     too_early = _too_early(columns["time"], calendar) if interval is Interval.DAY and time_name != "time" else None
@@ -141,6 +144,26 @@ def _times(column: pl.Series) -> pl.Series:
         parsed = text.str.strptime(kind, form, strict=False).cast(pl.Datetime("us")).dt.epoch("us")
         times = times.zip_with(times.is_not_null(), parsed)
     return times.set(~times.is_between(FIRST_US, LAST_US).fill_null(True), None)
+
+
+def _refuse_mixture(path: Path | str, read: pl.DataFrame, column: str) -> None:
+    text = pl.col(column).str.strip_chars()
+    kind = (
+        pl.when(text.cast(pl.Int64, strict=False).is_not_null()).then(pl.lit("as a number"))
+        .when(text.str.contains(OFFSET)).then(pl.lit("with an offset"))
+        .otherwise(pl.lit("without an offset"))
+    )  # fmt: skip
+    first = read.select(kind.alias("kind"), text.alias("text"), "line").unique(
+        "kind", keep="first", maintain_order=True
+    )
+    if first.height > 1:
+        told = ", ".join(f"{row['kind']} (line {row['line']}: {row['text']})" for row in first.iter_rows(named=True))
+        raise InvalidInput(
+            f"{path}: the column {column.strip()} holds times that are written in different ways, {told}: they may be "
+            "of different zones; write all of them the same way, best with an offset like 2024-03-28T14:30:00Z, or "
+            "ingest a file for each way. Nothing was stored",
+            file=str(path),
+        )
 
 
 def _problem(name: str, column: str) -> pl.Expr:

@@ -354,6 +354,29 @@ def test_a_file_that_rewrites_what_is_stored_is_told_in_numbers_and_in_the_verdi
     assert "rewritten_rows" in [finding["code"] for finding in report["findings"]]
 
 
+def test_files_of_one_instrument_are_told_apart_by_the_name_they_are_given(tmp_path: Path) -> None:
+    folder, one, other = tmp_path / "data", tmp_path / "one.csv", tmp_path / "other.csv"
+    one.write_text(GOOD_CSV)
+    other.write_text(GOOD_CSV.replace(",1000", ",2000"))
+    tradewright(folder, "ingest", one, "equity:TEST")
+    report = tradewright(folder, "ingest", other, "equity:TEST", "--as", "vendor_b", "--json").json
+    assert (report["source"], report["stored"], report["revised"]) == ("vendor_b", 9, 0)
+    listed = tradewright(folder, "catalog", "--json").json
+    assert [(row["source"], row["rows"]) for row in listed] == [("file", 9), ("vendor_b", 9)]
+    mixed = tradewright(folder, "ingest", other, "equity:TEST")
+    assert "9 in the place of other values" in mixed.out
+    assert "of the series of `file`; `--as NAME` keeps another file in a series of its own" in mixed.out
+    for name, why in (("binance", "is the name of a source"), ("Vendor B", "small letters"), ("skfolio", "data set")):
+        refused = tradewright(folder, "ingest", other, "equity:TEST", "--as", name)
+        assert (refused.status, why in refused.err) == (2, True), refused.err
+    words = ("backtest", "buy_and_hold", "--instruments", "equity:TEST")
+    assert "comes from file, vendor_b; choose one with source=" in tradewright(folder, *words).err
+    done = tradewright(folder, *words, "--source", "vendor_b", "--json")
+    assert done.status == 0, done.err
+    refused = tradewright(folder, "ingest", "us-indices", "--as", "mine")
+    assert (refused.status, "only a file is given a name" in refused.err) == (2, True), refused.err
+
+
 def test_a_file_that_is_none_is_refused_with_the_reason(tmp_path: Path) -> None:
     folder, file = tmp_path / "data", tmp_path / "bars.csv"
 

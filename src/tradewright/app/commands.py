@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from tradewright.storage.database import Database, Tx
 
 Progress = Callable[[float, str], None]
 ENVIRONMENT = "paper"
+FILE = "file"  # the source of files that nobody names otherwise
 
 
 def ingest(
@@ -35,9 +37,10 @@ def ingest(
     start: str | None,
     end: str | None,
     progress: Progress,
+    name: str | None = None,
 ) -> dict[str, Any]:
     """Bring bars of a data set, a CSV file or a source into the catalog; return the report. interval: a day when left
-    out, for a data set its own."""
+    out, for a data set its own. name: of the source that a file is to be, FILE when left out."""
     from tradewright.market.datasets import DATA_SETS
     from tradewright.sources.registry import SOURCES, knows
 
@@ -54,6 +57,8 @@ def ingest(
         raise InvalidInput(f"the data set {source} has bars of {own}; leave --interval {interval} out")
     if (is_file or source in DATA_SETS) and (start, end) != (None, None):
         raise InvalidInput(f"{source} comes whole; leave --start and --end out, or name a file with fewer rows")
+    if name is not None and not is_file:
+        raise InvalidInput(f"{source} has its own name; only a file is given a name: leave --as {name} out")
     if source not in DATA_SETS and not instruments:
         raise InvalidInput("name at least one instrument after the source, for example crypto:BTC-USDT")
     with house.open_database(settings) as database:
@@ -63,13 +68,28 @@ def ingest(
             catalog = house.open_catalog(settings, database)
             return _report(ingest_data_set(catalog, database, source, WallClock().now_us(), progress))
         if is_file:
-            return _ingest_file(settings, database, Path(source), instruments, interval or "1d", progress)
+            known_as = FILE if name is None else _name_of_file(name)
+            return _ingest_file(settings, database, Path(source), instruments, interval or "1d", progress, known_as)
         return _ingest_source(settings, database, source, instruments, interval or "1d", start, end, progress)
 
 
+def _name_of_file(name: str) -> str:
+    from tradewright.market.datasets import DATA_SETS
+    from tradewright.sources.registry import knows
+
+    if not re.fullmatch("[a-z0-9][a-z0-9_-]{0,63}", name):
+        raise InvalidInput(f"--as takes small letters, digits, _ and -, at most 64, such as vendor_b; got {name!r}")
+    if knows(name) or name in {each.source for each in DATA_SETS.values()}:
+        raise InvalidInput(
+            f"{name} is the name of a source or of that of a data set; name the file otherwise with --as"
+        )
+    return name
+
+
 def _ingest_file(
-    settings: Settings, database: Database, path: Path, instruments: list[str], interval: str, progress: Progress
-) -> dict[str, Any]:
+    settings: Settings, database: Database, path: Path, instruments: list[str], interval: str, progress: Progress,
+    name: str,
+) -> dict[str, Any]:  # fmt: skip
     from tradewright.market.files import ingest_csv
     from tradewright.market.instruments import Instrument, Kind
 
@@ -89,12 +109,13 @@ def _ingest_file(
             interval=interval,
             now_us=WallClock().now_us(),
             ingestion_id=derive("ing", path.resolve(), stat.st_mtime_ns, stat.st_size, instrument.id, interval),
+            source=name,
             progress=progress,
         )
     )
     if report["rows_read"] == 0:
         raise InvalidInput(f"{path}: there are no rows below the header; nothing was stored")
-    return report
+    return {**report, "source": name}
 
 
 def _refuse_no_text(path: Path) -> None:
@@ -252,8 +273,10 @@ def backtest(
     fee_rate: float | None,
     report: Path | None,
     progress: Progress,
+    source: str | None = None,
 ) -> dict[str, Any]:
-    """Run a backtest; return its summary and a text of it. Counted in the trial ledger of the data folder."""
+    """Run a backtest; return its summary and a text of it. Counted in the trial ledger of the data folder. source:
+    whose bars of the instruments, where several sources have them."""
     from tradewright.research.backtest import backtest as run
     from tradewright.research.trials import TrialLedger
     from tradewright.simulation.costs import Costs
@@ -261,6 +284,8 @@ def backtest(
 
     if (data is None) == (instruments is None):
         raise InvalidInput("name --data (for example us-stocks) or --instruments, one of the two")
+    if source is not None and instruments is None:
+        raise InvalidInput(f"a data set names its sources; leave --source {source} out, or name --instruments")
     chosen = registry.make(strategy, _params(params))
     if report is not None:
         _refuse_unwritable(report)
@@ -270,7 +295,9 @@ def backtest(
         if data is not None:
             _ensure_data_set(catalog, database, data, progress)
         end = visible_until(database, organization, ENVIRONMENT, data, instruments)
-        panel = catalog.panel(data, instruments=instruments, interval=interval, owner=organization, end_us=end)
+        panel = catalog.panel(
+            data, instruments=instruments, interval=interval, source=source, owner=organization, end_us=end
+        )
         result = run(
             chosen,
             panel,
@@ -286,6 +313,7 @@ def backtest(
             "params": dict(chosen.params),
             "data_set": data,
             "instruments": instruments,
+            "source": source,
         }
         request |= {"interval": interval, "start_us": None, "end_us": end, "cash": str(cash), "checks": "sampled"}
         request["costs"] = None if fee_rate is None else {"fee_rate": fee_rate}

@@ -20,6 +20,12 @@ def ingest(
         str | None, typer.Option(help="First bar time, RFC 3339 or a date; left out: where the stored series ends.")
     ] = None,
     end: Annotated[str | None, typer.Option(help="Last bar time, RFC 3339 or a date; left out: now.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            "--as", help="Name of the source that a file is to be, to tell files apart; `file` when left out."
+        ),
+    ] = None,
     folder: Folder = None,
     as_json: Json = False,
 ) -> None:
@@ -30,7 +36,7 @@ def ingest(
     from tradewright.app.commands import ingest as run
 
     length = None if interval is None else interval.value
-    report = run(settings_of(folder), source, instruments or [], length, start, end, progress(as_json))
+    report = run(settings_of(folder), source, instruments or [], length, start, end, progress(as_json), name)
     show(report, as_json, _ingest_text)
     if report["verdict"] == "rejected":
         bad = [f"{f['instrument']} {f['code']}" for f in report["findings"] if f["severity"] == "rejected"]
@@ -242,6 +248,9 @@ def _ingest_text(report: dict[str, Any]) -> str:
             f"{report['rows_read']} rows read: {kept}, {report['duplicates']} identical duplicates",
             f"verdict: {report['verdict']}",
         ]
+    if report["revised"] and report.get("source"):
+        whose = f"of the series of `{report['source']}`"
+        lines.append(f"they replace bars {whose}; `--as NAME` keeps another file in a series of its own")
     if report.get("elsewhere"):
         lines.append(f"asked at {report['elsewhere']}, which a setting names in the place of the source's own address")
     for finding in report["findings"]:

@@ -31,6 +31,7 @@ def backtest(
     data: Annotated[str | None, typer.Option(help="Data set.")] = None,
     instruments: Annotated[list[str] | None, typer.Option("--instruments", help="Instead: instrument ids.")] = None,
     interval: Annotated[Interval, typer.Option(help="Length of a bar.")] = Interval.DAY,
+    source: Annotated[str | None, typer.Option(help="Whose bars, where several sources have the instruments.")] = None,
     param: Annotated[list[str] | None, typer.Option(help="name=value, once for each.")] = None,
     cash: Annotated[float, typer.Option(help="Starting cash.")] = 1_000_000.0,
     fee_rate: Annotated[float | None, typer.Option(help="Instead of the default costs.")] = None,
@@ -52,6 +53,7 @@ def backtest(
         fee_rate,
         report,
         progress(as_json),
+        source,
     )
     show(result, as_json, _backtest_text)
 

@@ -20,7 +20,7 @@ from tradewright.transport.messages import Response
 
 ODD: tuple[Any, ...] = (
     None, "", "x", "-", 0, -1, 1.5, 10**15, -(10**15), 1e300, True, [], {}, [None], {"a": 1}, "2024-13-45",
-    "9999-12-31", "0001-01-01", "9999-12-31T23:59:59Z", "nan", "1e400",
+    "9999-12-31", "0001-01-01", "9999-12-31T23:59:59Z", "nan", "1e400", float("nan"), float("inf"), 10**400,
 )  # fmt: skip
 CASES = 40
 

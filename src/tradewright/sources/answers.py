@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -18,9 +19,25 @@ _PAGES = (b"<!doctype", b"<html", b"<head", b"<?xml")
 def json_of(response: Response, title: str) -> Any:
     """Return the JSON of a body. Raises SourceFailed for a page, a body that was cut off and anything else."""
     try:
-        return msgspec.json.decode(response.body)
+        return _decoded(response.body)
     except msgspec.DecodeError as error:
         raise not_data(response, title, error) from error
+
+
+def _decoded(body: bytes) -> Any:
+    """Return the JSON of a body in which numbers may be what only some writers of JSON give: too large for a number, or
+    NaN and Infinity. They become floats that are not finite, so that a check rejects their row and no other."""
+    try:
+        return msgspec.json.decode(body)
+    except RecursionError as error:
+        raise msgspec.DecodeError("it is nested too deeply") from error
+    except msgspec.DecodeError as error:
+        try:
+            made = json.loads(body.decode())
+            json.dumps(made, ensure_ascii=False).encode()  # raises for halves of letters, which are no text
+        except (ValueError, RecursionError):
+            raise error from None
+        return made
 
 
 def answered(response: Response, title: str, name: str) -> Any:
@@ -147,7 +164,7 @@ def refusal(response: Response, title: str, name: str, symbol: str, said: str, e
 def accepted(response: Response, title: str, name: str, symbol: str, example: str) -> Any:
     """Return the JSON of an answer with status 200; raise what any other status means by custom (`refusal`)."""
     try:
-        body = msgspec.json.decode(response.body)
+        body = _decoded(response.body)
     except msgspec.DecodeError as error:
         plain = response.body.strip()
         if response.status == 200 or not plain or plain[:200].lower().startswith(_PAGES):

@@ -141,7 +141,7 @@ def parse_actions(response: Response, query: SpanQuery) -> ActionsPage:
 
 
 def _sides(values: Sequence[Any]) -> list[float]:
-    if any(isinstance(each, bool) or not isinstance(each, int | float) or each <= 0 for each in values):
+    if any(isinstance(each, bool) or not isinstance(each, int | float) or not 0 < each < 1e15 for each in values):
         raise SourceFailed(f"{TITLE} sent the split ratios {str(list(values))[:80]}; its API may have changed")
     return [float(each) for each in values]
 

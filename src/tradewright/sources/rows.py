@@ -5,6 +5,7 @@ Times of answers are starts of bars, days, or ends; here they become the three t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Protocol
@@ -57,12 +58,15 @@ def no_actions() -> pl.DataFrame:
 
 
 def numbers(values: Sequence[Any] | Floats, what: str) -> pl.Series:
-    """Return numbers, or texts of numbers, as float64; None and "" are null. Raises SourceFailed, naming the value."""
+    """Return numbers, or texts of numbers, as float64; None and "" are null, what is too large is infinite.
+
+    Raises SourceFailed, naming the value.
+    """
     if isinstance(values, np.ndarray):
         return pl.Series(values, dtype=pl.Float64)
     try:  # what nearly every answer is: texts of numbers
         return pl.Series(values, dtype=pl.String, strict=True).cast(pl.Float64)
-    except (TypeError, pl.exceptions.PolarsError):
+    except (TypeError, OverflowError, pl.exceptions.PolarsError):
         pass
     plain = [None if value is None or value == "" else value for value in values]
     if any(isinstance(value, bool) or not isinstance(value, str | int | float | None) for value in plain):
@@ -70,13 +74,20 @@ def numbers(values: Sequence[Any] | Floats, what: str) -> pl.Series:
         raise SourceFailed(f"{what}: expected a number, got {str(odd)[:60]!r}; the answer may have changed its form")
     texts = any(isinstance(value, str) for value in plain)
     if not texts:
-        return pl.Series([None if value is None else float(value) for value in plain], dtype=pl.Float64)
+        return pl.Series([None if value is None else _float(value) for value in plain], dtype=pl.Float64)
     strings = pl.Series([None if value is None else str(value) for value in plain], dtype=pl.String)
     made = strings.cast(pl.Float64, strict=False)
     if made.null_count() != strings.null_count():
         odd = strings.filter(made.is_null() & strings.is_not_null())[0]
         raise SourceFailed(f"{what}: expected a number, got {str(odd)[:60]!r}; the answer may have changed its form")
     return made
+
+
+def _float(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        return math.inf if value > 0 else -math.inf
 
 
 def whole_numbers(values: Sequence[Any], what: str, factor: int = 1) -> list[int]:

@@ -99,7 +99,7 @@ def quotes_frame(
     bids: Sequence[Any] | None = None,
     asks: Sequence[Any] | None = None,
 ) -> pl.DataFrame:
-    """Return a frame of `rows.QUOTES`. A bid or ask of 0 is an empty side; without a price there is no row."""
+    """Return a frame of `rows.QUOTES`. A bid or ask of 0 is an empty side; without a finite price there is no row."""
     if any(abs(at_us) > LATEST_US for at_us in times_us):
         raise SourceFailed(f"{title} sent a time far from any market; the answer may have changed its form")
     none: list[None] = [None] * len(instruments)
@@ -112,8 +112,8 @@ def quotes_frame(
             "ask": numbers(none if asks is None else asks, f"{title}, ask"),
         }
     )
-    sides = [pl.when(pl.col(side) > 0).then(side).alias(side) for side in ("bid", "ask")]
-    return frame.filter(pl.col("price").is_not_null()).with_columns(sides).select(list(QUOTES))
+    sides = [pl.when((pl.col(side) > 0) & pl.col(side).is_finite()).then(side).alias(side) for side in ("bid", "ask")]
+    return frame.filter(pl.col("price").is_finite()).with_columns(sides).select(list(QUOTES))
 
 
 def actions_frame(

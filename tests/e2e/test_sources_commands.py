@@ -111,6 +111,16 @@ def test_the_list_says_what_each_source_has_and_needs(tmp_path: Path) -> None:
     assert rows["binance"]["needs"] == []
     assert "stream" in rows["binance"]["offers"]
     assert rows["fred"]["needs"] == ["api_key"]
+    assert [(rows[name]["needs"], rows[name]["optional"]) for name in ("binance", "fred", "coingecko")] == [
+        ([], []), (["api_key"], []), ([], ["api_key"]),
+    ]  # fmt: skip
+    for settings, words in (
+        ({}, {"binance": "none", "fred": "needed", "coingecko": "optional"}),
+        ({"fred_api_key": "x", "coingecko_api_key": "x"}, {"binance": "none", "fred": "kept", "coingecko": "kept"}),
+    ):
+        lines = said(tmp_path / "data", "sources", **settings)[1].splitlines()
+        for name, word in words.items():
+            assert f" {word} " in next(line for line in lines if line.startswith(f"{name} ")), (name, word)
     assert not (tmp_path / "data").exists(), "a list makes no installation"
 
 

@@ -138,9 +138,13 @@ def test_a_source_that_is_asked_elsewhere_says_where(served: Any) -> None:
     served.run(work)
 
 
-def test_what_a_source_adjusts_is_told_by_interval(served: Any) -> None:
+def test_what_a_source_wants_and_what_it_adjusts_is_told(served: Any) -> None:
     async def work(client: Client) -> None:
         declared = {each["name"]: each["declared"] for each in (await client.get("/v1/sources")).json["data"]}
+        wants = {name: (each["credentials"], each["optional"]) for name, each in declared.items() if each is not None}
+        assert wants["binance"] == ([], False), "where there are none, none are optional"
+        assert wants["fred"] == (["api_key"], False)
+        assert wants["coingecko"] == (["api_key"], True)
         assert declared["twelve_data"]["adjusted_intervals"] == ["1d"]
         assert declared["yahoo"]["adjusted_intervals"] == declared["yahoo"]["intervals"]
         assert declared["binance"]["adjusted_intervals"] == declared["fred"]["adjusted_intervals"] == []

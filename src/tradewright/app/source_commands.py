@@ -58,6 +58,7 @@ def listed(settings: Settings) -> list[dict[str, Any]]:
             "offers": list(source.offers),
             "intervals": [] if source.bars is None else [each.value for each in source.bars.intervals],
             "needs": list(source.auth.fields) if source.auth.needed else [],
+            "optional": list(source.auth.fields) if source.auth.optional else [],
             "credentials": source.name in kept or _in_environment(source),
             "opt_in": bool(source.opt_in),
             "elsewhere": hosts_elsewhere(source, os.environ),

@@ -54,7 +54,8 @@ def sources_text(rows: list[dict[str, Any]]) -> str:
     """Return the sources as a table, with what they still need below."""
     lines = [f"{'source':18} {'has':34} {'credentials':12} {'series':>6} {'state':10} what it is"]
     for row in rows:
-        needs = "none" if not row["needs"] else "kept" if row["credentials"] else "needed"
+        without = "needed" if row["needs"] else "optional" if row["optional"] else "none"
+        needs = "kept" if row["credentials"] else without
         state = "off" if row["opt_in"] else row["status"]
         lines.append(
             f"{row['source']:18} {' '.join(row['offers']):34} {needs:12} {row['series']:>6} {state:10} {row['title']}"

@@ -32,7 +32,7 @@ class Limit(msgspec.Struct, frozen=True):
 
 class Declared(msgspec.Struct, frozen=True):
     """What the module of a source says about it. offers: which of bars, facts, actions, quotes, listing and stream it
-    has. credentials: names of what it wants to be handed, none for a keyless source; optional: it also answers without.
+    has. credentials: names of what it takes, none for a keyless source; optional: it also answers without them.
     limits: as documented by the source. lag_s: from the end of a bar until anyone can have it. adjusted_intervals:
     those whose prices the source adjusts; the others have raw ones. revised: its history changes. opt_in: why it is off
     unless a setting names it."""
@@ -72,9 +72,10 @@ class KeptCredentials(msgspec.Struct, frozen=True):
 class Source(msgspec.Struct, frozen=True):
     """A third party. declared: null for data that came as a file, and for venues of ccxt. series: how many the caller
     sees. last_time: of the newest bar, or the end of the newest period of a fact; age_s: seconds since then.
-    checked_at: when any of it was last taken in. credentials: null when the organization keeps none. health: null
-    before it was asked. elsewhere: the host that a setting of the server names in the place of the source's own address
-    (`declared.base_url`), null where it is asked at its own; what came from there has the finding `other_address`."""
+    checked_at: when any of it was last taken in. credentials: what the organization keeps of those that are declared,
+    null when it keeps none. health: null before it was asked. elsewhere: the host that a setting of the server names in
+    the place of the source's own address (`declared.base_url`), null where it is asked at its own; what came from there
+    has the finding `other_address`."""
 
     name: SourceName
     declared: Declared | None
@@ -172,7 +173,7 @@ def _declared(module: Module) -> Declared:
         kinds=[kind.value for kind in module.kinds],
         intervals=[] if bars is None else [interval.value for interval in bars.intervals],
         credentials=list(module.auth.fields),
-        optional=not module.auth.needed,
+        optional=bool(module.auth.fields) and module.auth.optional,
         limits=[Limit(limit.units, limit.window_s) for limit in module.limits],
         licence=module.licence,
         base_url=module.base_url,

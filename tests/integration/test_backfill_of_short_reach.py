@@ -12,7 +12,7 @@ from tradewright.clock import DAY_US, parse_us
 from tradewright.ids import SYSTEM
 from tradewright.market.catalog import Catalog
 from tradewright.market.dated import actions_of
-from tradewright.market.instruments import Interval
+from tradewright.market.instruments import Interval, Kind
 from tradewright.market.verdicts import Finding
 from tradewright.sources import coingecko, kraken, okx
 from tradewright.sources.backfill import Filled, Plan, Stores, backfill
@@ -88,4 +88,4 @@ def test_old_gaps_are_left_alone_and_the_latest_bars_come_in(tmp_path: Path) -> 
     ],
 )
 def test_how_far_back_a_source_surely_goes_is_told(bars, interval: Interval, reach_us: int) -> None:  # type: ignore[no-untyped-def]
-    assert bars.oldest_us(interval, START) == START - reach_us
+    assert bars.oldest_us(interval, START, Kind.CRYPTO) == START - reach_us

@@ -201,3 +201,15 @@ def test_the_requests_are_as_documented_and_hold_no_secret() -> None:
         "function": "TIME_SERIES_INTRADAY", "symbol": "MSFT", "interval": "1min", "outputsize": "full",
         "month": "2024-03", "extended_hours": "false", "adjusted": "false",
     }  # fmt: skip
+
+
+def test_a_coin_comes_whole_and_may_be_younger_than_the_span() -> None:
+    query = bars_query(alpha_vantage.SOURCE, "BTC/USD")
+    query = query.at(parse_us("2024-01-01"), parse_us("2024-05-01"))
+    assert dict(alpha_vantage.bars_request(query).query) == {
+        "function": "DIGITAL_CURRENCY_DAILY", "symbol": "BTC", "market": "USD",
+    }  # fmt: skip
+    ends = [f"2024-{1 + day // 28:02}-{1 + day % 28:02}" for day in range(14, 115)]
+    series = {day: {"1. open": "1", "2. high": "1", "3. low": "1", "4. close": "1", "5. volume": "1"} for day in ends}
+    body = {"Meta Data": {"7. Time Zone": "UTC"}, "Time Series (Digital Currency Daily)": series}
+    assert alpha_vantage.parse_bars(json_answer(body), query).bars.height == len(ends)

@@ -19,7 +19,7 @@ from tradewright.app.house import settings_from
 from tradewright.clock import WallClock, format_us
 from tradewright.errors import InvalidInput, SourceFailed, UnknownName
 from tradewright.ids import SYSTEM, Owner
-from tradewright.market.instruments import Interval
+from tradewright.market.instruments import Instrument, Interval
 from tradewright.settings import PREFIX, Settings
 from tradewright.storage import ingestions, third_parties
 from tradewright.storage.database import Database
@@ -162,8 +162,11 @@ def _data(settings: Settings, database: Database, source: Any, row: dict[str, An
 
 def _within_reach(begins: Mapping[str, int], bars: Any, request: Mapping[str, Any], now_us: int) -> dict[str, int]:
     # what a source still had when it was asked for may be gone by the time that it is fetched
-    oldest_us = 0 if bars is None else bars.oldest_us(Interval.parse(request["interval"]), now_us)
-    return {name: min(max(begin_us, oldest_us), request["end_us"]) for name, begin_us in begins.items()}
+    if bars is None:
+        return dict(begins)
+    interval = Interval.parse(request["interval"])
+    oldest = {name: bars.oldest_us(interval, now_us, Instrument(name).kind) for name in begins}
+    return {name: min(max(begin_us, oldest[name]), request["end_us"]) for name, begin_us in begins.items()}
 
 
 def _compared(catalog: Any, plan: Any, source: str, now_us: int) -> dict[str, Any]:

@@ -81,6 +81,8 @@ def bars_request(query: BarsQuery) -> Request:
     base, _, quote = query.symbol.partition("/")
     names = {Kind.FX: ("from_symbol", "to_symbol")}.get(kind, ("symbol", "market"))
     asked = dict(zip(names, (base, quote), strict=True)) if quote else {"symbol": query.symbol}
+    if query.interval is Interval.DAY and kind is Kind.CRYPTO:  # comes whole, on every plan
+        return _request(_DAILY[kind], **asked)
     if query.interval is Interval.DAY:
         size = "compact" if query.end_us - query.start_us <= COMPACT_US else "full"
         return _request(_DAILY[kind], **asked, outputsize=size)
@@ -215,6 +217,8 @@ def _next_month(query: BarsQuery, now_us: int) -> str:
 
 
 def _refuse_cut(frame: pl.DataFrame, query: BarsQuery) -> None:
+    if query.instrument.kind is Kind.CRYPTO:
+        return
     asked_in_full = query.end_us - query.start_us > COMPACT_US
     if asked_in_full or frame.height < COMPACT_ROWS - 1:
         return
@@ -269,15 +273,16 @@ SOURCE = Source(
         Paging.TOKEN,
         bars_request,
         parse_bars,
-        reach_us={Interval.DAY: COMPACT_US},
+        reach_us=REACH_US,
+        reach_kinds=(Kind.EQUITY, Kind.FX),
         sparse=True,
     ),
     actions=Actions(actions_request, parse_actions),
     quotes=Quotes(1, quotes_request, parse_quotes),
     listing=Listing(listing_request, parse_listing),
     notes=(
-        "the free plan has the latest 100 days; longer spans, minutes, splits and dividends need a paid one",
-        "without a start only those days are asked for",
+        "the free plan has all days of coins and the latest 100 of shares and currencies; all else needs a paid one",
+        "without a start only those days are asked for, on a paid plan too: name one there",
         "minutes are without extended hours",
     ),
 )

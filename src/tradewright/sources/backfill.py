@@ -212,7 +212,7 @@ class _Filling:
         stored = catalog.read(plan.owner, key[0], [instrument.id], plan.interval, begin_us, row["last_time"])
         if not rewritten(stored, came):
             return begin_us
-        return int(max(row["first_time"], bars.oldest_us(plan.interval, self._now_us())))
+        return int(max(row["first_time"], bars.oldest_us(plan.interval, self._now_us(), instrument.kind)))
 
     async def pages(self, instrument: Instrument, start_us: int, end_us: int) -> AsyncIterator[Fetched]:
         """Yield the pages of a span once they wait or are stored; all are stored when this ends, however it ends."""
@@ -238,7 +238,7 @@ class _Filling:
         bars = self._line.source.bars
         if bars is None:
             return
-        oldest_us = bars.oldest_us(self._plan.interval, self._now_us())
+        oldest_us = bars.oldest_us(self._plan.interval, self._now_us(), instrument.kind)
         known_us = self._now_us() - bars.lag_us
         absent = _gaps(self._stores.catalog, self._plan, self._line.source.name, instrument, known_us)
         least, most = (SPARSE_RUN, SPARSE_RUNS) if bars.sparse else (1, MENDED_GAPS)
@@ -254,7 +254,7 @@ class _Filling:
         """Hold what is stored of an instrument against the span that was asked for."""
         plan, bars = self._plan, self._line.source.bars
         if bars is not None:
-            reach = bars.reach(plan.interval)
+            reach = bars.reach(plan.interval, instrument.kind)
             bound = reach and f"{self._line.source.title} goes back {reach}"
             asked = Asked(plan.begin(instrument), plan.end_us, SPARSE_RUN if bars.sparse else 1, bound)
             self.ingestion.answered(instrument.id, asked)

@@ -14,7 +14,7 @@ import polars as pl
 
 from tradewright.clock import DAY_US
 from tradewright.ids import Owner
-from tradewright.market.instruments import FACT, Interval
+from tradewright.market.instruments import FACT, Instrument, Interval, Kind
 from tradewright.sources.registry import SOURCES
 from tradewright.sources.source import Bars
 from tradewright.storage import series
@@ -38,14 +38,14 @@ class Wanted:
     end_us: int
 
 
-def begin(last_us: int | None, interval: Interval, end_us: int, bars: Bars | None, now_us: int) -> int:
+def begin(last_us: int | None, interval: Interval, end_us: int, bars: Bars | None, now_us: int, kind: Kind) -> int:
     """Return the first moment to ask for, at most end_us. last_us: of the stored series, None when there is none.
     bars: what the source offers, None when that is not known. A series that ends after end_us is as good as none."""
     begin_us = end_us - USUAL_DAYS * DAY_US
     if last_us is not None and last_us <= end_us:
         adjusts = bars is not None and bars.adjusts(interval)
         begin_us = last_us - max(OVERLAP_BARS * interval.us, ADJUSTED_OVERLAP_US if adjusts else 0)
-    oldest_us = 0 if bars is None else bars.oldest_us(interval, now_us)
+    oldest_us = 0 if bars is None else bars.oldest_us(interval, now_us, kind)
     return min(max(begin_us, oldest_us), end_us) if oldest_us else begin_us
 
 
@@ -59,7 +59,8 @@ def read_begins(tx: Tx, wanted: Wanted, now_us: int) -> dict[str, int]:
         ends = series.last_times(tx, wanted.owner, wanted.source, FACT, wanted.instruments)
         return {name: min(ends.get(name, usual_us), usual_us) for name in wanted.instruments}
     ends = series.last_times(tx, wanted.owner, wanted.source, wanted.interval.value, wanted.instruments)
-    return {name: begin(ends.get(name), wanted.interval, wanted.end_us, bars, now_us) for name in wanted.instruments}
+    span = (wanted.interval, wanted.end_us, bars, now_us)
+    return {name: begin(ends.get(name), *span, Instrument(name).kind) for name in wanted.instruments}
 
 
 def rewritten(stored: pl.DataFrame, came: pl.DataFrame) -> bool:

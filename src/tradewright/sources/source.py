@@ -84,7 +84,8 @@ class Bars:
     raw_intervals; `adjusts` tells of one interval. close_only: it has one price a bar. revised: history is
     rewritten without vintages. lag_us: from the end of a bar until anyone can have it, the longest where
     instruments differ. reach_us: how far back from now it goes, on the free plan where plans differ, for all
-    intervals or by interval; reach_rows: how many bars; None, or an interval left out: all there is. pages: for a
+    intervals or by interval; reach_rows: how many bars; None, or an interval left out: all there is. reach_kinds: of
+    which instruments, where others have all there is. pages: for a
     source that needs more than one request for a page; it is used instead of request and parse. sparse: an interval
     without a trade has no bar, so that what is absent need not be missing."""
 
@@ -99,6 +100,7 @@ class Bars:
     lag_us: int = 0
     reach_us: int | Mapping[Interval, int] | None = None
     reach_rows: int | None = None
+    reach_kinds: tuple[Kind, ...] = tuple(Kind)
     sparse: bool = False
     pages: Callable[[BarsQuery, Ask], AsyncIterator[BarsPage]] | None = None
     raw_intervals: tuple[Interval, ...] = ()
@@ -107,14 +109,18 @@ class Bars:
         """Return whether the prices of this interval are adjusted by the source."""
         return self.adjusted and interval not in self.raw_intervals
 
-    def oldest_us(self, interval: Interval, now_us: int) -> int:
-        """Return from when on its bars can surely still be had, 0 for all there is: its reach less a twentieth, since
-        time passes until it is asked."""
+    def oldest_us(self, interval: Interval, now_us: int, kind: Kind) -> int:
+        """Return from when on bars of a kind of instrument can surely still be had, 0 for all there is: its reach less
+        a twentieth, since time passes until it is asked."""
+        if kind not in self.reach_kinds:
+            return 0
         reaches = (self._reach_us(interval), None if self.reach_rows is None else self.reach_rows * interval.us)
         return max((now_us - (reach_us - reach_us // 20) for reach_us in reaches if reach_us is not None), default=0)
 
-    def reach(self, interval: Interval) -> str:
-        """Return how far back it goes, in words; "" for all there is."""
+    def reach(self, interval: Interval, kind: Kind) -> str:
+        """Return how far back it goes for a kind of instrument, in words; "" for all there is."""
+        if kind not in self.reach_kinds:
+            return ""
         if self.reach_rows is not None:
             return f"about {self.reach_rows:,} bars"
         reach_us = self._reach_us(interval)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Hashable
+from concurrent.futures import Future, ThreadPoolExecutor
 from decimal import Decimal
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -12,7 +14,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from tradewright.errors import StorageFailed
-from tradewright.storage.database import FRESH_S, Database, Tx
+from tradewright.storage.changes import FRESH_S, Elsewhere, reads
+from tradewright.storage.database import Database, Tx
 from tradewright.storage.migrations import current, head, upgrade
 from tradewright.storage.tables import house, metadata, portfolios
 
@@ -78,15 +81,71 @@ def test_a_connection_that_is_lost_in_the_middle_is_told_and_replaced(database: 
         assert ask(lambda tx: tx.exec_driver_sql("SELECT 1").scalar_one()) == 1
 
 
-def test_the_state_is_another_one_once_anything_was_committed(database: Database) -> None:
-    before = database.state()
-    assert database.dialect != "sqlite" or before == database.state()
+@reads("house")
+def _houses(tx: Tx) -> int:
+    return tx.execute(sa.select(sa.func.count()).select_from(house)).scalar_one()
+
+
+@reads("portfolios", "runs")
+def _portfolios(tx: Tx) -> None:
+    """Read something else."""
+
+
+def _settled(database: Database, *functions: Any) -> Any:
+    state = database.state(*functions)
+    for _ in range(500):  # what others do is asked for in the background
+        time.sleep(0.01)
+        before, state = state, database.state(*functions)
+        if before == state:
+            break
+    return state
+
+
+def test_the_state_of_a_function_is_another_one_once_its_tables_were_changed(database: Database) -> None:
+    houses, others = _settled(database, _houses), _settled(database, _portfolios)
     database.write(lambda tx: None)  # a transaction that changed nothing
-    assert database.dialect != "sqlite" or before == database.state()
+    assert database.state(_houses) == houses
     database.write(_put, "old")
-    own = database.state()
-    assert own != before
+    assert database.state(_houses) != houses
+    if database.dialect == "sqlite":  # PostgreSQL does not say which commits were our own
+        time.sleep(2 * FRESH_S)
+        assert _settled(database, _portfolios) == others
+    assert _settled(database, _houses) != houses
+
+
+def test_the_state_is_another_one_soon_after_another_process_committed(database: Database) -> None:
+    database.write(_put, "own")
+    own = _settled(database, _portfolios)
+    time.sleep(2 * FRESH_S)
+    assert _settled(database, _portfolios) == own  # for as long as nothing is committed
     with Database(database.url) as of_another_process:
         of_another_process.write(_put, "new")
     time.sleep(FRESH_S + 0.01)
-    assert database.state() != own
+    assert database.state(_portfolios) != own
+    assert _settled(database, _portfolios) != own
+
+
+def test_the_state_of_an_own_change_is_another_one_before_its_result_is_known(database: Database) -> None:
+    _settled(database, _houses)
+    for number in range(50):
+        before = database.state(_houses)
+        database.write(_put, f"number {number}")
+        assert database.state(_houses) != before
+        assert database.read(_houses) == number + 1
+
+
+def test_a_change_that_names_no_table_changes_every_state(database: Database) -> None:
+    before = _settled(database, _portfolios)
+    database.write(lambda tx: tx.execute(sa.text("INSERT INTO house VALUES ('x', '1', 1)")))
+    if database.dialect == "postgresql":
+        time.sleep(FRESH_S + 0.01)
+    assert database.state(_portfolios) != before
+
+
+def test_what_cannot_be_asked_for_is_another_state_every_time() -> None:
+    refused: Future[Hashable] = Future()
+    refused.set_exception(OSError("no connection"))
+    elsewhere = Elsewhere(lambda: refused)
+    before = elsewhere.now()
+    time.sleep(FRESH_S + 0.01)
+    assert elsewhere.now() != before

@@ -18,7 +18,7 @@ from tradewright.errors import Forbidden, Unauthenticated
 from tradewright.storage import accounts
 from tradewright.storage.database import Database
 
-_FRESH_US = 2_000_000
+_FRESH_US = 1_500_000  # a key revoked elsewhere is refused within two seconds
 _KEPT = 10_000
 _BATCH = 63  # keys in use that are read again together: one read for each of them would cost more than the requests
 USES_APART_US = 60_000_000
@@ -89,8 +89,11 @@ class Authenticator:
         return principal
 
     def _holds(self, known: _Known, now_us: int) -> bool:
-        # a clock may step back; and where nothing at all was committed, a key is what it was
-        return 0 <= now_us - known.loaded_at <= _FRESH_US or known.state == self._database.state()
+        # a clock may step back; and while nothing of it was changed, a key is what it was
+        return 0 <= now_us - known.loaded_at <= _FRESH_US or known.state == self._state()
+
+    def _state(self) -> Hashable:
+        return self._database.state(accounts.api_keys_by_public_id)
 
     def note_use(self, principal: Principal, address: str, agent: str) -> None:
         """Remember where a key was used from, once all that a request proves itself with was checked."""
@@ -136,7 +139,7 @@ class Authenticator:
     async def _load(self, public_id: str, now_us: int) -> _Known | None:
         wanted = [public_id, *self._stale_and_used(public_id, now_us)]
         while True:
-            seen, state = self._forgotten, self._database.state()
+            seen, state = self._forgotten, self._state()
             rows = await self._database.read_short_async(accounts.api_keys_by_public_id, wanted)
             if seen == self._forgotten:
                 break

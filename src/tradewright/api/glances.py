@@ -19,8 +19,8 @@ _TOGETHER = 64  # keys of a group that are read along with one that must be
 
 
 class Glances:
-    """Answers of the database that hold while its state does (`Database.state`): a request sees at once what its own
-    process wrote, and within a quarter of a second what another one wrote.
+    """Answers of reading functions marked with `reads`, which hold while their state does (`Database.state`): a request
+    sees at once what its own process wrote, and within a quarter of a second what another one wrote.
 
     One for each event loop; the arguments of a glance must be hashable, and its answer is shared: do not change it.
     """
@@ -33,7 +33,7 @@ class Glances:
     async def read(self, function: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Return what `function(tx, ...)` returned in this state of the database, or returns now."""
         key = (function, args, tuple(kwargs.items()))
-        state = self._database.state()
+        state = self._database.state(function)
         seen = self._seen.get(key)
         if seen is not None and seen[0] == state:
             return cast(R, seen[1])
@@ -53,7 +53,7 @@ class Glances:
         """
         group = self._groups.setdefault((function, args), OrderedDict())
         self._groups.move_to_end((function, args))
-        state = self._database.state()
+        state = self._database.state(function)
         found = {key: group.get(key) for key in keys}
         missing = tuple([key for key, seen in found.items() if seen is None or seen.state != state])
         if missing:

@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from tradewright.storage.changes import reads
 from tradewright.storage.database import Tx, one_statement
 from tradewright.storage.reading import Reading
 from tradewright.storage.tables import api_keys, members, organizations
@@ -32,6 +33,7 @@ def add_api_key(tx: Tx, row: dict[str, Any]) -> None:
     tx.execute(api_keys.insert().values(row))
 
 
+@reads("api_keys", "members")
 @one_statement
 def api_keys_by_public_id(tx: Tx, public_ids: Sequence[str]) -> list[dict[str, Any]]:
     """Return the keys with these public parts that exist, revoked and expired ones too, in no order; 64 in a statement.

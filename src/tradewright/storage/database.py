@@ -10,7 +10,6 @@ import asyncio
 import concurrent.futures
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Coroutine, Hashable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 import sqlalchemy as sa
 
 from tradewright.errors import SettingsInvalid, StorageFailed
+from tradewright.storage.changes import Elsewhere, Written, tables_of
 from tradewright.storage.replica import POSITION, Replica, Unusable
 
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ Tx = sa.Connection
 IntegrityError = sa.exc.IntegrityError
 """A unique index refused a row that is there already."""
 
-FRESH_S = 0.25
-"""How old an answer may be that is remembered with a `Database.state`, when another process made it an old one."""
 _READERS = 3
 
 
@@ -45,7 +43,7 @@ _REPLICA_S = 5.0  # for a replica to take a connection, or to answer; then the p
 
 
 class _Backend(Protocol):
-    commits: int  # grows with every transaction of this process that changed something, before its result is known
+    written: Written
 
     def submit(self, work: Callable[[Tx], R], write: bool) -> concurrent.futures.Future[R]: ...
 
@@ -53,7 +51,7 @@ class _Backend(Protocol):
 
     def run_old(self, work: Callable[[Tx], R], single: bool) -> R | concurrent.futures.Future[R]: ...
 
-    def changes(self) -> Hashable: ...
+    def changes(self) -> concurrent.futures.Future[Hashable]: ...
 
     def close(self) -> None: ...
 
@@ -64,7 +62,6 @@ class Database:
     def __init__(self, url: str, replica_url: str = "") -> None:
         """replica_url: of a PostgreSQL replica that may answer `read_replica_async`."""
         self.url = url
-        self._seen = threading.local()
         scheme = _scheme(url)
         if replica_url and (scheme, _scheme(replica_url)) != ("postgresql", "postgresql"):
             raise SettingsInvalid(
@@ -79,6 +76,7 @@ class Database:
                 f"database_url must begin with sqlite:/// or postgresql://, got {scheme or 'nothing'!r}", scheme=scheme
             )
         self.dialect = scheme
+        self._elsewhere = Elsewhere(self._backend.changes)
 
     def write(self, function: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run `function(tx, ...)` in a transaction and return its result once committed."""
@@ -114,17 +112,14 @@ class Database:
         single = getattr(function, "one_statement", False)
         return await _begun(lambda: self._backend.run_old(lambda tx: function(tx, *args, **kwargs), single))
 
-    def state(self) -> Hashable:
-        """Return a value that is another one once something was committed: by this process at once, by another one
-        within FRESH_S seconds. To be asked for before what is remembered with it is read, in one thread.
+    def state(self, *functions: Callable[..., Any]) -> Hashable:
+        """Return a value that is another one once the answers of these reading functions may be others: after a commit
+        of this process to one of their tables at once, after any commit of another one within FRESH_S seconds.
 
-        PostgreSQL does not tell: there it is another one every FRESH_S seconds.
+        To be asked for before what is remembered with it is read.
         """
-        now = time.monotonic()
-        seen = getattr(self._seen, "changes", None)
-        if seen is None or now - seen[0] > FRESH_S:
-            seen = self._seen.changes = (now, self._backend.changes())
-        return self._backend.commits, seen[1]
+        written = self._backend.written
+        return self._elsewhere.now(), *[written.of(tables_of(function)) for function in functions]
 
     def close(self) -> None:
         """Wait for running transactions and close every connection."""
@@ -199,35 +194,28 @@ _ADVICE = {
 class _Sqlite:
     def __init__(self, url: str) -> None:
         # The driver's own transaction handling is off; BEGIN is ours, so that a write takes the lock at its start.
-        self._engine = sa.create_engine(
-            url,
-            hide_parameters=True,  # what a statement held is nobody's business
-            poolclass=sa.pool.SingletonThreadPool,
-            pool_size=_READERS + 3,
-            connect_args={"timeout": 30.0, "check_same_thread": False},
-        )
-        sa.event.listen(self._engine, "connect", _prepare_sqlite)
+        self._engine, self._writing = _sqlite_engine(url, _READERS + 3), _sqlite_engine(url, 1)
+        self.written = Written(self._writing)
         self._writer = concurrent.futures.ThreadPoolExecutor(1, "database-writer")
         self._readers = concurrent.futures.ThreadPoolExecutor(_READERS, "database-reader")
         self._short = threading.local()
-        self.commits = 0
         self._held: list[Tx] = []
 
     def submit(self, work: Callable[[Tx], R], write: bool) -> concurrent.futures.Future[R]:
-        pool, begin = (self._writer, "BEGIN IMMEDIATE") if write else (self._readers, "BEGIN")
-        return pool.submit(self._run, work, begin)
+        return self._writer.submit(self._write, work) if write else self._readers.submit(self._read, work)
 
-    def _run(self, work: Callable[[Tx], R], begin: str) -> R:
-        with self._engine.connect() as tx:
+    def _write(self, work: Callable[[Tx], R]) -> R:
+        with self._writing.connect() as tx:
             driver: Any = tx.connection.dbapi_connection
             before = driver.total_changes
             try:
-                tx.exec_driver_sql(begin)
-                with tx.begin() if not tx.in_transaction() else _Joined(tx):
-                    return work(tx)
+                return _in_transaction(tx, "BEGIN IMMEDIATE", work)
             finally:
-                if driver.total_changes != before:  # a worker that found nothing to do changed nothing
-                    self.commits += 1
+                self.written.count(tx, driver.total_changes != before)
+
+    def _read(self, work: Callable[[Tx], R]) -> R:
+        with self._engine.connect() as tx:
+            return _in_transaction(tx, "BEGIN", work)
 
     def run_short(self, work: Callable[[Tx], R], single: bool) -> R:
         tx = self._short_connection()
@@ -247,13 +235,9 @@ class _Sqlite:
     def run_old(self, work: Callable[[Tx], R], single: bool) -> R:
         return self.run_short(work, single)
 
-    def changes(self) -> Hashable:
-        # a number that grows when another connection has committed, whichever process it is in
-        driver: Any = self._short_connection().connection.dbapi_connection
-        try:
-            return driver, driver.execute("PRAGMA data_version").fetchone()
-        except sqlite3.Error:
-            return object()  # equal to no other: nothing remembered counts
+    def changes(self) -> concurrent.futures.Future[Hashable]:
+        # a number that grows when another connection than the writer's has committed, whichever process it is in
+        return self._writer.submit(lambda: _data_version(self._writing))
 
     def _short_connection(self) -> Tx:
         # one that stays open: taking one from the pool costs more than a short read
@@ -269,6 +253,31 @@ class _Sqlite:
         for tx in self._held:
             tx.close()
         self._engine.dispose()
+        self._writing.dispose()
+
+
+def _sqlite_engine(url: str, connections: int) -> sa.Engine:
+    engine = sa.create_engine(
+        url,
+        hide_parameters=True,  # what a statement held is nobody's business
+        poolclass=sa.pool.SingletonThreadPool,
+        pool_size=connections,
+        connect_args={"timeout": 30.0, "check_same_thread": False},
+    )
+    sa.event.listen(engine, "connect", _prepare_sqlite)
+    return engine
+
+
+def _data_version(engine: sa.Engine) -> Hashable:
+    with engine.connect() as tx:
+        driver: Any = tx.connection.dbapi_connection
+        return driver, driver.execute("PRAGMA data_version").fetchone()
+
+
+def _in_transaction(tx: Tx, begin: str, work: Callable[[Tx], R]) -> R:
+    tx.exec_driver_sql(begin)
+    with tx.begin() if not tx.in_transaction() else _Joined(tx):
+        return work(tx)
 
 
 class _Joined:
@@ -305,6 +314,9 @@ def _asyncpg_url(url: str, setting: str = "database_url") -> sa.URL:
     return given.set(drivername="postgresql+asyncpg", query=query)
 
 
+_SNAPSHOT = "SELECT pg_current_snapshot()::text"  # which transactions had ended, and which not
+
+
 class _Postgres:
     def __init__(self, url: str, replica_url: str) -> None:
         import uvloop
@@ -319,7 +331,8 @@ class _Postgres:
             async_url, hide_parameters=True, pool_size=8, max_overflow=8, pool_pre_ping=False
         )
         self._replica: Replica | None = None
-        self.commits = 0
+        self.written = Written(self._engine.sync_engine)
+        self._commits = 0  # with every writing transaction, before its result is known
         if replica_url:
             engine = create_async_engine(
                 _asyncpg_url(replica_url, "database_replica_url"),
@@ -338,10 +351,15 @@ class _Postgres:
         return asyncio.run_coroutine_threadsafe(self._read(work, single), self._loop)
 
     def run_old(self, work: Callable[[Tx], R], single: bool) -> concurrent.futures.Future[R]:
-        return asyncio.run_coroutine_threadsafe(self._run_old(work, single, self.commits), self._loop)
+        return asyncio.run_coroutine_threadsafe(self._run_old(work, single, self._commits), self._loop)
 
-    def changes(self) -> Hashable:
-        return object()
+    def changes(self) -> concurrent.futures.Future[Hashable]:
+        return asyncio.run_coroutine_threadsafe(self._snapshot(), self._loop)
+
+    async def _snapshot(self) -> Hashable:
+        if self._replica is not None:
+            return object()  # what a replica answered may be older than what the primary knows
+        return await self._read(lambda tx: tx.exec_driver_sql(_SNAPSHOT).scalar_one(), True)
 
     async def _run_old(self, work: Callable[[Tx], R], single: bool, commits: int) -> R:
         if self._replica is not None:
@@ -370,7 +388,9 @@ class _Postgres:
             async with connection.begin():
                 return await connection.run_sync(work)
         finally:
-            self.commits += write
+            if write:
+                self._commits += 1
+                self.written.count(connection.sync_connection)
             await connection.close()
 
     async def _connected(self) -> AsyncConnection:

@@ -17,6 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from tradewright.ids import ENVIRONMENTS, SYSTEM, Owner
 from tradewright.storage import outbox
+from tradewright.storage.changes import reads
 from tradewright.storage.database import Tx, one_statement
 from tradewright.storage.reading import Reading
 from tradewright.storage.tables import bar_tail, data_sets, instrument_aliases, instruments, quarantine, series
@@ -225,6 +226,7 @@ def save_data_set(tx: Tx, owner: Owner, name: str, members: list[Row], note: str
     return version
 
 
+@reads("data_sets")
 def get_data_set(tx: Tx, owner: Owner, name: str) -> Row | None:
     """Return the latest version of the owner's data set of this name, else that of `system`, else None."""
     return _latest_data_set(tx, owner, name) or _latest_data_set(tx, SYSTEM, name)
@@ -382,6 +384,7 @@ SeriesPlace = tuple[str, str, str, str]
 """Owner, source, instrument, interval."""
 
 
+@reads("series")
 @one_statement
 def candidates(tx: Tx, instruments: tuple[str, ...], owner: Owner, interval: str) -> dict[str, tuple[SeriesPlace, ...]]:
     """Return the series that `owner` sees of each of these instruments, ascending by (source, owner)."""
@@ -393,6 +396,7 @@ def candidates(tx: Tx, instruments: tuple[str, ...], owner: Owner, interval: str
     return {instrument: tuple(places) for instrument, places in found.items()}
 
 
+@reads("series", "bar_tail")
 @one_statement
 def versions(tx: Tx, places: tuple[SeriesPlace, ...]) -> dict[SeriesPlace, tuple[Any, ...]]:
     """Return for each series a value that changes whenever bars of it were added, in the tail or in the tables."""

@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from tradewright.storage.changes import reads
 from tradewright.storage.database import Tx, one_statement
 from tradewright.storage.reading import Reading
 from tradewright.storage.tables import scoreboard as board
@@ -111,6 +112,7 @@ def list_page(tx: Tx, organization: str, environment: str, limit: int, descendin
     return [dict(zip((*_SIGNAL, *_SCORE, "correct"), row, strict=True)) for row in rows]
 
 
+@reads("signals", "signal_scores")
 @one_statement
 def list_rows(
     tx: Tx,

@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from tradewright.storage.changes import reads
 from tradewright.storage.database import Tx, one_statement
 from tradewright.storage.reading import Reading
 from tradewright.storage.tables import (
@@ -191,6 +192,7 @@ def add_feed_session(tx: Tx, row: dict[str, Any]) -> None:
     tx.execute(feed_sessions.insert().values(row))
 
 
+@reads("feed_sessions")
 @one_statement
 def latest_feed_session(tx: Tx, organization: str, environment: str) -> dict[str, Any] | None:
     """Return the newest feed session, or None."""
@@ -217,6 +219,7 @@ def session_of_portfolio(tx: Tx, organization: str, environment: str, portfolio:
     return _one(tx, query.order_by(feed_sessions.c.id.desc()).limit(1))
 
 
+@reads("runs", "feed_sessions")
 @one_statement
 def sessions_of_portfolios(
     tx: Tx, portfolios: Sequence[str], organization: str, environment: str

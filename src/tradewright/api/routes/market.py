@@ -39,7 +39,7 @@ from tradewright.clock import format_us
 from tradewright.ids import Owner
 from tradewright.market.adjustment import Adjustment
 from tradewright.market.verdicts import Verdict
-from tradewright.storage import listings, series
+from tradewright.storage import listings, series, trading
 
 _MOST_AS_OF = 5  # instruments of a read as of a moment, which nothing in memory answers
 _MOST_NAMES = 500
@@ -227,6 +227,9 @@ async def _list_names(call: Call) -> InstrumentNames:
     return InstrumentNames([_name(row) for row in await replica(listings.names_of, key, _MOST_NAMES)])
 
 
+_QUOTES_READ = (trading.latest_feed_session, series.get_data_set, series.candidates, series.versions)
+
+
 async def _list_bars(call: Call) -> Raw:
     media_type = representations.chosen(call.headers.get("accept"), _BARS)
     part = await _page_of_bars(call, media_type)
@@ -239,7 +242,9 @@ async def _list_bars(call: Call) -> Raw:
 
 async def _page_of_bars(call: Call, media_type: str) -> Encoded:
     query: BarQuery = call.query
-    pages, state, key = call.services.pages, call.services.database.state(), ("bars", *call.tenant, query, media_type)
+    read = (series.candidates, series.versions, *((trading.latest_feed_session,) if query.end is None else ()))
+    pages, state = call.services.pages, call.services.database.state(*read)
+    key = ("bars", *call.tenant, query, media_type)
     in_memory = query.as_of is None and query.adjustment == "raw"  # else from the tables, past what is in memory
     part = pages.get(key, state) if in_memory else None
     if part is not None:
@@ -325,7 +330,8 @@ def _next_link(query: BarQuery, cursor: str) -> str:
 
 async def _list_quotes(call: Call) -> Raw:
     query: QuoteQuery = call.query
-    pages, state, key = call.services.pages, call.services.database.state(), ("quotes", *call.tenant, query)
+    pages, state = call.services.pages, call.services.database.state(*_QUOTES_READ)
+    key = ("quotes", *call.tenant, query)
     part = pages.get(key, state)
     if part is None:
         data, seen_until = call.services.market_data, await market_time_of(call)

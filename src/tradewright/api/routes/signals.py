@@ -103,7 +103,7 @@ class Scoreboard(msgspec.Struct, frozen=True):
 
 async def _list_signals(call: Call) -> Raw:
     query: SignalQuery = call.query
-    pages, state = call.services.pages, call.services.database.state()
+    pages, state = call.services.pages, call.services.database.state(signals.list_rows)
     key = ("signals", *call.tenant, query)
     part = pages.get(key, state)
     if part is None:

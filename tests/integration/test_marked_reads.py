@@ -1,9 +1,11 @@
-"""Reading functions marked to run one statement run one: on PostgreSQL there is no transaction around them."""
+"""Reading functions are what they are marked as: those of one statement run one (on PostgreSQL there is no transaction
+around them), those that name their tables read no other (their answers are remembered until one of these changes)."""
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
+import sqlite3
 from collections.abc import Callable
 from typing import Any
 
@@ -39,10 +41,11 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "balances_of": (*TENANT, "prt_1"),
     "_balances": (*TENANT, {"id": "prt_1", "currency": "USD"}),
     "api_keys_by_public_id": (["x" * 8] * 64,),
+    "get_data_set": ("org_a", "unknown"),
 }
 
 
-def marked() -> list[Callable[..., Any]]:
+def marked(mark: str) -> list[Callable[..., Any]]:
     modules = [
         importlib.import_module(f"tradewright.storage.{m.name}")
         for m in pkgutil.iter_modules(tradewright.storage.__path__)
@@ -51,13 +54,13 @@ def marked() -> list[Callable[..., Any]]:
         value
         for module in [*modules, portfolios]
         for value in vars(module).values()
-        if callable(value) and getattr(value, "one_statement", False)
+        if callable(value) and getattr(value, mark, False)
     }
     return sorted(found, key=lambda function: function.__name__)
 
 
 def test_every_marked_function_is_tried_here() -> None:
-    assert {function.__name__ for function in marked()} == set(ARGUMENTS)
+    assert {f.__name__ for mark in ("one_statement", "tables") for f in marked(mark)} == set(ARGUMENTS)
 
 
 def test_a_marked_function_runs_one_statement(served: Any) -> None:
@@ -73,5 +76,29 @@ def test_a_marked_function_runs_one_statement(served: Any) -> None:
             driver.set_trace_callback(None)
         return [text for text in seen if text.lstrip().upper().startswith(("SELECT", "WITH"))]
 
-    for function in marked():
+    for function in marked("one_statement"):
         assert len(served.database.read(statements_of, function)) == 1, function.__name__
+
+
+def test_a_marked_function_reads_the_tables_it_names_and_no_other(served: Any) -> None:
+    if served.database.dialect != "sqlite":
+        return  # the statements are the same on both; only SQLite tells which tables one reads
+
+    def tables_of(tx: Tx, function: Callable[..., Any]) -> set[str]:
+        seen: set[str] = set()
+
+        def allow(action: int, table: str | None, *_: str | None) -> int:
+            if action == sqlite3.SQLITE_READ and table is not None:
+                seen.add(table)
+            return sqlite3.SQLITE_OK
+
+        driver: Any = tx.connection.dbapi_connection
+        driver.set_authorizer(allow)
+        function(tx, *ARGUMENTS[function.__name__])
+        driver.set_authorizer(None)
+        return seen
+
+    remembered = marked("tables")
+    assert len(remembered) > 5
+    for function in remembered:
+        assert served.database.read(tables_of, function) == set(function.tables), function.__name__  # type: ignore[attr-defined]

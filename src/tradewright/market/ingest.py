@@ -154,6 +154,21 @@ class Ingestion:
         fresh = canonical(rows, source=arrival.source, interval=arrival.interval.value, observed_at_us=arrival.now_us)
         return append(arrival, without_stored(arrival, fresh, set(fresh["instrument"]))[0]) if fresh.height else 0
 
+    def placed(self, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Return checked rows apart: those to be stored, and those that are stored already with the same values. What
+        replaces other values was known when it came; the rest stays as it is. Raises StorageFailed."""
+        arrival, names = self._arrival, rows["instrument"].unique().to_list()
+        key = (arrival.owner, arrival.source, arrival.interval.value, names)
+        newest = arrival.database.read(store.newest_times, *key)
+        last = pl.col("instrument").replace_strict(newest, default=None, return_dtype=pl.Int64)
+        may_be_there = (pl.col("time") <= last).fill_null(False)
+        old = rows.filter(may_be_there)
+        if not old.height:  # as nearly always: what a stream brings is new
+            return rows, old
+        fresh, _ = without_stored(arrival, old, set(newest))
+        same = old.join(fresh, on=["instrument", "time", "observed_at"], how="anti", maintain_order="left")
+        return pl.concat([fresh, rows.filter(~may_be_there)]), same
+
     def judge(self, instrument: str) -> SeriesReport:
         """Write down what a series holds now, with its verdict, without new rows; return that."""
         arrival = self._arrival

@@ -47,26 +47,27 @@ class LiveIntake:
         self.stored = self.rejected = 0
 
     def take(self, rows: Sequence[Mapping[str, Any]], now_us: int) -> list[dict[str, Any]]:
-        """Check rows of the canonical columns and make the good ones durable; return those. Rows already taken do no
-        harm.
+        """Check rows of the canonical columns and make the good ones durable; return those, by time. Rows already taken
+        do no harm; one in the place of other values was known when it came, whatever it says.
 
         Raises StorageFailed; the rows can be handed in again.
         """
         frame = pl.DataFrame(list(rows), schema=SCHEMA, orient="row")
         good, rejected = self._ingestion.checked(frame)
         self.rejected += rejected
-        listed = good.to_dicts()
-        if listed:
+        fresh, same = self._ingestion.placed(good)
+        if fresh.height:
+            made = fresh.to_dicts()
 
             def keep(tx: Tx) -> None:
-                self._catalog.tail_append(tx, self._owner, listed)
+                self._catalog.tail_append(tx, self._owner, made)
 
             self._database.write(keep)
-            self.stored += good.height
-            self._touched.update(good["instrument"].unique())
+            self.stored += fresh.height
+            self._touched.update(fresh["instrument"].unique())
         if now_us - self._settled_us >= SETTLED_US:
             self.settle(now_us)
-        return listed
+        return pl.concat([fresh, same]).sort("time", maintain_order=True).to_dicts()
 
     def settle(self, now_us: int) -> None:
         """Move what waits in the tail into the tables, and judge the series that grew. Raises StorageFailed."""

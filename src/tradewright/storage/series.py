@@ -344,6 +344,18 @@ def read_tail(
     return _rows(tx.execute(query.order_by(t.id)))
 
 
+def newest_times(tx: Tx, owner: Owner, source: str, interval: str, instruments: Sequence[str]) -> dict[str, int]:
+    """Return by instrument when the newest bar ends that exactly this owner has, the tail included; of those with
+    any."""
+    t = bar_tail.c
+    query = sa.select(t.instrument, sa.func.max(t.time).label("time")).group_by(t.instrument)
+    query = query.where(t.owner == owner, t.interval == interval, t.source == source, t.instrument.in_(instruments))
+    found = last_times(tx, owner, source, interval, instruments)
+    for row in tx.execute(query):
+        found[row.instrument] = max(row.time, found.get(row.instrument, row.time))
+    return found
+
+
 def mark_tail(tx: Tx, owner: Owner, interval: str, batch: str, limit: int) -> int:
     """Give the oldest unmarked rows of an owner and interval a batch id; return how many."""
     t = bar_tail.c

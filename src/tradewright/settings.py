@@ -47,7 +47,12 @@ class Settings:
     @property
     def resolved_database_url(self) -> str:
         """The database address, with the embedded default filled in."""
-        return self.database_url or f"sqlite:///{self.data_folder / 'tradewright.db'}"
+        return self.database_url or f"sqlite:///{self.embedded_file}"
+
+    @property
+    def embedded_file(self) -> Path:
+        """Where the embedded database is kept, unless another one is set."""
+        return self.data_folder / "tradewright.db"
 
 
 _NAMES = {f.name: f for f in fields(Settings) if f.name != "origins"}

@@ -215,10 +215,11 @@ def test_an_unfinished_ingestion_is_gone_on_with_until_now_by_whoever_owns_it(da
     def one(owner: str, request: dict[str, Any], fail: bool = False) -> tuple[str, int]:
         with suppress(SourceFailed), begun(database, "org_a", "paper", owner, "binance", request) as ingestion:
             if fail:
+                database.write(jobs.report, ingestion, 0.5, "waiting 3 s for Binance", START)
                 raise SourceFailed("it did not answer")
         row = database.read(ingestions.get, "org_a", "paper", ingestion)
         assert row is not None
-        assert row["status"] == ("failed" if fail else "succeeded")
+        assert (row["status"], row["message"]) == ("failed" if fail else "succeeded", "")
         return ingestion, row["request"]["end_us"]
 
     first, _ = one(SYSTEM, asked_until(START + 10), fail=True)

@@ -420,7 +420,7 @@ def test_a_new_data_folder_is_its_owners_only(tmp_path: Path) -> None:
     house.open_database(settings).close()
     house.open_vault(settings)
     assert settings.data_folder.stat().st_mode & 0o077 == 0
-    assert (settings.data_folder / "main.key").stat().st_mode & 0o077 == 0
+    assert all(path.stat().st_mode & 0o077 == 0 for path in (settings.data_folder / "main.key", settings.embedded_file))
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,12 @@ CASES = [
     (Annotated[float, msgspec.Meta(ge=0, lt=1)], 2.0, "must be below 1"),
     (Annotated[str, msgspec.Meta(min_length=1)], "", "must have at least 1 character"),
     (Annotated[list[str], msgspec.Meta(max_length=2)], ["a"] * 3, "must have at most 2 entries"),
-    (Annotated[str, msgspec.Meta(pattern=r"^\d+$")], "x", r"must match the pattern ^\d+$"),
+    (Annotated[str, msgspec.Meta(pattern=r"^\d+$")], "x", r"must match ^\d+$"),
+    (
+        Annotated[str, msgspec.Meta(pattern=r"^(1h|4h)\Z", examples=["1h"])] | None,
+        "x",
+        "must be like 1h: it must match ^(1h|4h)$",
+    ),
     (datetime, "yesterday", "must be a time like 2024-03-28T20:00:00Z"),
     (
         Annotated[datetime, msgspec.Meta(tz=True)],

@@ -34,7 +34,9 @@ def plainly(message: str, kind: Any) -> str:
     if found := re.fullmatch(r"Expected `\w+` (<=|>=|<|>) (\S+)", message):
         return f"must be {_BOUNDS[found[1]]} {found[2].removesuffix('.0')}"
     if found := re.fullmatch(r"Expected `str` matching regex '(.*)'", message):
-        return f"must match the pattern {found[1].replace(chr(92) * 2, chr(92))}"
+        pattern = found[1].replace(chr(92) * 2, chr(92)).replace(r"\Z", "$")
+        examples = [str(text) for text in _examples(kind)]
+        return f"must be like {' or '.join(examples)}: it must match {pattern}" if examples else f"must match {pattern}"
     if message.startswith("Invalid enum value"):
         choices = _choices(kind)
         return f"must be one of {', '.join(choices)}" if choices else "is none of the values that there are"
@@ -57,6 +59,11 @@ def _kinds(text: str) -> str:
 
 def _one(counted: str) -> str:
     return "character" if counted == "characters" else "entry"
+
+
+def _examples(kind: Any) -> list[Any]:
+    found = [given for meta in getattr(kind, "__metadata__", ()) for given in getattr(meta, "examples", None) or ()]
+    return found or [given for part in get_args(kind) for given in _examples(part)]
 
 
 def _choices(kind: Any) -> list[str]:

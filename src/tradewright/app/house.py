@@ -44,14 +44,17 @@ def settings_to(settings: Settings) -> dict[str, Any]:
 
 
 def open_database(settings: Settings) -> Database:
-    """Make the data folder, its owner's only, where it is missing, and return the database, migrated.
+    """Make the data folder and the embedded database, their owner's only, where they are missing, and return the
+    database, migrated.
 
     Raises StorageFailed.
     """
     try:
         settings.data_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not settings.database_url:  # what the database keeps beside its file gets the mode of the file
+            os.close(os.open(settings.embedded_file, os.O_RDWR | os.O_CREAT, 0o600))
     except OSError as error:
-        raise StorageFailed(f"cannot make the data folder {settings.data_folder}: {error.strerror}") from error
+        raise StorageFailed(f"cannot use the data folder {settings.data_folder}: {error.strerror}") from error
     database = Database(settings.resolved_database_url, settings.database_replica_url)
     try:
         upgrade(database)

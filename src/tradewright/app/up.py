@@ -156,7 +156,7 @@ def _limiter(settings: Settings) -> Limiter:
 
 def _make_folder(folder: Path) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise StorageFailed(f"cannot make the data folder {folder}: {error.strerror}") from error
 

@@ -134,8 +134,7 @@ def report(tx: Tx, job: str, progress: float, message: str, lease_until: int) ->
 def finish(tx: Tx, job: str, status: str, now_us: int, result: Any = None, error: dict[str, Any] | None = None) -> bool:
     """End a job that has not ended; return False when it had."""
     values: dict[str, Any] = {"status": status, "finished_at": now_us, "result": result, "error": error}
-    if status == "succeeded":
-        values["progress"] = 1.0
+    values |= {"progress": 1.0} if status == "succeeded" else {"message": ""}  # what it was at is over
     done = tx.execute(jobs.update().where(jobs.c.id == job, jobs.c.status.not_in(ENDED)).values(values))
     return done.rowcount == 1
 

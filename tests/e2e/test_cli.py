@@ -348,7 +348,7 @@ def test_a_file_that_rewrites_what_is_stored_is_told_in_numbers_and_in_the_verdi
     said = tradewright(folder, "ingest", file, "equity:TEST")
     assert "9 accepted (0 of them new, 1 in the place of other values)" in said.out
     assert "rewritten_rows: 1 of 9 bars came again with other values" in said.out
-    assert f"was {close} and is {low}" in said.out
+    assert f"went from {close} to {low}" in said.out
     report = tradewright(folder, "ingest", file, "equity:TEST", "--json").json
     assert (report["stored"], report["revised"]) == (0, 0)
     assert "rewritten_rows" in [finding["code"] for finding in report["findings"]]

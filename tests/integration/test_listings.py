@@ -171,7 +171,8 @@ def test_the_job_adds_what_is_listed_and_reports_it(
         whose = {"organization": "org_a", "environment": "paper", "ingestion": key}
         payload = {"settings": house.settings_to(settings), **whose}
         report = run_ingestion(payload, lambda fraction, message: told.append(message))
-        assert report == {"listed": 2, "added": 2, "changed": 0, "ended": 0, "skipped": 1, "stored": 2}
+        counts = {"listed": 2, "added": 2, "changed": 0, "ended": 0, "skipped": 1, "stored": 2}
+        assert report == {**counts, "elsewhere": address.removeprefix("http://")}
         row = database.read(ingestions.get, "org_a", "paper", key)
         assert row is not None
         assert row["report"] == report

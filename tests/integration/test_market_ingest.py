@@ -111,7 +111,7 @@ def test_another_ingestion_stores_only_what_is_new_or_changed(catalog: Catalog) 
     report = _ingest_csv(catalog, changed, "ing_2", now_us=NOW + 1)
     assert (report.accepted, report.stored, report.revised) == (3, 2, 1)
     (told,) = [finding for finding in report.verdict.findings if finding.code == "rewritten_rows"]
-    assert "the close of 2024-01-04T00:00:00Z was 2 and is 1.5, -25.000%" in told.detail
+    assert "the close of 2024-01-04T00:00:00Z went from 2 to 1.5, -25.000%" in told.detail
     assert (told.count, told.rows) == (1, (parse_us("2024-01-04"),))
     again = _ingest_csv(catalog, changed, "ing_3", now_us=NOW + 2)
     assert (again.stored, again.revised) == (0, 0)

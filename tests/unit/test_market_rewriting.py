@@ -28,7 +28,7 @@ def rows(*values: tuple[int, int, float | None, float, float], observed: int = F
 
 
 def history(count: int = 40) -> pl.DataFrame:
-    return rows(*((day, 0, 10.0, 10.0, 5.0) for day in range(count)))
+    return rows(*((day, 0, 10.0, 10.0, 0.0 if day == 4 else 5.0) for day in range(count)))
 
 
 def test_a_series_that_came_once_says_nothing() -> None:
@@ -49,18 +49,22 @@ def test_what_was_rewritten_is_told_with_its_number_its_time_and_the_largest_mov
     assert found.rows == (START + 3 * DAY_US, START + 7 * DAY_US)
     assert found.detail == (
         "2 of 40 bars came again with other values, between 2024-03-08T00:00:00Z and 2024-03-11T00:00:00Z; most: the "
-        "close of 2024-01-09T00:00:00Z was 10 and is 9, -10.000%"
+        "close of 2024-01-09T00:00:00Z went from 10 to 9, -10.000%"
     )
 
 
 @pytest.mark.parametrize(
     ("again", "says"),
     [
-        (rows((3, 0, 10.0, 10.0, 6.0), observed=AGAIN), "most: the volume of 2024-01-05T00:00:00Z was 5 and is 6, +20"),
+        (
+            rows((3, 0, 10.0, 10.0, 6.0), observed=AGAIN),
+            "most: the volume of 2024-01-05T00:00:00Z went from 5 to 6, +20",
+        ),
         (
             rows((3, 0, None, 10.0, 5.0), observed=AGAIN),
-            "first: the open of 2024-01-05T00:00:00Z was 10 and is missing",
+            "first: the open of 2024-01-05T00:00:00Z went from 10 to missing",
         ),
+        (rows((4, 0, 10.0, 10.0, 3.0), observed=AGAIN), "first: the volume of 2024-01-06T00:00:00Z went from 0 to 3"),
     ],
 )
 def test_a_change_that_moves_no_price_is_told_as_what_it_is(again: pl.DataFrame, says: str) -> None:

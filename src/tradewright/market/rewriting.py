@@ -9,6 +9,7 @@ Nothing is lost by it: every row is kept, the one that came last counts, and a r
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import polars as pl
@@ -60,18 +61,23 @@ def _moved(name: str, suffix: str) -> pl.Expr:
 def _most(changed: pl.DataFrame) -> str:
     """Say which value changed most: a price where any did, else the volume, else one that was or is missing."""
     for names in (VALUES[:4], VALUES[4:]):
-        shares = [(_moved(name, "_before") / pl.col(f"{name}_before").abs()).alias(f"{name}_share") for name in names]
-        found = changed.with_columns(shares)
-        by_name = [(found[f"{name}_share"].fill_nan(None).max(), name) for name in names]
+        shares = {f"{name}_share": _moved(name, "_before") / pl.col(f"{name}_before").abs() for name in names}
+        finite = {name: pl.when(share.is_finite()).then(share) for name, share in shares.items()}  # a volume may be 0
+        found = changed.with_columns(**finite)
+        by_name = [(found[f"{name}_share"].max(), name) for name in names]
         share, name = max(((share, name) for share, name in by_name if share is not None), default=(0.0, ""))
         if share > _SAME:  # type: ignore[operator] # of floats
             row = found.filter(pl.col(f"{name}_share") == share).row(0, named=True)
             return f"most: {_told(row, name)}, {row[name] / row[f'{name}_before'] - 1.0:+.3%}"
     row = changed.row(0, named=True)
-    name = next(name for name in VALUES if row[name] != row[f"{name}_before"])
+    name = next(name for name in VALUES if not _same(row[name], row[f"{name}_before"]))
     return f"first: {_told(row, name)}"
+
+
+def _same(one: float | None, other: float | None) -> bool:
+    return one == other if one is None or other is None else math.isclose(one, other, rel_tol=_SAME)
 
 
 def _told(row: dict[str, Any], name: str) -> str:
     old, new = ("missing" if row[each] is None else f"{row[each]:.10g}" for each in (f"{name}_before", name))
-    return f"the {name} of {format_us(row['time'])[:19]}Z was {old} and is {new}"
+    return f"the {name} of {format_us(row['time'])[:19]}Z went from {old} to {new}"

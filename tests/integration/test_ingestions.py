@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
+import polars as pl
 import pytest
 
 from asgi import Client
@@ -16,13 +17,16 @@ from json_server import json_server
 from tradewright.app import house
 from tradewright.app.ingestion_task import run_ingestion
 from tradewright.app.source_commands import begun
+from tradewright.app.texts import ingest_text
 from tradewright.clock import DAY_US, format_us
 from tradewright.errors import SourceFailed, SourceLimited, SourceRefused, UnknownName
 from tradewright.ids import SYSTEM, Owner
 from tradewright.market.dated import facts_of
+from tradewright.market.ingest import ingest_frame
+from tradewright.market.instruments import Instrument
 from tradewright.settings import Settings
 from tradewright.sources.asking import MAX_UNFINISHED
-from tradewright.storage import ingestions, jobs, series, third_parties
+from tradewright.storage import ingestions, jobs, outbox, series, third_parties
 from tradewright.storage.database import Database, Tx
 
 START = 1_600_041_600_000_000
@@ -392,3 +396,104 @@ def test_facts_of_another_time_than_was_asked_for_are_told(
         report = run_ingestion({"settings": house.settings_to(settings), **whose}, lambda fraction, message: None)
     assert (report["rows_read"], report["outside"]["rows"]) == (0, 1)
     assert report["outside"]["first"] == report["outside"]["last"] == "2024-04-01T00:00:00Z"
+
+
+DAYS = 40
+
+
+def coin_days(factor: float = 1.0) -> Answer:
+    """Answers like Binance with days of one pair, whose closes are `factor` times those of `closes_of_days`."""
+
+    def answer(query: dict[str, list[str]]) -> tuple[int, Any]:
+        begin, end = int(query["startTime"][0]), int(query["endTime"][0])
+        wanted = [(at, close * factor) for at, close in closes_of_days() if begin <= at <= end]
+        return 200, [[at, *[f"{close:.4f}"] * 4, "3", 0, "0", 1, "0", "0", "0"] for at, close in wanted]
+
+    return answer
+
+
+def closes_of_days() -> list[tuple[int, float]]:
+    begin = START // 1_000
+    return [(begin + n * DAY_US // 1_000, 100.0 + n % 7 + (n % 5) / 10) for n in range(DAYS)]
+
+
+def stored_days(settings: Settings, database: Database, source: str, wrong: dict[int, float]) -> None:
+    closes = [(at * 1_000 + DAY_US, close * wrong.get(n, 1.0)) for n, (at, close) in enumerate(closes_of_days())]
+    rows = [{"time": at, **dict.fromkeys(("open", "high", "low", "close"), close)} for at, close in closes]
+    frame = pl.DataFrame(rows).with_columns(volume=pl.lit(3.0), instrument=pl.lit("crypto:BTC-USDT"))
+    names = [Instrument("crypto:BTC-USDT")]
+    ingest_frame(
+        house.open_catalog(settings, database), database, SYSTEM, frame, names, interval="1d", source=source,
+        now_us=START + 100 * DAY_US, ingestion_id=f"ing_{source}",
+    )  # fmt: skip
+
+
+def test_the_verdict_of_an_ingestion_is_that_after_its_sources_were_compared(
+    tmp_path: Path, migrated_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(data_folder=tmp_path / "data", database_url=migrated_url)
+    payload = {"settings": house.settings_to(settings), "organization": "org_a", "environment": "paper"}
+    span = {"interval": "1d", "start_us": START, "end_us": START + DAYS * DAY_US}
+
+    def run(key: str, database: Database) -> dict[str, Any]:
+        asked = {"source": "binance", "owner": SYSTEM, "instruments": ["crypto:BTC-USDT"], **span}
+        database.write(ordered, key, **asked)
+        return run_ingestion(payload | {"ingestion": key}, lambda fraction, message: None)
+
+    def of_the_series(database: Database) -> tuple[str, list[str]]:
+        row = database.read(series.get_series, SYSTEM, "binance", "crypto:BTC-USDT", "1d")
+        assert row is not None
+        return row["verdict"], [each["code"] for each in row["findings"]]
+
+    with serving(coin_days()) as address, house.open_database(settings) as database:
+        monkeypatch.setenv("TRADEWRIGHT_BINANCE_URL", address)
+        alone = run("ing_1", database)
+        assert "sources_disagree" not in [each["code"] for each in alone["findings"]]
+        assert alone["compared"] == []
+        stored_days(settings, database, "kraken", dict.fromkeys(range(5, 30, 6), 1.1))
+        report = run("ing_2", database)
+        assert (report["verdict"], [each["code"] for each in report["findings"]]) == of_the_series(database)
+        assert report["verdict"] == "suspect"
+        (compared,) = report["compared"]
+        assert (compared["instrument"], compared["sources"]) == ("crypto:BTC-USDT", ["binance", "kraken"])
+        told = {(each["source"], each["code"], each["severity"], each["count"]) for each in compared["findings"]}
+        assert told == {(name, "sources_disagree", "suspect", 5) for name in ("binance", "kraken")}
+        row = database.read(ingestions.get, "org_a", "paper", "ing_2")
+        assert row is not None
+        assert row["report"] == report
+        _, _, _, event = database.read(ingestions.finished, {"id": row["job"]}, "succeeded")
+        assert event["verdict"] == "suspect"
+        stored_days(settings, database, "kraken", {})
+        again = run("ing_3", database)
+        assert (again["verdict"], [each["code"] for each in again["findings"]]) == of_the_series(database)
+        assert "sources_disagree" not in [each["code"] for each in again["findings"]]
+        assert [each["findings"] for each in again["compared"]] == [[]]
+
+
+def test_what_was_compared_is_told_at_the_command_line() -> None:
+    detail = "5 of 40 rows: the prices of 2 sources differ"
+    finding = {"code": "sources_disagree", "severity": "suspect", "count": 5, "detail": detail}
+    names = ("rows_read", "accepted", "stored", "revised", "rejected", "duplicates")
+    report = dict.fromkeys(names, 1) | {"verdict": "suspect", "findings": []}
+    compared = {"instrument": "crypto:BTC-USDT", "sources": ["binance", "kraken"], "findings": []}
+    said = "crypto:BTC-USDT compared between binance, kraken:"
+    assert ingest_text(report | {"compared": []}).splitlines()[-1] == "verdict: suspect"
+    assert ingest_text(report | {"compared": [compared]}).splitlines()[-1] == f"{said} no finding"
+    text = ingest_text(report | {"compared": [compared | {"findings": [finding | {"source": "kraken"}]}]})
+    assert text.splitlines()[-2:] == [said, f"  suspect  kraken           sources_disagree: {detail}"]
+
+
+def test_an_ingestion_of_the_command_line_is_told_as_an_event(database: Database) -> None:
+    for fails in (False, True):
+        with suppress(SourceFailed), begun(database, "org_a", "paper", SYSTEM, "binance", asked_until(START)) as key:
+            database.write(ingestions.save_report, key, {"stored": 7, "revised": 2, "verdict": "usable"})
+            if fails:
+                raise SourceFailed("it did not answer")
+        database.write(outbox.sequence)
+        rows = database.read(outbox.list_events, "org_a", "paper")
+        told = [each["data"] for each in rows if (each["type"], each["subject"]) == ("ingestion.finished", key)]
+        expected = {
+            "ingestion": key, "source": "binance", "status": "failed" if fails else "succeeded", "rows": 7,
+            "revised": 2, "verdict": "usable", "schedule": None,
+        }  # fmt: skip
+        assert told == [expected]

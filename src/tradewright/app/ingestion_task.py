@@ -125,6 +125,7 @@ def _listing(settings: Settings, database: Database, source: Any, row: dict[str,
 
 
 def _data(settings: Settings, database: Database, source: Any, row: dict[str, Any], asked: Ask) -> dict[str, Any]:
+    from tradewright.app.comparison import compared
     from tradewright.market.dated import actions_of, facts_of
     from tradewright.sources.backfill import Filled, Plan, Stores, backfill, backfill_facts
 
@@ -150,14 +151,18 @@ def _data(settings: Settings, database: Database, source: Any, row: dict[str, An
         return await backfill(line, plan, stores, clock.now_us, row["marks"], keep, progress)
 
     filled: Filled = asked(fill)
-    done: dict[str, Any] = {**report_of(filled.report), "unknown": dict(filled.unknown)}
+    report, told = filled.report, None
+    if source.bars is not None:
+        names = [instrument.id for instrument in plan.instruments]
+        report, told = compared(stores.catalog, plan.owner, report, names, plan.interval, clock.now_us())
+    done: dict[str, Any] = {**report_of(report), "unknown": dict(filled.unknown)}
     if (outside := filled.outside) is not None:
         first, last = format_us(outside.first_us), format_us(outside.last_us)
         done["outside"] = {"rows": outside.rows, "first": first, "last": last}
-    if source.bars is None:
+    if told is None:
         return done
     done |= {name: getattr(filled, name) for name in ("pages", "mended", "actions", "refused")}
-    return {**done, **_compared(stores.catalog, plan, source.name, clock.now_us())}
+    return {**done, "compared": told}
 
 
 def _within_reach(begins: Mapping[str, int], bars: Any, request: Mapping[str, Any], now_us: int) -> dict[str, int]:
@@ -167,30 +172,6 @@ def _within_reach(begins: Mapping[str, int], bars: Any, request: Mapping[str, An
     interval = Interval.parse(request["interval"])
     oldest = {name: bars.oldest_us(interval, now_us, Instrument(name).kind) for name in begins}
     return {name: min(max(begin_us, oldest[name]), request["end_us"]) for name, begin_us in begins.items()}
-
-
-def _compared(catalog: Any, plan: Any, source: str, now_us: int) -> dict[str, Any]:
-    from tradewright.market.consensus import compare_sources
-    from tradewright.storage import series
-
-    names = [instrument.id for instrument in plan.instruments]
-    rows = catalog.database.read(series.list_series, plan.owner, instruments=names, interval=plan.interval.value)
-    several = {row["instrument"] for row in rows if row["source"] != source and row["rows"]}
-    if not several:
-        return {"compared": []}
-    found = compare_sources(catalog, plan.owner, now_us, instruments=sorted(several), interval=plan.interval)
-    told = [
-        {
-            "source": who,
-            "instrument": instrument,
-            "code": finding.code,
-            "detail": finding.detail,
-            "count": finding.count,
-        }
-        for (who, instrument, _), findings in found.items()
-        for finding in findings
-    ]
-    return {"compared": told}
 
 
 def line_to(source: Any, lane: Any, credentials: Mapping[str, str], patience_s: float = 0.0) -> Any:

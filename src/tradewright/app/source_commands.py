@@ -28,7 +28,7 @@ from tradewright.errors import (
 )
 from tradewright.ids import SYSTEM, Owner
 from tradewright.settings import PREFIX, Settings
-from tradewright.storage import audit, ingestions, jobs, series, third_parties
+from tradewright.storage import audit, ingestions, jobs, outbox, series, third_parties
 from tradewright.storage.database import Database, Tx
 
 Progress = Callable[[float, str], None]
@@ -273,16 +273,22 @@ def begun(
         return ingestion, job
 
     ingestion, job = database.write(begin)
+
+    def end(tx: Tx, status: str, error: dict[str, Any] | None = None) -> None:
+        ended_us = WallClock().now_us()
+        result = {"ingestion": ingestion} if error is None else None
+        if jobs.finish(tx, job, status, ended_us, result=result, error=error):
+            outbox.append(tx, organization, environment, [ingestions.finished(tx, {"id": job}, status)], ended_us)
+
     try:
         yield ingestion
     except (KeyboardInterrupt, Cancelled):
         database.write(jobs.release, worker)
         raise
     except TradewrightError as error:
-        said = {"code": error.code, "message": error.message}
-        database.write(jobs.finish, job, "failed", WallClock().now_us(), error=said)
+        database.write(end, "failed", {"code": error.code, "message": error.message})
         raise
-    database.write(jobs.finish, job, "succeeded", WallClock().now_us(), result={"ingestion": ingestion})
+    database.write(end, "succeeded")
 
 
 def _is_gone(worker: str | None) -> bool:

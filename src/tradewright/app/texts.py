@@ -160,3 +160,35 @@ def _age(seconds: int | None) -> str:
         if seconds >= length * 2:
             return f"{seconds // length} {unit}"
     return f"{seconds} s"
+
+
+def ingest_text(report: dict[str, Any]) -> str:
+    """Return what a person wants to know of an ingestion: rows, verdict, findings, what its sources said together."""
+    if report["rows_read"] == 0:
+        lines = [f"nothing to do, it is in the catalog already; verdict: {report['verdict']}"]
+    else:
+        again = f", {report['revised']} in the place of other values" if report["revised"] else ""
+        new = f"{report['stored'] - report['revised']} of them new{again}"
+        kept = f"{report['accepted']} accepted ({new}), {report['rejected']} to quarantine"
+        lines = [
+            f"{report['rows_read']} rows read: {kept}, {report['duplicates']} identical duplicates",
+            f"verdict: {report['verdict']}",
+        ]
+    if report["revised"] and report.get("source"):
+        whose = f"of the series of `{report['source']}`"
+        lines.append(f"they replace bars {whose}; `--as NAME` keeps another file in a series of its own")
+    if report.get("elsewhere"):
+        lines.append(f"asked at {report['elsewhere']}, which a setting names in the place of the source's own address")
+    for each in report["findings"]:
+        lines.append(f"  {each['severity']:8} {each['instrument']:16} {each['code']}: {each['detail']}")
+    for compared in report.get("compared", ()):
+        lines += _compared_text(compared)
+    return "\n".join(lines)
+
+
+def _compared_text(compared: dict[str, Any]) -> list[str]:
+    name, sources, findings = compared["instrument"], ", ".join(compared["sources"]), compared["findings"]
+    if not findings:
+        return [f"{name} compared between {sources}: no finding"]
+    told = [f"  {each['severity']:8} {each['source']:16} {each['code']}: {each['detail']}" for each in findings]
+    return [f"{name} compared between {sources}:", *told]

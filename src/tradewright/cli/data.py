@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -34,10 +34,11 @@ def ingest(
     Exit status 1 when they are rejected, too.
     """
     from tradewright.app.commands import ingest as run
+    from tradewright.app.texts import ingest_text
 
     length = None if interval is None else interval.value
     report = run(settings_of(folder), source, instruments or [], length, start, end, progress(as_json), name)
-    show(report, as_json, _ingest_text)
+    show(report, as_json, ingest_text)
     if report["verdict"] == "rejected":
         bad = [f"{f['instrument']} {f['code']}" for f in report["findings"] if f["severity"] == "rejected"]
         hint = "what could be used is stored, the rest is in quarantine; `tradewright catalog verdict` shows why"
@@ -235,24 +236,3 @@ def facts(
     from tradewright.app.texts import facts_text
 
     show(run(settings_of(folder), instrument, source, name, start, end, as_of, limit), as_json, facts_text)
-
-
-def _ingest_text(report: dict[str, Any]) -> str:
-    if report["rows_read"] == 0:
-        lines = [f"nothing to do, it is in the catalog already; verdict: {report['verdict']}"]
-    else:
-        again = f", {report['revised']} in the place of other values" if report["revised"] else ""
-        new = f"{report['stored'] - report['revised']} of them new{again}"
-        kept = f"{report['accepted']} accepted ({new}), {report['rejected']} to quarantine"
-        lines = [
-            f"{report['rows_read']} rows read: {kept}, {report['duplicates']} identical duplicates",
-            f"verdict: {report['verdict']}",
-        ]
-    if report["revised"] and report.get("source"):
-        whose = f"of the series of `{report['source']}`"
-        lines.append(f"they replace bars {whose}; `--as NAME` keeps another file in a series of its own")
-    if report.get("elsewhere"):
-        lines.append(f"asked at {report['elsewhere']}, which a setting names in the place of the source's own address")
-    for finding in report["findings"]:
-        lines.append(f"  {finding['severity']:8} {finding['instrument']:16} {finding['code']}: {finding['detail']}")
-    return "\n".join(lines)

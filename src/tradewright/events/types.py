@@ -106,7 +106,7 @@ TYPES: dict[str, EventType] = {
             "ingestion.finished", "Data came in from a source", "sources:read",
             {
                 "ingestion": "ing_01k3v9h2m4qzt6x8b0c2d4e6f8", "source": "binance", "status": "succeeded", "rows": 365,
-                "revised": 2, "schedule": None,
+                "revised": 2, "verdict": "usable", "schedule": None,
             },
         ),
         EventType(

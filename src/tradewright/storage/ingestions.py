@@ -110,6 +110,7 @@ def finished(tx: Tx, job: dict[str, Any], status: str) -> tuple[str, str, None, 
         "status": status,
         "rows": report.get("stored", 0),
         "revised": report.get("revised", 0),
+        "verdict": report.get("verdict"),
         "schedule": row["schedule"],
     }
     return ("ingestion.finished", row["id"], None, data)

@@ -1,0 +1,63 @@
+"""What an ingestion says once its sources were compared: the verdict is the one that the series then has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from tradewright.ids import Owner
+from tradewright.market.catalog import Catalog
+from tradewright.market.consensus import CODES, compare_sources
+from tradewright.market.ingest import IngestReport
+from tradewright.market.instruments import Interval
+from tradewright.market.judging import SeriesReport
+from tradewright.market.verdicts import DataVerdict, Finding
+from tradewright.storage import series
+
+Found = dict[tuple[str, str, str], tuple[Finding, ...]]
+
+
+def compared(
+    catalog: Catalog, owner: Owner, report: IngestReport, instruments: Sequence[str], interval: Interval, now_us: int
+) -> tuple[IngestReport, list[dict[str, Any]]]:
+    """Compare the sources of instruments of which there are several; return the report with the verdicts after that,
+    and what was compared: instrument, sources, findings of each of these. Raises StorageFailed."""
+    rows = catalog.database.read(series.list_series, owner, instruments=instruments, interval=interval.value)
+    sources: dict[str, set[str]] = {}
+    for row in rows:
+        if row["rows"]:
+            sources.setdefault(row["instrument"], set()).add(row["source"])
+    several = sorted(name for name, each in sources.items() if len(each) > 1)
+    if not several:
+        return report, []
+    found = compare_sources(catalog, owner, now_us, instruments=several, interval=interval)
+    told = [
+        {"instrument": name, "sources": sorted(sources[name]), "findings": _of_instrument(found, name)}
+        for name in several
+    ]
+    return replace(report, series=tuple(_judged_again(each, found) for each in report.series)), told
+
+
+def _judged_again(series: SeriesReport, found: Found) -> SeriesReport:
+    key = (series.source, series.instrument, series.interval)
+    if key not in found:
+        return series
+    of_the_checks = [each for each in series.verdict.findings if each.code not in CODES]
+    told = [replace(each, instrument=series.instrument) for each in found[key]]
+    return replace(series, verdict=DataVerdict.of([*of_the_checks, *told]))
+
+
+def _of_instrument(found: Found, name: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "source": source,
+            "code": finding.code,
+            "severity": finding.severity.label,
+            "detail": finding.detail,
+            "count": finding.count,
+        }
+        for (source, instrument, _), findings in sorted(found.items())
+        for finding in findings
+        if instrument == name
+    ]

@@ -30,10 +30,11 @@ ENDURED_S = 3.0
 
 
 AS_UP_SERVES = """
-import threading
+import signal
 from tradewright import settings
+from tradewright.api.app import build
 from tradewright.api.services import Readiness
-from tradewright.app import house, up
+from tradewright.app import house, http_server, up
 from tradewright.clock import WallClock
 
 class Progress:
@@ -43,7 +44,9 @@ class Progress:
 loaded = settings.load()
 with house.open_database(loaded) as database:
     services = up.build_services(database, WallClock(), loaded, Progress(), None)
-    up.server_of(services, loaded, threading.Event()).run(sockets=[up.listen(loaded)])
+    server = http_server.Embedded(build(services), loaded.host, loaded.port)
+    signal.signal(signal.SIGTERM, lambda *_: server.stop())
+    server.run()
 """
 
 

@@ -14,7 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from tradewright.errors import StorageFailed
-from tradewright.storage.changes import FRESH_S, Elsewhere, reads
+from tradewright.storage.changes import FRESH_S, UNREMEMBERED, Elsewhere, reads
 from tradewright.storage.database import Database, Tx
 from tradewright.storage.migrations import current, head, upgrade
 from tradewright.storage.tables import house, metadata, portfolios
@@ -111,6 +111,15 @@ def test_the_state_of_a_function_is_another_one_once_its_tables_were_changed(dat
         time.sleep(2 * FRESH_S)
         assert _settled(database, _portfolios) == others
     assert _settled(database, _houses) != houses
+
+
+def test_a_change_of_what_nothing_remembers_changes_no_state(database: Database) -> None:
+    change = house.insert().execution_options(**{UNREMEMBERED: True})
+    before = _settled(database, _houses)
+    database.write(lambda tx: tx.execute(change.values(name="x", value={}, updated_at=1)))
+    assert database.state(_houses) == before
+    database.write(_put, "y")
+    assert database.state(_houses) != before
 
 
 def test_the_state_is_another_one_soon_after_another_process_committed(database: Database) -> None:

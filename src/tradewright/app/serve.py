@@ -6,20 +6,16 @@ import atexit
 import ctypes
 import os
 import signal
-import socket
 import threading
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tradewright import settings as settings_module
 from tradewright.api.services import Readiness
-from tradewright.app import house
+from tradewright.app import house, http_server
 from tradewright.clock import WallClock
-from tradewright.errors import SettingsInvalid
 from tradewright.settings import Settings
 
-_START_S = 60.0
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
@@ -45,7 +41,7 @@ def serve(settings: Settings, tell: Callable[[str], None]) -> None:
     from granian import Granian
     from granian.constants import Interfaces, Loops
 
-    address, port = _usable(settings.host, settings.port)
+    address, port = http_server.usable(settings.host, settings.port)
     house.open_database(settings).close()
     for name in ("data_folder", "database_url", "host", "port"):  # of the command line; the rest it reads as we did
         os.environ[settings_module.PREFIX + name.upper()] = str(getattr(settings, name))
@@ -60,41 +56,13 @@ def serve(settings: Settings, tell: Callable[[str], None]) -> None:
         log_access=False,
         log_level=settings.log_level,  # type: ignore[arg-type]
     )
-    shown = f"[{address}]" if ":" in address else address
 
     def tell_once_it_listens() -> None:
-        if _listens(address, port):
-            tell(f"http://{shown}:{port}")
+        if http_server.listens(address, port):
+            tell(http_server.shown(address, port))
 
     server.on_startup(threading.Thread(target=tell_once_it_listens, daemon=True).start)
     server.serve()
-
-
-def _listens(address: str, port: int) -> bool:
-    deadline = time.monotonic() + _START_S
-    while time.monotonic() < deadline:
-        try:
-            socket.create_connection((address, port), 1).close()
-        except OSError:
-            time.sleep(0.02)
-        else:
-            return True
-    return False
-
-
-def _usable(host: str, port: int) -> tuple[str, int]:
-    # Granian takes a numeric address only, and does not say which free port it took
-    try:
-        family, _, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(where)
-            taken = probe.getsockname()
-    except OSError as error:
-        raise SettingsInvalid(
-            f"cannot listen on {host}:{port}: {error.strerror}; choose another address with --host or --port"
-        ) from error
-    return str(taken[0]), int(taken[1])
 
 
 def application() -> App:

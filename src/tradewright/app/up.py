@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 import signal
-import socket
 import threading
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tradewright.accounts.authentication import Authenticator
 from tradewright.accounts.limits import Limiter, MemoryLimiter
@@ -19,7 +18,7 @@ from tradewright.api.app import build
 from tradewright.api.documents import documents
 from tradewright.api.market_data import MarketData
 from tradewright.api.services import Readiness, Services
-from tradewright.app import feeds, house, live, paper, preparation
+from tradewright.app import feeds, house, http_server, live, paper, preparation
 from tradewright.app.child import COMMAND
 from tradewright.app.console import Console
 from tradewright.app.feeds import Choice
@@ -31,7 +30,6 @@ from tradewright.app.work import Hands, build_hands
 from tradewright.clock import WallClock, parse_us
 from tradewright.errors import (
     Cancelled,
-    SettingsInvalid,
     SourceFailed,
     SourceRefused,
     StorageFailed,
@@ -46,9 +44,6 @@ from tradewright.storage.cache import Cache
 from tradewright.storage.database import Database
 from tradewright.trading.engine import Engine
 from tradewright.trading.feed import ClosedRow, LiveFeed, ReplayFeed
-
-if TYPE_CHECKING:
-    import uvicorn
 
 ENVIRONMENT = "paper"
 _NUMBERING_S = 0.1
@@ -96,15 +91,15 @@ def up(settings: Settings, restart_feed: bool, console: Console) -> None:
         )
         hands = build_hands(database, clock, settings)
         services = build_services(database, clock, settings, progress, hands)
-        listener = listen(settings)
-        server = server_of(services, settings, this.started)
+        address, port = http_server.usable(settings.host, settings.port)
+        server = http_server.Embedded(build(services), address, port)
         engine = threading.Thread(target=_engine, args=(this,), name="engine")
         numberer = threading.Thread(target=_number_events, args=(this,), name="numberer")
 
         def leave(*_: object) -> None:
             this.stop.set()
             hands.stop()
-            server.should_exit = True
+            server.stop()
 
         signal.signal(signal.SIGINT, leave)
         signal.signal(signal.SIGTERM, leave)
@@ -114,10 +109,10 @@ def up(settings: Settings, restart_feed: bool, console: Console) -> None:
         hands.start()
         for thread in (engine, numberer):
             thread.start()
-        greeter = threading.Thread(target=_greet, args=(this, listener.getsockname()[1], fresh), name="greeter")
+        greeter = threading.Thread(target=_greet, args=(this, address, port, fresh), name="greeter")
         greeter.start()
         try:
-            server.run(sockets=[listener])
+            server.run()
         finally:
             leave()
             for thread in (greeter, engine, numberer):
@@ -161,53 +156,11 @@ def _make_folder(folder: Path) -> None:
         raise StorageFailed(f"cannot make the data folder {folder}: {error.strerror}") from error
 
 
-def listen(settings: Settings) -> socket.socket:
-    """Return a socket bound to the address of the settings. Raises SettingsInvalid where that cannot be."""
-    listener = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((settings.host, settings.port))
-    except OSError as error:
-        listener.close()
-        raise SettingsInvalid(
-            f"cannot listen on {settings.host}:{settings.port}: {error.strerror}; choose another port with --port"
-        ) from error
-    return listener
-
-
-def server_of(services: Services, settings: Settings, started: threading.Event) -> uvicorn.Server:
-    """Return the HTTP server, to be run on a socket. started: set once it listens."""
-    import uvicorn
-
-    class Server(uvicorn.Server):
-        async def startup(self, sockets: Any = None) -> None:
-            await super().startup(sockets)
-            started.set()
-
-        def capture_signals(self) -> Any:
-            from contextlib import nullcontext
-
-            return nullcontext()
-
-    config = uvicorn.Config(
-        build(services),
-        host=settings.host,
-        port=settings.port,
-        log_level=settings.log_level,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,  # which forwarding headers count is decided by a layer of the application
-        http="h11",  # slower than its parser in C, and strict about what a request is
-        lifespan="on",
-        timeout_graceful_shutdown=5,
-    )
-    return Server(config)
-
-
-def _greet(this: _House, port: int, fresh: tuple[str, str] | None) -> None:
-    if not _serving(this):
+def _greet(this: _House, address: str, port: int, fresh: tuple[str, str] | None) -> None:
+    if not http_server.listens(address, port, this.stop):
         return
-    this.console.address(f"http://{this.settings.host}:{port}")
+    this.started.set()
+    this.console.address(http_server.shown(address, port))
     if fresh is not None:
         this.console.first_key(fresh[1])
         this.database.write(accounts.mark_key_shown, this.organization, fresh[0], WallClock().now_us())

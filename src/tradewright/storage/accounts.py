@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tradewright.storage.changes import reads
+from tradewright.storage.changes import UNREMEMBERED, reads
 from tradewright.storage.database import Tx, one_statement
 from tradewright.storage.reading import Reading
 from tradewright.storage.tables import api_keys, members, organizations
@@ -129,6 +129,7 @@ def note_uses(tx: Tx, uses: Sequence[tuple[str, int, str, str]], apart_us: int) 
             last_used_address=sa.bindparam("address"),
             last_used_agent=sa.bindparam("agent"),
         )
+        .execution_options(**{UNREMEMBERED: True})
     )
     rows = [{"used": key, "time": time, "address": address, "agent": agent} for key, time, address, agent in uses]
     return sum(tx.execute(statement, row).rowcount for row in sorted(rows, key=lambda row: str(row["used"])))

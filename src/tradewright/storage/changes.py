@@ -13,6 +13,8 @@ import sqlalchemy as sa
 
 FRESH_S = 0.25
 """How old an answer may be that is remembered with a `Database.state`, when another process made it an old one."""
+UNREMEMBERED = "tradewright_unremembered"
+"""Execution option of a statement: what it changes is part of no answer that is remembered."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -61,9 +63,11 @@ class Written:
         counts = self._counts
         return self._all, *[counts[name] for name in tables]
 
-    def _note(self, tx: sa.Connection, statement: Any, *_: object) -> None:
+    def _note(self, tx: sa.Connection, statement: Any, *given: Any) -> None:
         if getattr(statement, "is_dml", False):
-            self._under_way.setdefault(tx, set()).add(statement.table.name)
+            tables, options = self._under_way.setdefault(tx, set()), given[2]
+            if not options.get(UNREMEMBERED):
+                tables.add(statement.table.name)
 
 
 class Elsewhere:

@@ -1,6 +1,6 @@
 """What the database knows about market data: instruments, series and their verdicts, quarantine, the tail of live bars.
 
-Every function takes the transaction first. Rows are dictionaries with the column names of storage/tables.py. Readers of
+Every function takes the transaction first. Rows are dictionaries with the column names of storage/tables. Readers of
 an owner also see what belongs to `system`.
 """
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tradewright.market import checks, consensus, fact_checks, freshness, provenance, rewriting, span
+from tradewright.market import action_intake, checks, consensus, fact_checks, freshness, provenance, rewriting, span
 from tradewright.market.instruments import Interval
 
 PAGE = (Path(__file__).parents[2] / "docs" / "quality.md").read_text(encoding="utf-8")
-MODULES = (checks, consensus, fact_checks, freshness, provenance, rewriting, span)
+MODULES = (action_intake, checks, consensus, fact_checks, freshness, provenance, rewriting, span)
 TABLE = re.compile(r"(?m)^\| ([a-z_]+) +\|")
 
 

@@ -161,7 +161,8 @@ def _data(settings: Settings, database: Database, source: Any, row: dict[str, An
         done["outside"] = {"rows": outside.rows, "first": first, "last": last}
     if told is None:
         return done
-    done |= {name: getattr(filled, name) for name in ("pages", "mended", "actions", "refused")}
+    done |= {"pages": filled.pages, "mended": filled.mended, "refused": filled.refused}
+    done |= {"actions": filled.actions, "actions_taken_back": filled.taken_back, "actions_missing": filled.missing}
     return {**done, "compared": told}
 
 

@@ -179,6 +179,14 @@ def ingest_text(report: dict[str, Any]) -> str:
         lines.append(f"they replace bars {whose}; `--as NAME` keeps another file in a series of its own")
     if report.get("elsewhere"):
         lines.append(f"asked at {report['elsewhere']}, which a setting names in the place of the source's own address")
+    if report.get("actions_taken_back"):
+        lines.append(
+            f"{report['actions_taken_back']} splits or dividends that the source no longer tells were taken back"
+        )
+    if report.get("actions_missing"):
+        lines.append(
+            f"{report['actions_missing']} splits or dividends were not in the answer, which looks cut off; they stay"
+        )
     for each in report["findings"]:
         lines.append(f"  {each['severity']:8} {each['instrument']:16} {each['code']}: {each['detail']}")
     for compared in report.get("compared", ()):

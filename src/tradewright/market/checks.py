@@ -362,7 +362,10 @@ def _split_like_jumps(series: _Series) -> Iterator[Finding]:
     jumps = np.flatnonzero(by_open | by_close | closes_only) + 1
     if len(jumps):
         seen = series.close[jumps[0]] / series.close[jumps[0] - 1]
-        detail = f"the close moves by a usual split ratio (first: times {seen:.4g}); if it is a split, add the action"
+        detail = (
+            f"the close moves by a usual split ratio (first: times {seen:.4g}); if it is a split, ask for that time "
+            "again (`tradewright ingest` with --start), or for a source that tells of splits or adjusts for them"
+        )
         yield series.finding("split_like_jump", Verdict.SUSPECT, detail, jumps)
 
 

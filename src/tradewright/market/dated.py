@@ -2,6 +2,10 @@
 
 Two Delta tables beside those of the bars. Rows are only added; a read gives, of every key, the vintage known last by
 `as_of` among those received before `recorded_before`. An owner reads own rows and those of `system`.
+
+Of facts a source says since when each vintage is known. Of actions it says, at best, when one was announced, whatever
+became of it since: so one that comes with other values, or is taken back, is known to be that from when it came, and
+known to be an action at all since its first vintage, which is what `read` gives.
 """
 
 from __future__ import annotations
@@ -40,10 +44,19 @@ class _Kind:
     schema: dict[str, pl.DataType]
     key: tuple[str, ...]
     time: str
+    values: tuple[str, ...]
+    vintages: bool  # the source says since when each is known
 
 
-_ACTIONS = _Kind("actions", ACTIONS, ("source", "instrument", "time"), "time")
-_FACTS = _Kind("facts", FACTS, ("source", "instrument", "name", "unit", "period_start", "period_end"), "period_end")
+_ACTIONS = _Kind("actions", ACTIONS, ("source", "instrument", "time"), "time", ("split", "dividend"), False)
+_FACTS = _Kind(
+    "facts",
+    FACTS,
+    ("source", "instrument", "name", "unit", "period_start", "period_end"),
+    "period_end",
+    ("value",),
+    True,
+)
 
 
 class Dated:
@@ -55,10 +68,12 @@ class Dated:
         self._columns = ["source", *kind.schema, "observed_at"]
 
     def append(self, owner: Owner, source: str, rows: pl.DataFrame, observed_at_us: int, batch: str) -> int:
-        """Add the vintages that are not there yet; return how many.
+        """Add the vintages that say something else than what is there; return how many.
 
-        rows: columns of the kind's schema. batch: may come again with the same rows, which then changes nothing.
-        Raises InvalidInput for rows without a time, StorageFailed.
+        What is there is, of facts, the row of the same vintage that was received last, of actions the last of all: a
+        value that comes back after another one is stored again. rows: columns of the kind's schema. batch: may come
+        again with the same rows, which then changes nothing. Raises InvalidInput for rows without a time,
+        StorageFailed.
         """
         kind = self._kind
         typed = rows.select(pl.col(name).cast(of) for name, of in kind.schema.items())
@@ -70,12 +85,27 @@ class Dated:
         fresh = fresh.unique(subset=["source", *kind.schema], maintain_order=True)
         there = self._vintages(owner, source, fresh["instrument"].unique().to_list(), own=True)
         if there is not None and there.height:
-            fresh = fresh.join(there, on=["source", *kind.schema], how="anti", nulls_equal=True, maintain_order="left")
+            fresh = self._other(fresh, there)
         if fresh.height:
             year = pl.from_epoch(kind.time, time_unit="us").dt.strftime("%Y-01")
             stored = fresh.with_columns(pl.lit(str(owner)).alias("owner"), year.alias("month"))
             self._store.append(stored.select("owner", "month", *self._columns), f"{owner}/{batch}")
         return fresh.height
+
+    def _other(self, rows: pl.DataFrame, there: pl.DataFrame) -> pl.DataFrame:
+        # the rows that differ from what is there, known from when they came where they replace an action
+        kind = self._kind
+        key = [*kind.key, "known_at"] if kind.vintages else list(kind.key)
+        last = there.sort("known_at", "observed_at").unique(key, keep="last", maintain_order=True)
+        same = [*key, *kind.values]
+        other = rows.join(last.select(same), on=same, how="anti", nulls_equal=True, maintain_order="left")
+        if kind.vintages:
+            return other
+        before = last.select(*key, pl.col("known_at").alias("before"))
+        joined = other.join(before, on=key, how="left", maintain_order="left")
+        came = pl.max_horizontal("known_at", "before", "observed_at")
+        known_at = pl.when(pl.col("before").is_null()).then("known_at").otherwise(came)
+        return joined.with_columns(known_at.alias("known_at")).drop("before")
 
     def read(
         self,
@@ -92,7 +122,8 @@ class Dated:
         observed_at.
 
         names: of facts. start_us, end_us: bounds of the ex day or of the period's end, both included. Of the same
-        vintage received twice the later wins. A split or dividend that was taken back is one with 1.0 and 0.0.
+        vintage received twice the later wins. A split or dividend that was taken back is one with 1.0 and 0.0;
+        `known_at` of an action is that of its first vintage.
         """
         found = self._vintages(owner, source, instruments)
         if found is None:
@@ -105,6 +136,8 @@ class Dated:
         wanted += [] if recorded_before_us is None else [pl.col("observed_at") < recorded_before_us]
         wanted += [] if names is None else [pl.col("name").is_in(list(names))]
         kept = found.filter(*wanted).sort(*self._kind.key, "known_at", "observed_at")
+        if not self._kind.vintages:
+            kept = kept.with_columns(pl.col("known_at").min().over(self._kind.key))
         return kept.unique(subset=list(self._kind.key), keep="last", maintain_order=True)
 
     def vintages(self, owner: Owner, source: str, instruments: Sequence[str]) -> pl.DataFrame:

@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from tradewright.market.action_intake import rewritten_actions
 from tradewright.market.actions import actions_of_column
 from tradewright.market.arrays import Action
 from tradewright.market.arrival import Arrival
@@ -73,6 +74,8 @@ def conclude(
     found += address_findings(arrival.elsewhere, instrument.id, row)
     if not arrival.pre_adjusted:
         found += action_findings(actions_said, instrument.id, row)
+        told = arrival.catalog.actions.vintages(arrival.owner, arrival.source, [instrument.id])
+        found += rewritten_actions(told, instrument.id)
     found += _span_findings(arrival, instrument, whole, asked, row)
     verdict = DataVerdict.of(found)
     arrival.database.write(store.save_series, _series_row(arrival, instrument.id, whole, verdict))

@@ -8,9 +8,8 @@ with holes leaves none that the source can fill.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 
 import numpy as np
 import polars as pl
@@ -18,15 +17,16 @@ import polars as pl
 from tradewright.clock import DAY_US, format_us
 from tradewright.errors import Cancelled, SourceRefused, TradewrightError, UnknownName
 from tradewright.ids import Owner
+from tradewright.market.action_intake import ActionsTaken, take_actions
 from tradewright.market.calendars import ALWAYS, expected_times
 from tradewright.market.catalog import Catalog
 from tradewright.market.dated import Dated
 from tradewright.market.fact_intake import ingest_facts, judge_facts
 from tradewright.market.frames import VALUES, ascends
 from tradewright.market.ingest import Ingestion, IngestReport, Taken
-from tradewright.market.instruments import Instrument, Interval
+from tradewright.market.instruments import Instrument, Interval, Kind
 from tradewright.market.span import Asked
-from tradewright.sources.continuing import ACTIONS_US, rewritten
+from tradewright.sources.continuing import rewritten
 from tradewright.sources.fetch import Fetched, Line, Outside, bar_pages, facts_of_span, fetch_actions, fetch_bars
 from tradewright.storage import series
 from tradewright.storage.database import Database
@@ -70,14 +70,17 @@ class Stores:
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """What a back-fill did. mended: bars that came only when asked for again. actions: new ones. refused: why the
-    source did not give actions, "" when it did. outside: what came and was not asked for, None for nothing. unknown:
-    what the source said of each instrument that it does not know; the others were brought in."""
+    """What a back-fill did. mended: bars that came only when asked for again. actions: new ones, taken_back and missing
+    as in `ActionsTaken`. refused: why the source did not give actions, "" when it did. outside: what came and was not
+    asked for, None for nothing. unknown: what the source said of each instrument that it does not know; the others were
+    brought in."""
 
     report: IngestReport
     pages: int = 0
     mended: int = 0
     actions: int = 0
+    taken_back: int = 0
+    missing: int = 0
     refused: str = ""
     outside: Outside | None = None
     unknown: Mapping[str, str] = field(default_factory=dict)
@@ -120,7 +123,8 @@ async def backfill(
     report = filling.ingestion.conclude()
     if progress is not None:
         progress(1.0, "wrote the verdicts")
-    counts = (filling.count, filling.mended, filling.actions)
+    acts = filling.actions
+    counts = (filling.count, filling.mended, acts.added, acts.taken_back, acts.missing)
     return Filled(report, *counts, filling.refused, filling.outside, unknown)
 
 
@@ -175,8 +179,10 @@ class _Filling:
             lag_us=0 if bars is None else bars.lag_us, revised=bars is not None and bars.revised, paged=True,
             elsewhere=line.elsewhere,
         )  # fmt: skip
-        self.count = self.mended = self.actions = 0
+        self.count = self.mended = 0
+        self.actions = ActionsTaken()
         self.refused = ""
+        self._told: set[str] = set()  # instruments of which the source gave actions by themselves
         self.outside: Outside | None = None
         self._line, self._plan, self._stores, self._now_us, self._keep = line, plan, stores, now_us, keep
         self._waiting: list[pl.DataFrame] = []
@@ -220,7 +226,7 @@ class _Filling:
         try:
             async for page in bar_pages(self._line, instrument, self._plan.interval, start_us, end_us):
                 self.count += 1
-                self._add_actions(page.actions)
+                self._add_from_bars(instrument, page)
                 self._waiting.append(page.bars)
                 self._rows += page.bars.height
                 self.outside = page.outside.joined(self.outside) if page.outside is not None else self.outside
@@ -246,7 +252,7 @@ class _Filling:
         for first_us, last_us in gaps[:most]:
             async for page in bar_pages(self._line, instrument, self._plan.interval, first_us, last_us):
                 self.count += 1
-                self._add_actions(page.actions)
+                self._add_from_bars(instrument, page)
                 if page.bars.height:
                     self.mended += self.ingestion.take(page.bars).stored
 
@@ -261,19 +267,31 @@ class _Filling:
 
     async def fetch_actions(self, instrument: Instrument) -> None:
         """Bring in splits and dividends where they do not come with the bars; a plan that has none is told, no more.
-        Those of the day after the span as well: what is stored of a day is its end, and shorter bars end before."""
+        Those of the day after the span as well: what is stored of a day is its end, and shorter bars end before. Where
+        a series is gone on with, those of the whole of it: they are few, and some are told of late, or moved."""
         if self._line.source.actions is None:
             return
-        plan = self._plan
-        start_us = plan.begin(instrument)
-        if instrument.id in plan.begins:
-            start_us = min(start_us, plan.end_us - ACTIONS_US)
+        plan, start_us = self._plan, self._actions_from(instrument)
         try:
-            self._add_actions(await fetch_actions(self._line, instrument, start_us, plan.end_us + DAY_US))
+            found = await fetch_actions(self._line, instrument, start_us, plan.end_us + DAY_US)
+            self._add_actions(instrument, found, pl.col("time").is_between(start_us, plan.end_us + DAY_US))
+            self._told.add(instrument.id)
             refused = ""
         except SourceRefused as error:
             self.refused = refused = error.message
         self.ingestion.asked_actions(instrument.id, refused)
+
+    def _actions_from(self, instrument: Instrument) -> int:
+        plan, bars = self._plan, self._line.source.bars
+        begin_us = plan.begin(instrument)
+        if instrument.id not in plan.begins:
+            return begin_us
+        key = (self._line.source.name, instrument.id, plan.interval.value)
+        row = self._stores.catalog.database.read(series.get_series, plan.owner, *key)
+        if row is None or row["first_time"] is None:
+            return begin_us
+        oldest_us = 0 if bars is None else bars.oldest_us(Interval.DAY, self._now_us(), instrument.kind)
+        return min(begin_us, max(int(row["first_time"]), oldest_us))
 
     def _store(self, instrument: Instrument, reached_us: int) -> None:
         rows = pl.concat(self._waiting)
@@ -286,11 +304,21 @@ class _Filling:
             self._keep(instrument.id, reached_us)
         self._since_us = self._now_us()
 
-    def _add_actions(self, found: pl.DataFrame) -> None:
-        if found.height:
-            content = hashlib.sha256(found.hash_rows(seed=0).to_numpy().tobytes()).hexdigest()
-            batch, source = f"{self._plan.ingestion}/{content}", self._line.source.name
-            self.actions += self._stores.actions.append(self._plan.owner, source, found, self._now_us(), batch)
+    def _add_from_bars(self, instrument: Instrument, page: Fetched) -> None:
+        bars = self._line.source.bars
+        if instrument.id in self._told or bars is None:
+            return
+        tells = self._plan.interval in bars.with_actions and instrument.kind is Kind.EQUITY and page.bars.height
+        if tells:
+            self._add_actions(instrument, page.actions, pl.col("time").is_in(page.bars["time"].implode()))
+        elif page.actions.height:
+            self._add_actions(instrument, page.actions, None)
+
+    def _add_actions(self, instrument: Instrument, found: pl.DataFrame, answered: pl.Expr | None) -> None:
+        plan, source, before = self._plan, self._line.source.name, self.actions
+        what = (plan.owner, source, instrument.id, found, answered, self._now_us(), plan.ingestion)
+        taken = take_actions(self._stores.actions, *what)
+        self.actions = ActionsTaken(*(a + b for a, b in zip(astuple(before), astuple(taken), strict=True)))
 
 
 def _gaps(

@@ -1,6 +1,7 @@
 """Where an ingestion begins when nobody says: where the stored series ends, a few bars earlier.
 
-The bars of the overlap are asked for again, so that a revision of the last ones is seen. A series that is not there yet
+The bars of the overlap are asked for again, so that a revision of the last ones is seen; where splits and dividends
+come with the bars the overlap is a year, since some are told of late. A series that is not there yet
 begins USUAL_DAYS before the end, or where the source begins. What a source no longer has is not asked for. A source
 that adjusts its prices rewrites all of them at a dividend or split: when the overlap comes with other closes than are
 stored, the whole series is asked for again.
@@ -23,7 +24,7 @@ from tradewright.storage.database import Tx
 USUAL_DAYS = 500
 OVERLAP_BARS = 5
 ADJUSTED_OVERLAP_US = 7 * DAY_US  # at least, where the source adjusts: it may rewrite days after a dividend
-ACTIONS_US = 30 * DAY_US  # at least, of splits and dividends: some are told of late
+ACTIONS_US = 366 * DAY_US  # where splits and dividends come with the bars: some are told of late, or moved
 SAME_CLOSE = 1e-6  # relative: what rounding to other digits does
 
 
@@ -43,10 +44,17 @@ def begin(last_us: int | None, interval: Interval, end_us: int, bars: Bars | Non
     bars: what the source offers, None when that is not known. A series that ends after end_us is as good as none."""
     begin_us = end_us - USUAL_DAYS * DAY_US
     if last_us is not None and last_us <= end_us:
-        adjusts = bars is not None and bars.adjusts(interval)
-        begin_us = last_us - max(OVERLAP_BARS * interval.us, ADJUSTED_OVERLAP_US if adjusts else 0)
+        begin_us = last_us - max(OVERLAP_BARS * interval.us, _overlap_us(bars, interval, kind))
     oldest_us = 0 if bars is None else bars.oldest_us(interval, now_us, kind)
     return min(max(begin_us, oldest_us), end_us) if oldest_us else begin_us
+
+
+def _overlap_us(bars: Bars | None, interval: Interval, kind: Kind) -> int:
+    if bars is None:
+        return 0
+    if bars.adjusts(interval):
+        return ADJUSTED_OVERLAP_US
+    return ACTIONS_US if interval in bars.with_actions and kind is Kind.EQUITY else 0
 
 
 def read_begins(tx: Tx, wanted: Wanted, now_us: int) -> dict[str, int]:

@@ -87,7 +87,8 @@ class Bars:
     intervals or by interval; reach_rows: how many bars; None, or an interval left out: all there is. reach_kinds: of
     which instruments, where others have all there is. pages: for a
     source that needs more than one request for a page; it is used instead of request and parse. sparse: an interval
-    without a trade has no bar, so that what is absent need not be missing."""
+    without a trade has no bar, so that what is absent need not be missing. with_actions: intervals in which a bar of a
+    share comes with the split and dividend of its day, so that a bar without one tells that there is none."""
 
     intervals: tuple[Interval, ...]
     page_rows: int
@@ -104,6 +105,7 @@ class Bars:
     sparse: bool = False
     pages: Callable[[BarsQuery, Ask], AsyncIterator[BarsPage]] | None = None
     raw_intervals: tuple[Interval, ...] = ()
+    with_actions: tuple[Interval, ...] = ()
 
     def adjusts(self, interval: Interval) -> bool:
         """Return whether the prices of this interval are adjusted by the source."""

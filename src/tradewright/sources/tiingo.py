@@ -161,7 +161,9 @@ SOURCE = Source(
     symbol_of=symbol_of,
     example=EXAMPLE,
     auth=Auth(("token",), sign, "make a free account at https://www.tiingo.com and copy the token of its API page"),
-    bars=Bars(tuple(Interval), PAGE_ROWS, Paging.WINDOWS, bars_request, parse_bars, sparse=True),
+    bars=Bars(
+        tuple(Interval), PAGE_ROWS, Paging.WINDOWS, bars_request, parse_bars, sparse=True, with_actions=(Interval.DAY,)
+    ),
     listing=Listing(listing_request, parse_listing),
     notes=(
         "the free plan has 500 symbols a month",

@@ -262,6 +262,7 @@ SOURCE = Source(
         revised=True,
         reach_us=REACH_US,
         sparse=True,
+        with_actions=(Interval.DAY,),
     ),
     quotes=Quotes(1, quotes_request, parse_quotes),
     opt_in="the terms of Yahoo forbid automated access; whoever turns it on answers for that",

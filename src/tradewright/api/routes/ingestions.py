@@ -32,8 +32,9 @@ class IngestionRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What to bring in. kind: `data` of the instruments that are named, or `instruments`: what the source lists, with
     its names and smallest steps for them; nothing else is said then. instruments: ids, or what the source calls them.
     start, end: of the times when bars were complete, both included; without `end` until now. Without `start` each
-    instrument begins five bars before the end of what is stored of it, or 500 days before the end where nothing is.
-    Facts have no interval: for a source that has only those it says nothing."""
+    instrument begins five bars before the end of what is stored of it (a year, where splits and dividends come with the
+    bars), or 500 days before the end where nothing is. Facts have no interval: for a source that has only those it says
+    nothing."""
 
     source: SourceName
     kind: Kind = "data"

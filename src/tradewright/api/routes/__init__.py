@@ -15,6 +15,7 @@ from tradewright.api.routes.factors import OPERATIONS as FACTORS
 from tradewright.api.routes.facts import OPERATIONS as FACTS
 from tradewright.api.routes.ingestion_schedules import OPERATIONS as INGESTION_SCHEDULES
 from tradewright.api.routes.ingestions import OPERATIONS as INGESTIONS
+from tradewright.api.routes.instruments import OPERATIONS as INSTRUMENTS
 from tradewright.api.routes.market import OPERATIONS as MARKET
 from tradewright.api.routes.me import OPERATIONS as ME
 from tradewright.api.routes.models import OPERATIONS as MODELS
@@ -30,14 +31,15 @@ from tradewright.api.routes.source_credentials import OPERATIONS as SOURCE_CREDE
 from tradewright.api.routes.sources import OPERATIONS as SOURCES
 from tradewright.api.routes.system import OPERATIONS as SYSTEM
 from tradewright.api.routes.trials import OPERATIONS as TRIALS
+from tradewright.api.routes.verdicts import OPERATIONS as VERDICTS
 
 
 def all_operations() -> list[Operation]:
     """Return every operation of the API, in the order of the reference."""
     found = [
-        *SYSTEM, *MARKET, *FACTS, *SOURCES, *SOURCE_CREDENTIALS, *INGESTIONS, *INGESTION_SCHEDULES, *QUARANTINE,
-        *SIGNALS, *MODELS, *RESEARCH, *BACKTESTS, *TRIALS, *BROKER_ACCOUNTS, *PORTFOLIOS, *PERFORMANCE, *ORDERS,
-        *EVENTS, *API_KEYS, *AUDIT,
+        *SYSTEM, *INSTRUMENTS, *MARKET, *VERDICTS, *FACTS, *SOURCES, *SOURCE_CREDENTIALS, *INGESTIONS,
+        *INGESTION_SCHEDULES, *QUARANTINE, *SIGNALS, *MODELS, *RESEARCH, *BACKTESTS, *TRIALS, *BROKER_ACCOUNTS,
+        *PORTFOLIOS, *PERFORMANCE, *ORDERS, *EVENTS, *API_KEYS, *AUDIT,
     ]  # fmt: skip
     found += [*AUTH, *SESSIONS, *FACTORS, *ME, *ORGANIZATIONS, *EXPORTS]
     return [*found, *limits.operations(found)]

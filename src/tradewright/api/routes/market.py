@@ -1,11 +1,11 @@
-"""Instruments, bars, quotes, verdicts."""
+"""Bars and quotes."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from urllib.parse import urlencode
 
 import msgspec
@@ -15,34 +15,28 @@ from tradewright.api.adjusted import adjusted_rows
 from tradewright.api.market_data import BarRow, SeriesKey
 from tradewright.api.operations import Call, Operation, Raw
 from tradewright.api.pages import Encoded
-from tradewright.api.pagination import Page, PageQuery, decode_cursor, page
+from tradewright.api.pagination import PageQuery, decode_cursor, page
 from tradewright.api.problems import FieldError, Refused
 from tradewright.api.representations import ARROW, CSV, JSON
 from tradewright.api.wire import (
-    Amount,
     Feed,
     InstrumentId,
     IntervalName,
     Moment,
     Rfc3339,
-    SeriesInterval,
-    amount,
+    SourceName,
     feed_of,
-    found,
     market_time_of,
     micros,
-    moment,
     session_of,
     sources_of_feed,
 )
 from tradewright.clock import format_us
 from tradewright.ids import Owner
 from tradewright.market.adjustment import Adjustment
-from tradewright.market.verdicts import Verdict
-from tradewright.storage import listings, series, trading
+from tradewright.storage import series, trading
 
 _MOST_AS_OF = 5  # instruments of a read as of a moment, which nothing in memory answers
-_MOST_NAMES = 500
 _IN_A_THREAD = 1_000  # rows from which an answer is encoded beside the event loop
 _ONE = "[a-z]{2,12}:[A-Z0-9][A-Z0-9.&-]{0,31}"
 _ID = re.compile(_ONE)
@@ -56,44 +50,7 @@ Ids = Annotated[
         extra_json_schema={"pattern": f"^{_ONE}(,{_ONE})*$"},
     ),
 ]
-SourceName = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Price = Annotated[float, msgspec.Meta(examples=[101.5])]
-
-
-class Instrument(msgspec.Struct, frozen=True):
-    """What is traded. tick, lot and minimum_notional are null where unknown."""
-
-    id: InstrumentId
-    kind: str
-    symbol: str
-    name: str
-    currency: str
-    calendar: str
-    tick: Amount | None
-    lot: Amount | None
-    minimum_notional: Amount | None
-    multiplier: Amount
-    listed: Rfc3339 | None
-    delisted: Rfc3339 | None
-
-
-class InstrumentName(msgspec.Struct, frozen=True):
-    """What a source calls an instrument, with the smallest steps that it states. since: from when on, until: null while
-    it still does. tick, lot and minimum_notional are null where it states none."""
-
-    source: SourceName
-    symbol: Annotated[str, msgspec.Meta(examples=["BTCUSDT"])]
-    since: Rfc3339
-    until: Rfc3339 | None
-    tick: Amount | None
-    lot: Amount | None
-    minimum_notional: Amount | None
-
-
-class InstrumentNames(msgspec.Struct, frozen=True):
-    """What sources call an instrument, by source, the latest name of each first."""
-
-    data: list[InstrumentName]
 
 
 class Bar(msgspec.Struct, frozen=True, gc=False):
@@ -165,66 +122,6 @@ class QuoteQuery(msgspec.Struct, frozen=True, kw_only=True):
 
     instruments: Ids
     source: Annotated[SourceName, msgspec.Meta(description="Needed where several sources have it.")] | None = None
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """One thing a check saw. rows: bar times of the first rows concerned."""
-
-    code: str
-    severity: str
-    detail: str
-    count: int
-    rows: list[str]
-
-
-class SeriesVerdict(msgspec.Struct, frozen=True):
-    """How far one series can be trusted, and why. interval: `fact` for facts: their rows are periods, first_time
-    and last_time the ends of the first and the last."""
-
-    source: str
-    instrument: InstrumentId
-    interval: SeriesInterval
-    owner: Annotated[str, msgspec.Meta(examples=["system"])]
-    verdict: Literal["clean", "usable", "suspect", "rejected"]
-    findings: list[Finding]
-    rows: int
-    first_time: Rfc3339 | None
-    last_time: Rfc3339 | None
-    pre_adjusted: bool
-    close_only: bool
-    revised: bool
-    data_version: str
-    checked_at: Rfc3339 | None
-
-
-class VerdictQuery(PageQuery, frozen=True, kw_only=True):
-    """Which series."""
-
-    instrument: InstrumentId | None = None
-    interval: SeriesInterval | None = None
-    source: SourceName | None = None
-    order: Literal["asc"] = "asc"
-
-
-async def _list_instruments(call: Call) -> Page[Instrument]:
-    query: PageQuery = call.query
-    after = decode_cursor(query, str)
-    rows = await call.services.database.read_replica_async(
-        series.list_instruments, after_id=after, limit=query.limit + 1, descending=query.order == "desc"
-    )
-    return page(query, rows, [row["id"] for row in rows], _instrument)
-
-
-async def _get_instrument(call: Call) -> Instrument:
-    key = call.path["id"]
-    row = await call.services.database.read_replica_async(series.get_instrument, key)
-    return _instrument(found(row, "instrument", key))
-
-
-async def _list_names(call: Call) -> InstrumentNames:
-    key, replica = call.path["id"], call.services.database.read_replica_async
-    found(await replica(series.get_instrument, key), "instrument", key)
-    return InstrumentNames([_name(row) for row in await replica(listings.names_of, key, _MOST_NAMES)])
 
 
 _QUOTES_READ = (trading.latest_feed_session, series.get_data_set, series.candidates, series.versions)
@@ -374,98 +271,13 @@ def listed_ids(text: str, most: int) -> list[str]:
     return names
 
 
-async def _list_verdicts(call: Call) -> Page[SeriesVerdict]:
-    query: VerdictQuery = call.query
-    rows = await call.services.database.read_replica_async(
-        series.list_series,
-        Owner(call.principal.organization),
-        instruments=None if query.instrument is None else [query.instrument],
-        interval=query.interval,
-        source=query.source,
-        after=decode_cursor(query, tuple[str, str, str, str]),
-        limit=query.limit + 1,
-    )
-    keys = [(row["instrument"], row["interval"], row["source"], row["owner"]) for row in rows]
-    return page(query, rows, keys, _verdict)
-
-
-def _instrument(row: dict[str, Any]) -> Instrument:
-    kind, _, symbol = row["id"].partition(":")
-    optional = {name: row[name] for name in ("tick", "lot", "minimum_notional")}
-    return Instrument(
-        id=row["id"],
-        kind=kind,
-        symbol=symbol,
-        name=row["name"],
-        currency=row["currency"],
-        calendar=row["calendar"],
-        multiplier=amount(row["multiplier"]),
-        listed=moment(row["listed"]),
-        delisted=moment(row["delisted"]),
-        **{name: None if value is None else amount(value) for name, value in optional.items()},
-    )
-
-
-def _name(row: dict[str, Any]) -> InstrumentName:
-    steps = {name: row[name] for name in ("tick", "lot", "minimum_notional")}
-    return InstrumentName(
-        row["source"],
-        row["symbol"],
-        moment(row["valid_from"]) or "",
-        moment(row["valid_to"]),
-        **{name: None if value is None else amount(value) for name, value in steps.items()},
-    )
-
-
 def _bar(row: BarRow) -> Bar:
     key, time, opened, high, low, close, volume = row
     return Bar(key.instrument, format_us(time), opened, high, low, close, volume, key.source)
 
 
-def _verdict(row: dict[str, Any]) -> SeriesVerdict:
-    return SeriesVerdict(
-        source=row["source"],
-        instrument=row["instrument"],
-        interval=row["interval"],
-        owner=row["owner"],
-        verdict=row["verdict"],
-        findings=[_finding(f) for f in row["findings"]],
-        rows=row["rows"],
-        first_time=moment(row["first_time"]),
-        last_time=moment(row["last_time"]),
-        pre_adjusted=row["pre_adjusted"],
-        close_only=row["close_only"],
-        revised=row["revised"],
-        data_version=row["data_version"],
-        checked_at=moment(row["checked_at"]),
-    )
-
-
-def _finding(stored: dict[str, Any]) -> Finding:
-    severity = stored["severity"]
-    label = Verdict(severity).label if isinstance(severity, int) else severity
-    rows = [moment(time) or "" for time in stored["rows"]]
-    return Finding(stored["code"], label, stored["detail"], stored["count"], rows)
-
-
 _BARS = (JSON, CSV, ARROW)
 OPERATIONS = [
-    Operation(
-        "GET", "/v1/instruments", "list_instruments", "Instruments", "market data", "market:read",
-        _list_instruments, Page[Instrument], PageQuery, cacheable=True,
-        description="What can be named in the other operations, by id.",
-    ),
-    Operation(
-        "GET", "/v1/instruments/{id}", "get_instrument", "One instrument", "market data", "market:read",
-        _get_instrument, Instrument, cacheable=True, errors=("not_found",),
-        description="Its currency, calendar and trading units.",
-    ),
-    Operation(
-        "GET", "/v1/instruments/{id}/names", "list_instrument_names", "What sources call it", "market data",
-        "market:read", _list_names, InstrumentNames, cacheable=True, errors=("not_found",),
-        description="And the smallest steps of price and size that they state. An ingestion of the kind `instruments` "
-        "brings them in.",
-    ),
     Operation(
         "GET", "/v1/bars", "list_bars", "Bars of one or more instruments", "market data", "market:read",
         _list_bars, BarPage, BarQuery, cacheable=True, media_types=_BARS, errors=("not_found", "not_acceptable"),
@@ -478,10 +290,5 @@ OPERATIONS = [
         _list_quotes, Quotes, QuoteQuery, cacheable=True, errors=("not_found",),
         description="The last close that the feed of this environment has shown, for up to 500 instruments; never "
         "later than the market time of the feed.",
-    ),
-    Operation(
-        "GET", "/v1/verdicts", "list_verdicts", "What the checks say about each series", "market data", "market:read",
-        _list_verdicts, Page[SeriesVerdict], VerdictQuery, cacheable=True,
-        description="How far each series can be trusted, with the findings that say why.",
     ),
 ]  # fmt: skip

@@ -41,7 +41,9 @@ class Market:
     silent: hearts beat, trades do not come. leave_out: so many of the next trades are not sent. twice: each is sent
     twice. shuffled: pairs of them are sent the wrong way round. history_fails: so many questions get a 500.
     numbered: heartbeats say the number of the last trade. refusing: no socket is opened. history_lag_us: so long after
-    its end a bar has no place in the history yet. past: bars of a minute before it began, by start in seconds.
+    its end a bar has no place in the history yet. counted_from: what is taken off every number that is said.
+    misnumber: so much too high is the next one. beat_ahead: so much too high is what the next heartbeat says. past:
+    bars of a minute before it began, by start in seconds.
     """
 
     clock: Clock = field(default_factory=FastClock)
@@ -55,6 +57,9 @@ class Market:
     numbered: bool = False
     refusing: bool = False
     history_lag_us: int = 0
+    counted_from: int = 0
+    misnumber: int = 0
+    beat_ahead: int = 0
     subscriptions: list[dict[str, object]] = field(default_factory=list)
     asked: int = 0
     history_fails: int = 0
@@ -95,7 +100,8 @@ class Market:
         while True:
             await asyncio.sleep(0.1)
             if self.trades and self.numbered:
-                number = self.trades[-1][0]
+                number = self.trades[-1][0] - self.counted_from + self.beat_ahead
+                self.beat_ahead = 0
                 await self._send({"type": "heartbeat", "product_id": PRODUCT, "last_trade_id": number}, True)
             else:
                 await self._send({"type": "heartbeat", "product_id": PRODUCT}, True)
@@ -120,6 +126,8 @@ class Market:
 
     def _said(self, trade: tuple[int, int, float, float]) -> dict[str, object]:
         number, time_us, price, size = trade
+        number += self.misnumber - self.counted_from
+        self.misnumber = 0
         at = datetime.fromtimestamp(time_us / 1e6, UTC).isoformat().replace("+00:00", "Z")
         return {
             "type": "match", "trade_id": number, "sequence": number * 7, "product_id": PRODUCT, "price": str(price),

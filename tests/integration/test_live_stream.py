@@ -196,6 +196,51 @@ def test_a_trade_stamped_an_hour_ahead_is_refused_and_the_bars_go_on() -> None:
     assert not seen.states[-1][0]
 
 
+def test_one_number_far_too_high_is_told_and_no_bar_is_missing() -> None:
+    async def play(market: Market, seen: Seen, stream: LiveStream) -> None:
+        await until(lambda: len(seen.latest()) >= 2)
+        market.misnumber = 10**12
+        count = len(seen.latest())
+        await until(lambda: len(seen.latest()) >= count + 3)
+
+    _, seen, stream = streamed(play)
+    assert no_minute_is_missing(seen)
+    assert any(degraded and "numbered anew" in why for degraded, why in seen.states)
+    assert not seen.states[-1][0]
+    assert stream.counts.lost == 0
+
+
+@pytest.mark.parametrize("numbered", [False, True])
+def test_a_venue_that_counts_anew_after_a_connection_is_told_and_no_bar_is_missing(numbered: bool) -> None:
+    async def play(market: Market, seen: Seen, stream: LiveStream) -> None:
+        await until(lambda: len(seen.latest()) >= 2)
+        await market.hang_up()
+        market.counted_from = market.trades[-1][0]
+        await until(lambda: market.connections >= 2)
+        count = len(seen.latest())
+        await until(lambda: len(seen.latest()) >= count + 3)
+
+    _, seen, stream = streamed(play, Market(numbered=numbered))
+    assert no_minute_is_missing(seen)
+    assert any("numbered anew" in why for _, why in seen.states)
+    assert not seen.states[-1][0]
+    assert stream.counts.lost == 0
+
+
+def test_after_a_heartbeat_with_a_number_too_high_gaps_are_seen_as_before() -> None:
+    async def play(market: Market, seen: Seen, stream: LiveStream) -> None:
+        await until(lambda: len(seen.latest()) >= 2)
+        market.beat_ahead = 10**12
+        await until(lambda: market.beat_ahead == 0)
+        market.leave_out = 5
+        count = len(seen.latest())
+        await until(lambda: len(seen.latest()) >= count + 3)
+
+    _, seen, _ = streamed(play, Market(numbered=True))
+    assert no_minute_is_missing(seen)
+    assert any(degraded and "numbered anew" in why for degraded, why in seen.states)
+
+
 def test_a_history_that_comes_late_is_asked_until_the_bar_is_there() -> None:
     async def play(market: Market, seen: Seen, stream: LiveStream) -> None:
         await until(lambda: len(seen.latest()) >= 4 and stream.counts.filled >= 1)

@@ -259,3 +259,110 @@ def test_a_span_that_the_history_never_gave_is_told_until_data_come_again() -> N
     ]
     assert told.watch.lost("B", "nor this") == [], "it is degraded already"
     assert Now(False, "data again") in told.hear(2, trade(2, 2.0))
+
+
+def anew(since: float, until: float, known: int, number: int, symbol: str = "A") -> list[object]:
+    return [
+        Fill(symbol, round(since * SECOND), round(until * SECOND)),
+        Now(True, f"the trades of {symbol} are numbered anew: {known}, then {number}"),
+    ]
+
+
+def test_after_one_number_far_too_high_the_next_trade_shows_that_it_was_wrong() -> None:
+    told = Told()
+    told.hear(1, Acknowledged(), trade(5, 1))
+    assert told.hear(2, trade(10**12, 2)) == [Fill("A", 1 * SECOND, 2 * SECOND), Give(trade(10**12, 2))]
+    assert told.hear(3, trade(7, 3)) == [*anew(2, 3, 10**12, 7), Give(trade(7, 3))]
+    assert told.hear(4, trade(8, 4)) == [Now(False, "data again"), Give(trade(8, 4))]
+    assert told.hear(5, trade(10, 5)) == [Fill("A", 4 * SECOND, 5 * SECOND), Give(trade(10, 5))], "gaps are seen again"
+
+
+def test_numbers_that_begin_at_one_after_a_new_connection_silence_no_symbol() -> None:
+    told = Told()
+    told.hear(1, Acknowledged(), trade(5_000, 1))
+    told.end(10)
+    told.connect(12)
+    told.hear(13, Acknowledged())
+    first, *rest = told.hear(14, trade(1, 14))
+    assert first == Now(False, "data again")
+    assert rest == [*anew(13, 14, 5_000, 1), Give(trade(1, 14))]
+    assert told.hear(15, trade(2, 15)) == [Now(False, "data again"), Give(trade(2, 15))]
+    assert told.hear(16, trade(5_000, 16))[0] == Fill("A", 15 * SECOND, 16 * SECOND)
+
+
+def test_where_the_numbers_go_on_a_new_connection_hides_no_gap() -> None:
+    told = Told()
+    told.hear(1, Acknowledged(), trade(5, 1))
+    told.end(10)
+    told.connect(12)
+    told.hear(13, Acknowledged())
+    assert Fill("A", 13 * SECOND, 14 * SECOND) in told.hear(14, trade(9, 14)), "up to 13 it is asked for already"
+
+
+def test_a_gap_behind_a_trade_of_before_the_subscription_asks_for_no_more_than_this_connection() -> None:
+    told = Told()
+    told.hear(100, Acknowledged())
+    told.hear(101, trade(5, 3, past=True))
+    assert told.hear(102, trade(9, 102)) == [Fill("A", 100 * SECOND, 102 * SECOND), Give(trade(9, 102))]
+
+
+def test_trades_that_came_before_are_no_data() -> None:
+    told = Told(replace(STREAM, quiet_s=1_000.0, ping=""))
+    told.hear(1, Acknowledged(), *(trade(number, 1) for number in range(1, 60)))
+    for second in range(2, 200):
+        assert not any(isinstance(each, Give) for each in told.hear(second, trade(59, 1)))
+        told.wait(second)
+    assert any(isinstance(each, Now) and "no trade" in each.why for each in told.said)
+    assert told.watch.degraded
+
+
+def test_a_trade_whose_number_and_time_came_before_counts_once_over_connections_too() -> None:
+    told = Told()
+    told.hear(1, Acknowledged(), trade(5, 1), trade(6, 1.5))
+    told.end(10)
+    told.connect(12)
+    told.hear(13, Acknowledged())
+    assert told.hear(14, trade(5, 1), trade(6, 1.5), trade(6, 1.5, past=True)) == []
+    assert told.hear(15, trade(7, 15)) == [Now(False, "data again"), Give(trade(7, 15))]
+
+
+def test_where_numbers_have_gaps_a_lower_one_is_handed_on_for_nothing_shows_that_it_came() -> None:
+    told = Told(replace(STREAM, gapless=False))
+    told.hear(1, Acknowledged(), trade(5, 1), trade(9, 2))
+    assert told.hear(3, trade(7, 1.5)) == [Give(trade(7, 1.5))]
+    assert told.hear(4, trade(1, 4)) == [Give(trade(1, 4))], "numbers of a new day"
+
+
+def test_a_heartbeat_with_a_number_too_high_hides_no_gap() -> None:
+    told = Told()
+    told.hear(1, Acknowledged(), trade(5, 1))
+    assert told.hear(10, Heartbeat(symbol="A", sequence=10**12)) == [Fill("A", 1 * SECOND, 10 * SECOND)]
+    told.hear(11, trade(6, 11), trade(9, 11.5))  # a gap that the heartbeat hides for now
+    assert told.hear(13, trade(10, 13)) == [*anew(8, 13, 10**12, 10), Give(trade(10, 13))]
+    assert Fill("A", 13 * SECOND, 14 * SECOND) in told.hear(14, trade(12, 14))
+
+
+def test_a_heartbeat_that_says_less_than_one_before_shows_that_one_was_wrong() -> None:
+    told = Told()
+    told.hear(1, Acknowledged(), trade(5, 1))
+    told.hear(10, Heartbeat(symbol="A", sequence=10**12))
+    assert told.hear(11, Heartbeat(symbol="A", sequence=5)) == anew(1, 11, 10**12, 5)
+    assert told.hear(12, Heartbeat(symbol="A", sequence=6)) == [Fill("A", 9 * SECOND, 12 * SECOND)]
+
+
+def test_a_heartbeat_that_begins_the_numbers_wrongly_is_found_out() -> None:
+    told = Told()
+    told.hear(1, Acknowledged(), Heartbeat(symbol="A", sequence=10**12))
+    assert told.hear(9, trade(8, 9))[:2] == anew(-1, 9, 10**12, 8)
+
+
+def test_what_happened_before_the_first_connection_is_not_counted_however_much_of_it_is_told() -> None:
+    told = Told()
+    told.hear(300, Acknowledged())
+    assert told.hear(300, *(trade(number, number, past=True) for number in range(1, 51))) == []
+    assert told.hear(301, trade(51, 301)) == [Give(trade(51, 301))]
+    told.end(310)
+    told.connect(312)
+    told.hear(313, Acknowledged())
+    again = [trade(51, 301, past=True), trade(52, 312, past=True)]
+    assert [each for each in told.hear(313, *again) if isinstance(each, Give)] == [Give(again[1])]

@@ -4,11 +4,16 @@ A `Watch` is told what happens (connected, a message, time passing, the connecti
 
 - A subscription must be acknowledged within ACKNOWLEDGED_S, or the connection is given up.
 - A connection without any message for `quiet_s` of the stream counts as dead and is made anew. Heartbeats keep it.
-- Data are watched apart from heartbeats: without a trade or price for SILENT times the usual distance of them, at least
-  LEAST_SILENT_S and at most MOST_SILENT_S, the stream is `degraded`, however well its heart beats.
-- Where trades are numbered without gaps, a number that is left out is a gap: the span between its neighbours is to be
-  filled from the history of the source. A heartbeat that says the number of the latest trade shows it at once. A number
-  at or below the last one came before and is not handed on again.
+- Data are watched apart from heartbeats and from trades that came before: without a new trade or price for SILENT times
+  the usual distance of them, at least LEAST_SILENT_S and at most MOST_SILENT_S, the stream is `degraded`, however well
+  its heart beats.
+- Numbers of trades are held against each other as `numbering.py` says. Where trades are numbered without gaps, a number
+  that is left out is a gap: the span between its neighbours is to be filled from the history of the source. A heartbeat
+  that says the number of the latest trade shows it at once. A trade that came before is not handed on again; where
+  numbers have gaps it is, for nothing shows whether it came, and whoever builds bars knows it by its id.
+- Where numbers without gaps begin anew, all since the last trade (and since the heartbeat that was wrong) is to be
+  filled, and the stream is degraded until the next trade. The number of the last trade is kept over connections.
+- A trade of before the subscription is handed on where a trade of its symbol was numbered before this connection.
 - From its last trade on a connection (where none came: from the last message) a symbol is in doubt, until on the next
   connection its subscription is acknowledged or a trade of it comes. So it is while data stay away, and from a trade
   that is stamped too far ahead until the next one. When a doubt ends, all of its time is to be filled.
@@ -21,6 +26,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tradewright.market.building import SKEW_US
+from tradewright.sources.numbering import BEAT_US, Numbers, Place
 from tradewright.sources.streams import Acknowledged, Candle, Event, Heartbeat, Stream, Ticker, Trade, Trouble
 
 ACKNOWLEDGED_S = 10.0
@@ -28,7 +34,6 @@ SILENT = 30.0
 LEAST_SILENT_S = 5.0
 MOST_SILENT_S = 120.0
 MOST_BACKOFF_S = 60.0
-BEAT_US = 2_000_000  # how exactly the moment of a heartbeat is known at the source
 _SMOOTH = 0.05  # of the usual distance between data
 
 
@@ -92,22 +97,21 @@ Command = Say | Reconnect | Doubt | Fill | Now | Give | Stop
 @dataclass(slots=True)
 class _Symbol:
     last_us: int = 0
-    sequence: int | None = None
-    beaten: int | None = None  # the number that a heartbeat said: up to there what is missed was asked for
-    beaten_us: int = 0
+    numbers: Numbers = field(default_factory=Numbers)
+    continued: bool = False  # a trade was numbered before this connection
     since_us: int | None = None  # in doubt from there on
-
-    @property
-    def newest(self) -> int | None:
-        """The highest number known, of a trade or a heartbeat."""
-        if self.sequence is None or self.beaten is None:
-            return self.sequence if self.beaten is None else self.beaten
-        return max(self.sequence, self.beaten)
+    asked_us: int = 0  # up to where the last doubt reached
 
     @property
     def whole_us(self) -> int:
         """Up to when nothing was missed that was not asked for."""
-        return max(self.last_us, self.beaten_us - BEAT_US)
+        return max(self.last_us, self.asked_us, self.numbers.beat_us - BEAT_US)
+
+    @property
+    def sure_us(self) -> int:
+        """The same, even if the last numbers are wrong."""
+        whole_us = max(self.last_us, self.asked_us)
+        return whole_us if self.numbers.beat is None else min(whole_us, self.numbers.beat_us - BEAT_US)
 
 
 @dataclass(slots=True)
@@ -136,6 +140,8 @@ class Watch:
         """A connection was made: say what opens it."""
         self._up, self.acknowledged = True, False
         self._begun_s = self._heard_s = self._data_s = self._pinged_s = now_s
+        for state in self._known.values():
+            state.continued = state.numbers.trade is not None
         return [
             *self._doubt(self.symbols, now_us),
             *(Say(text) for text in self.stream.opening(self.symbols, self.credentials)),
@@ -235,7 +241,8 @@ class Watch:
         if state.since_us is None:
             return []
         since_us, state.since_us = state.since_us, None
-        return [Fill(symbol, since_us, max(since_us, until_us))]
+        state.asked_us = max(since_us, until_us)
+        return [Fill(symbol, since_us, state.asked_us)]
 
     def _on_heartbeat(self, beat: Heartbeat, now_us: int, made: list[Command]) -> None:
         if beat.answer:
@@ -243,12 +250,12 @@ class Watch:
         if not self.stream.gapless or beat.sequence is None or beat.symbol not in self.symbols:
             return
         state = self._state(beat.symbol)
-        known = state.newest
-        if known is not None and beat.sequence <= known:
-            return
-        if known is not None and state.since_us is None:
-            made.append(Fill(beat.symbol, min(state.whole_us, now_us), now_us))
-        state.beaten, state.beaten_us = beat.sequence, now_us
+        whole_us, sure_us, before = state.whole_us, state.sure_us, state.numbers.newest
+        place = state.numbers.said(beat.sequence, now_us)
+        if place is Place.ANEW:
+            self._anew(beat.symbol, (before, beat.sequence), (sure_us, now_us), made)
+        elif place is Place.GAP and state.since_us is None:
+            made.append(Fill(beat.symbol, min(whole_us, now_us), now_us))
 
     def _on_data(self, now_s: float, now_us: int, made: list[Command]) -> None:
         gap = now_s - self._data_s
@@ -263,26 +270,35 @@ class Watch:
             self._silenced = []
 
     def _on_trade(self, trade: Trade, now_s: float, now_us: int, made: list[Command]) -> None:
-        self._on_data(now_s, now_us, made)
-        state = self._state(trade.symbol)
-        known, number = state.sequence, trade.sequence
-        if number is not None and known is not None:
-            if number <= known:
-                return  # it came before
-        elif trade.past:
-            state.sequence = number if known is None else known
+        state, number = self._state(trade.symbol), trade.sequence
+        whole_us, sure_us, known = state.whole_us, state.sure_us, state.numbers.newest
+        place = Place.FOLLOWS if number is None else state.numbers.traded(number, trade.time_us)
+        if trade.past and not state.continued:
             return
+        if place is Place.BEFORE:
+            made += [] if self.stream.gapless else [Give(trade)]
+            return
+        self._on_data(now_s, now_us, made)
         before_us = min(trade.time_us, now_us + SKEW_US)  # a wrong stamp puts no hour in doubt
         if state.since_us is not None:
             made += self._settle(trade.symbol, max(before_us, now_us))
-        elif self.stream.gapless and number is not None and not trade.past:
-            newest = state.newest
-            if newest is not None and number > newest + 1:
-                made.append(Fill(trade.symbol, min(state.whole_us, before_us), before_us))
-        if number is not None:
-            state.sequence = number
+        elif self.stream.gapless and place is Place.GAP and not trade.past:
+            made.append(Fill(trade.symbol, min(whole_us, before_us), before_us))
+        if self.stream.gapless and place is Place.ANEW:
+            self._anew(trade.symbol, (known, number), (sure_us, before_us), made)
         state.last_us = max(state.last_us, min(trade.time_us, now_us))
         made.append(Give(trade))
+
+    def _anew(
+        self, symbol: str, numbers: tuple[int | None, int | None], span: tuple[int, int], made: list[Command]
+    ) -> None:
+        state, (since_us, until_us) = self._state(symbol), span
+        if state.since_us is None:
+            made.append(Fill(symbol, min(since_us, until_us), until_us))
+        elif since_us < state.since_us:
+            state.since_us = since_us
+            made.append(Doubt(symbol, since_us))
+        made += self._degrade(True, f"the trades of {symbol} are numbered anew: {numbers[0]}, then {numbers[1]}")
 
     def _degrade(self, degraded: bool, why: str) -> list[Command]:
         if degraded == self.degraded:

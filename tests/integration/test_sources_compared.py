@@ -18,9 +18,10 @@ from tradewright.market.consensus import compare_sources, consensus
 from tradewright.market.frames import canonical
 from tradewright.market.freshness import read_freshness
 from tradewright.market.ingest import ingest_frame
-from tradewright.market.instruments import Instrument, Interval
+from tradewright.market.instruments import Instrument, Interval, Kind
 from tradewright.market.verdicts import Verdict
 from tradewright.sources import fmp, intrinio, polygon
+from tradewright.sources.registry import SOURCES, market_of
 from tradewright.storage import series as store
 from tradewright.storage.database import Database
 
@@ -147,3 +148,60 @@ def test_what_was_found_stands_on_a_backtest(catalog: Catalog) -> None:
     result = tw.backtest(tw.strategies.MovingAverageCross(fast=5, slow=20, units=1), panel, cash=100_000)
     assert {"source_deviates", "revised", "pre_adjusted"} <= {f.code for f in result.data_verdict.findings}
     assert result.data_verdict.verdict is Verdict.SUSPECT
+
+
+def test_two_doors_to_one_market_have_one_vote(catalog: Catalog) -> None:
+    wrong = dict.fromkeys(range(5, ROWS, 9), 1.1)
+    _store(catalog, "coinbase", _frame(close=wrong))
+    _store(catalog, "coinbase_advanced", _frame(close=wrong))
+    _store(catalog, "kraken", _frame())
+    compare_sources(catalog, SYSTEM, NOW, market_of=market_of)
+    for source in ("coinbase", "coinbase_advanced", "kraken"):
+        found = _codes(catalog, source)
+        assert "source_deviates" not in found, "two votes of one market outvoted another"
+        assert "3 sources of 2 markets" in found["sources_disagree"]["detail"]
+    _store(catalog, "bitstamp", _frame())
+    compare_sources(catalog, SYSTEM, NOW, market_of=market_of)
+    for source in ("coinbase", "coinbase_advanced"):
+        assert _codes(catalog, source)["source_deviates"]["count"] == len(wrong)
+    assert _codes(catalog, "kraken")[""] == _codes(catalog, "bitstamp")[""] == "clean"
+
+
+def test_one_door_that_differs_from_the_other_is_found(catalog: Catalog) -> None:
+    wrong = dict.fromkeys(range(5, ROWS, 9), 1.1)
+    _store(catalog, "coinbase", _frame())
+    _store(catalog, "coinbase_advanced", _frame(close=wrong))
+    compare_sources(catalog, SYSTEM, NOW, market_of=market_of)
+    assert _codes(catalog, "coinbase")["sources_disagree"]["count"] == len(wrong)
+    for source in ("kraken", "bitstamp"):
+        _store(catalog, source, _frame())
+    compare_sources(catalog, SYSTEM, NOW, market_of=market_of)
+    assert _codes(catalog, "coinbase_advanced")["source_deviates"]["count"] == len(wrong)
+    assert _codes(catalog, "coinbase") == {"": "clean"}
+
+
+def test_which_sources_share_a_market() -> None:
+    coin = {name: market_of(name, Kind.CRYPTO) for name in ("ccxt_binance", "ccxt_coinbaseexchange", "finnhub", "file")}
+    assert coin == {
+        "ccxt_binance": "binance", "ccxt_coinbaseexchange": "coinbase", "finnhub": "binance", "file": "file",
+    }  # fmt: skip
+    assert market_of("finnhub", Kind.EQUITY) == "finnhub"
+    assert market_of("ccxt_binanceus", Kind.CRYPTO) != "binance"
+    for source in SOURCES.values():
+        assert set(source.markets) <= set(source.kinds)
+        assert set(source.markets.values()) <= set(SOURCES) - {source.name}
+
+
+def test_a_coin_on_another_level_is_no_split(catalog: Catalog) -> None:
+    _store(catalog, "a", _frame())
+    _store(catalog, "b", _frame())
+    _store(catalog, "c", _frame(close=dict.fromkeys(range(ROWS), 0.92)))
+    compare_sources(catalog, SYSTEM, NOW)
+    found = _codes(catalog, "c")
+    assert (found[""], found["another_level"]["count"], "scaled_differently" in found) == ("suspect", ROWS, False)
+    assert "0.92 times" in found["another_level"]["detail"]
+    assert "another currency, or another market" in found["another_level"]["detail"]
+    assert _codes(catalog, "a") == _codes(catalog, "b") == {"": "clean"}
+    _store(catalog, "c", _frame(close=dict.fromkeys(range(ROWS), 1.006)), ingestion_id="ing_2")
+    compare_sources(catalog, SYSTEM, NOW)
+    assert _codes(catalog, "c")["another_level"]["severity"] == "usable", "venues differ by so much"

@@ -13,6 +13,7 @@ from tradewright.market.ingest import IngestReport
 from tradewright.market.instruments import Interval
 from tradewright.market.judging import SeriesReport
 from tradewright.market.verdicts import DataVerdict, Finding
+from tradewright.sources.registry import market_of
 from tradewright.storage import series
 
 Found = dict[tuple[str, str, str], tuple[Finding, ...]]
@@ -31,7 +32,7 @@ def compared(
     several = sorted(name for name, each in sources.items() if len(each) > 1)
     if not several:
         return report, []
-    found = compare_sources(catalog, owner, now_us, instruments=several, interval=interval)
+    found = compare_sources(catalog, owner, now_us, instruments=several, interval=interval, market_of=market_of)
     told = [
         {"instrument": name, "sources": sorted(sources[name]), "findings": _of_instrument(found, name)}
         for name in several

@@ -7,18 +7,22 @@ the bar itself: it changes where a ratio changes for good, and a wrong row does 
 the sources stands for the price; a row further from it than the tolerance deviates. Volumes are not compared: sources
 count different venues.
 
+Sources that give the prices of one market have one vote together, each a share of it: they are wrong together. Where
+nobody else has a bar, each has a vote.
+
 | code               | severity                       | what it says                                               |
 | ------------------ | ------------------------------ | ---------------------------------------------------------- |
-| source_deviates    | usable up to FEW, else suspect | a majority of at least three sources has another price     |
-| sources_disagree   | usable up to FEW, else suspect | two sources, or several without a majority: it stays open  |
+| source_deviates    | usable up to FEW, else suspect | a majority of at least three markets has another price     |
+| sources_disagree   | usable up to FEW, else suspect | two markets, or several without a majority: it stays open  |
 | scaled_differently | usable                         | a constant factor to the others: adjusted by one of them   |
+| another_level      | suspect above LEVEL_APART      | the same of coins and currencies, which nobody adjusts     |
 
 FEW is that of the checks, a share of the bars that can be compared.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,13 +34,15 @@ from tradewright.market.arrays import Flags, Floats, Times
 from tradewright.market.catalog import Catalog
 from tradewright.market.checks import FEW, MAD_TO_SIGMA, ROWS_KEPT
 from tradewright.market.frames import resolve
-from tradewright.market.instruments import FACT, Interval
+from tradewright.market.instruments import FACT, Instrument, Interval, Kind
 from tradewright.market.records import finding_from_json, finding_to_json
 from tradewright.market.verdicts import DataVerdict, Finding, Verdict
 from tradewright.storage import series as store
 from tradewright.storage.database import Tx
 
-CODES = frozenset({"source_deviates", "sources_disagree", "scaled_differently"})
+CODES = frozenset({"source_deviates", "sources_disagree", "scaled_differently", "another_level"})
+UNADJUSTED = (Kind.CRYPTO, Kind.FX)  # no splits, no dividends: nothing to adjust for
+LEVEL_APART = 0.01  # relative: venues that trade the same differ by less for long
 FLOOR = {Interval.DAY: 2e-3, Interval.HOUR: 1.5e-3}  # relative; official and last prices differ by about as much
 FLOOR_WITHIN_THE_HOUR = 1e-3
 FLOORS_OPEN = 5.0  # floors: an opening auction and a first trade differ by more than two closes do
@@ -46,51 +52,77 @@ LEVEL_ROWS = 7  # bars on one side whose ratio is the level there: up to three w
 LEVEL_LEAST = 3  # fewer bars have no level of their own
 _ROUNDS = 3  # of estimating prices from levels and levels from prices
 _DECIMALS = 8
+_TIE = 1e-9  # of a vote
 _PRICES = {"close": 1.0, "open": FLOORS_OPEN, "high": FLOORS_EXTREME, "low": FLOORS_EXTREME}
 
 
-def consensus(frames: Mapping[str, pl.DataFrame], interval: Interval) -> dict[str, tuple[Finding, ...]]:
+def consensus(
+    frames: Mapping[str, pl.DataFrame], interval: Interval, markets: Mapping[str, str] | None = None
+) -> dict[str, tuple[Finding, ...]]:
     """Return what comparing them says of each source.
 
     frames: canonical frames of one instrument and interval by source, raw or adjusted, with closes at least; of
-    revisions the latest counts. Sources without a bar that another has too get no finding.
+    revisions the latest counts. markets: whose prices a source gives, where that is not its own. Sources without a bar
+    that another has too get no finding.
     """
     names = sorted(frames)
     current = {name: resolve(frames[name]) for name in names}
     if len(names) < 2:
         return dict.fromkeys(names, ())
     times, prices, allowance = _wide([current[name] for name in names])
+    given = [(markets or {}).get(name, name) for name in names]
     votes = np.isfinite(prices[0])
     compared = votes & (votes.sum(axis=1) > 1)[:, None]
-    levels = _levels(prices[0])
+    weights = _weights(votes, given)
+    levels = _levels(prices[0], weights)
     floor = FLOOR.get(interval, FLOOR_WITHIN_THE_HOUR)
     outvoted, open_question = np.zeros_like(votes), np.zeros_like(votes)
     fields: dict[str, Flags] = {}
     tolerances: list[Floats] = []
     for (field, floors), logs in zip(_PRICES.items(), prices, strict=True):
-        apart = _apart(logs - levels)
+        shares = _weights(np.isfinite(logs), given)
+        apart = _apart(logs - levels, shares)
         allowed = max(floors * floor, SPREADS * _spread(apart)) + allowance
         tolerances.append(allowed)
-        wrong, unclear = _judged(apart, allowed)
+        wrong, unclear = _judged(apart, allowed, shares)
         fields[field] = wrong | unclear
         outvoted |= wrong
         open_question |= unclear
     open_question &= ~outvoted
-    scaled, factors = _scaled(np.where(compared, levels, np.nan), 2.0 * tolerances[0])
-    differ = f"the prices of {len(names)} sources differ, and no majority says which is right"
+    scaled, factors = _scaled(np.where(compared, levels, np.nan), 2.0 * tolerances[0], weights)
+    differ = f"the prices of {_counted(given)} differ, and no majority says which is right"
     found: dict[str, tuple[Finding, ...]] = {}
     for column, name in enumerate(names):
         instrument = str(current[name]["instrument"][0]) if current[name].height else ""
         differing = {field: rows[:, column] for field, rows in fields.items()}
         told = _Told(instrument, times, int(compared[:, column].sum()), differing)
-        factor = f"the level is {factors[column]:.6g} times that of other sources: adjusted differently"
         findings = (
-            told.finding("source_deviates", "other sources agree on another price", outvoted[:, column], True),
-            told.finding("sources_disagree", differ, open_question[:, column], True),
-            told.finding("scaled_differently", factor, scaled[:, column]),
+            told.deviation("source_deviates", "other sources agree on another price", outvoted[:, column]),
+            told.deviation("sources_disagree", differ, open_question[:, column]),
+            told.scale(factors[column], scaled[:, column]),
         )
         found[name] = tuple(finding for finding in findings if finding.count)
     return found
+
+
+def _counted(markets: Sequence[str]) -> str:
+    several = len(set(markets))
+    return f"{len(markets)} sources" + ("" if several in (1, len(markets)) else f" of {several} markets")
+
+
+def _weights(votes: Flags, markets: Sequence[str]) -> Floats:
+    """The vote of each source in each row, (T, sources), 0 without a value: a whole one for each market, and for each
+    source where there is one market."""
+    weights = votes.astype(np.float64)
+    if len(set(markets)) == len(markets):
+        return weights
+    columns = [np.array([each == market for each in markets]) for market in dict.fromkeys(markets)]
+    present = np.column_stack([votes[:, mine].any(axis=1) for mine in columns])
+    several = present.sum(axis=1) > 1
+    for mine in columns:
+        together = votes[:, mine].sum(axis=1)
+        weights[:, mine] /= np.where(several & (together > 0), together, 1)[:, None]
+    return weights
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,13 +132,22 @@ class _Told:
     compared: int
     fields: Mapping[str, Flags]
 
-    def finding(self, code: str, detail: str, rows: Flags, deviates: bool = False) -> Finding:
+    def deviation(self, code: str, detail: str, rows: Flags) -> Finding:
+        severity = Verdict.SUSPECT if int(rows.sum()) > FEW * self.compared else Verdict.USABLE
+        each = {field: int((rows & differing).sum()) for field, differing in self.fields.items()}
+        return self._finding(code, severity, f"{detail} ({', '.join(f'{f} {n}' for f, n in each.items() if n)})", rows)
+
+    def scale(self, factor: float, rows: Flags) -> Finding:
+        level = f"the level is {factor:.6g} times that of other sources"
+        if not self.instrument or Instrument(self.instrument).kind not in UNADJUSTED:
+            return self._finding("scaled_differently", Verdict.USABLE, f"{level}: adjusted differently", rows)
+        severity = Verdict.SUSPECT if abs(factor - 1.0) > LEVEL_APART else Verdict.USABLE
+        why = "no split explains that: another currency, or another market"
+        return self._finding("another_level", severity, f"{level}, and {why}", rows)
+
+    def _finding(self, code: str, severity: Verdict, detail: str, rows: Flags) -> Finding:
         count = int(rows.sum())
-        severity = Verdict.SUSPECT if deviates and count > FEW * self.compared else Verdict.USABLE
         first = tuple(int(time) for time in self.times[rows][:ROWS_KEPT])
-        if deviates:
-            each = {field: int((rows & differing).sum()) for field, differing in self.fields.items()}
-            detail += f" ({', '.join(f'{field} {many}' for field, many in each.items() if many)})"
         return Finding(code, severity, f"{count} of {self.compared} rows: {detail}", self.instrument, count, first)
 
 
@@ -133,10 +174,10 @@ def _rounded_to(values: Floats) -> float:
     return 0.0
 
 
-def _levels(logs: Floats) -> Floats:
+def _levels(logs: Floats, weights: Floats) -> Floats:
     levels = np.zeros_like(logs)
     for _ in range(_ROUNDS):
-        ratios = logs - _median(logs - levels)[:, None]
+        ratios = logs - _median(logs - levels, weights)[:, None]
         levels = np.column_stack([_level(ratios[:, column]) for column in range(logs.shape[1])])
     return np.where(np.isfinite(logs), levels, np.nan)
 
@@ -161,17 +202,19 @@ def _trailing(values: pl.Series) -> Floats:
     return np.asarray(medians.fill_null(np.nan).to_numpy(), dtype=np.float64)
 
 
-def _apart(logs: Floats) -> Floats:
-    return np.asarray(logs - _median(logs)[:, None])
+def _apart(logs: Floats, weights: Floats) -> Floats:
+    return np.asarray(logs - _median(logs, weights)[:, None])
 
 
-def _median(logs: Floats) -> Floats:
-    """The median of each row, NaN for one without a value."""
-    ordered = np.sort(logs, axis=1)  # NaN last
-    many = np.isfinite(logs).sum(axis=1)
-    row, last = np.arange(len(logs)), logs.shape[1] - 1
-    lower = ordered[row, np.maximum(many - 1, 0) // 2]
-    return np.asarray((lower + ordered[row, np.minimum(many // 2, last)]) / 2)
+def _median(logs: Floats, weights: Floats) -> Floats:
+    """The median of each row by the votes of its values, NaN for one without a value."""
+    order = np.argsort(logs, axis=1, kind="stable")  # NaN last
+    ordered = np.take_along_axis(logs, order, axis=1)
+    votes = np.take_along_axis(np.where(np.isfinite(logs), weights, 0.0), order, axis=1).cumsum(axis=1)
+    half = votes[:, -1:] / 2.0
+    row = np.arange(len(logs))
+    lower, upper = np.argmax(votes >= half - _TIE, axis=1), np.argmax(votes > half + _TIE, axis=1)
+    return np.asarray((ordered[row, lower] + ordered[row, upper]) / 2)
 
 
 def _spread(apart: Floats) -> float:
@@ -182,30 +225,34 @@ def _spread(apart: Floats) -> float:
     return float(np.median(spreads)) if spreads else 0.0
 
 
-def _judged(apart: Floats, allowed: Floats) -> tuple[Flags, Flags]:
+def _judged(apart: Floats, allowed: Floats, weights: Floats) -> tuple[Flags, Flags]:
     """Which rows of which source are outvoted, and which differ without a majority, both (T, sources)."""
     votes = np.isfinite(apart)
-    many = votes.sum(axis=1)
-    limit = np.where(many == 2, allowed / 2, allowed)[:, None]  # the median of two lies in the middle
+    many = weights.sum(axis=1)
+    limit = np.where(many < 2.0 + _TIE, allowed / 2, allowed)[:, None]  # the median of two lies in the middle
     near = votes & (np.abs(np.where(votes, apart, 0.0)) <= limit)
-    majority = ((many >= 3) & (near.sum(axis=1) * 2 > many))[:, None]
+    majority = ((many > 3.0 - _TIE) & _most(near, weights))[:, None]
     far = votes & ~near
-    unclear = votes & (far.any(axis=1) & (many >= 2))[:, None] & ~majority
+    unclear = votes & (far.any(axis=1) & (many > 2.0 - _TIE))[:, None] & ~majority
     return far & majority, unclear
 
 
-def _scaled(levels: Floats, allowed: Floats) -> tuple[Flags, list[float]]:
+def _most(rows: Flags, weights: Floats) -> Flags:
+    return np.asarray(np.where(rows, weights, 0.0).sum(axis=1) * 2 > weights.sum(axis=1) + _TIE)
+
+
+def _scaled(levels: Floats, allowed: Floats, weights: Floats) -> tuple[Flags, list[float]]:
     """Which rows are on a scale that no majority shares, and the usual factor of each source to the others."""
     votes = np.isfinite(levels)
-    many = votes.sum(axis=1)
+    several = weights.sum(axis=1) > 2.0 - _TIE
     scaled = np.zeros_like(votes)
     factors = []
     for column in range(levels.shape[1]):
         mine = levels[:, [column]]
         alike = votes & (np.abs(np.where(votes, levels - mine, 0.0)) <= allowed[:, None]) & votes[:, [column]]
-        alone = votes[:, column] & (many >= 2) & (alike.sum(axis=1) * 2 <= many)
+        alone = votes[:, column] & several & ~_most(alike, weights)
         scaled[:, column] = _lasting(alone, votes[:, column])
-        others = _median(np.delete(levels, column, axis=1))
+        others = _median(np.delete(levels, column, axis=1), np.delete(weights, column, axis=1))
         known = (mine[:, 0] - others)[scaled[:, column]]
         factors.append(float(np.exp(np.median(known))) if len(known) else 1.0)
     return scaled, factors
@@ -231,11 +278,13 @@ def compare_sources(
     *,
     instruments: Sequence[str] | None = None,
     interval: Interval | None = None,
+    market_of: Callable[[str, Kind], str] = lambda source, kind: source,
 ) -> dict[tuple[str, str, str], tuple[Finding, ...]]:
     """Compare the sources of each instrument that `owner` can read and write the findings into the verdicts of the
     series that are the owner's; return the findings by (source, instrument, interval).
 
-    Findings of an earlier comparison are replaced, those of the checks stay; a series that is checked again keeps
+    market_of: from a source and a kind of instrument to whose prices those are. Findings of an earlier comparison are
+    replaced, those of the checks stay; a series that is checked again keeps
     those of the last comparison. Another verdict than before is told as an event. Raises StorageFailed.
     """
     step = None if interval is None else interval.value
@@ -247,7 +296,8 @@ def compare_sources(
     found: dict[tuple[str, str, str], tuple[Finding, ...]] = {}
     for (instrument, name), by_source in sorted(groups.items()):
         frames = {source: catalog.read(owner, source, [instrument], name) for source in by_source}
-        for source, findings in consensus(frames, Interval.parse(name)).items():
+        markets = {source: market_of(source, Instrument(instrument).kind) for source in frames}
+        for source, findings in consensus(frames, Interval.parse(name), markets).items():
             key = (source, instrument, name)
             found[key] = findings
             if by_source[source]["owner"] == owner:

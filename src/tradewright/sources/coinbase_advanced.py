@@ -127,5 +127,6 @@ SOURCE = Source(
     bars=Bars(tuple(Interval), PAGE_ROWS, Paging.WINDOWS, bars_request, parse_bars, sparse=True),
     quotes=Quotes(1, quotes_request, parse_quotes),
     listing=Listing(listing_request, parse_listing),
+    markets={Kind.CRYPTO: "coinbase"},
     notes=("an interval without a trade has no bar", "the same market as `coinbase`, asked another way"),
 )

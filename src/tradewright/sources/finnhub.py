@@ -163,7 +163,9 @@ SOURCE = Source(
     quotes=Quotes(1, quotes_request, parse_quotes),
     listing=Listing(listing_request, parse_listing),
     stream=finnhub_stream.STREAM,
+    markets={Kind.CRYPTO: "binance"},
     notes=(
+        "coins are those of Binance: compared with `binance` both have one vote",
         "candles need a paid plan; the free one has quotes, the list of shares and the stream",
         "a symbol that Finnhub does not know has candles without rows",
     ),

@@ -30,6 +30,7 @@ PREFIX = "ccxt_"
 EXAMPLE = "crypto:BTC-USDT"
 USUAL_ROWS = 500  # where ccxt does not say how many candles an answer holds
 _MILLISECOND = 1_000
+_MARKETS = {"coinbaseexchange": "coinbase", "myokx": "okx"}  # venues that are another door to the same market
 _KEYED = ("alpaca",)  # venues whose candles need a key
 _LEFT_OUT = ("user-agent", "accept-encoding")  # headers that are for the transport to say
 
@@ -39,6 +40,12 @@ def names() -> tuple[str, ...]:
     if importlib.util.find_spec("ccxt") is None:
         return ()
     return tuple(f"{PREFIX}{venue}" for venue in _ccxt().exchanges if _offered(venue))
+
+
+def market_of(name: str) -> str:
+    """Return the source whose prices those of a venue are: our own module for it, where there is one, has its name."""
+    venue = name.removeprefix(PREFIX)
+    return _MARKETS.get(venue, venue)
 
 
 @lru_cache(256)
@@ -80,6 +87,7 @@ def source_of(name: str) -> Source:
             reach_rows=None if rows else USUAL_ROWS,
             sparse=True,  # many are, and which ones ccxt does not say
         ),
+        markets={Kind.CRYPTO: market_of(name)},
         notes=(
             "spot pairs only, candles only",
             "how far back it goes depends on the venue; one that only has its latest candles has none of an older span",

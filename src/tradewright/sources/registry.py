@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tradewright.errors import UnknownName
+from tradewright.market.instruments import Kind
 from tradewright.sources import (
     alpaca,
     alpha_vantage,
@@ -74,6 +75,14 @@ SOURCES: dict[str, Source] = {
 def knows(name: str) -> bool:
     """Return whether a name is that of a source, or has the form of one that ccxt gives."""
     return name in SOURCES or name.startswith(long_tail.PREFIX)
+
+
+def market_of(name: str, kind: Kind) -> str:
+    """Return the name of the market whose prices a source gives: its own name, where that is not another's. name: of a
+    series, which may come from no source that is known."""
+    if name.startswith(long_tail.PREFIX):
+        return long_tail.market_of(name)
+    return SOURCES[name].markets.get(kind, name) if name in SOURCES else name
 
 
 def unknown(name: str) -> UnknownName:

@@ -251,7 +251,9 @@ class Source:
     licence: what may be done with the data, one line. base_url: where it lives; TRADEWRIGHT_<NAME>_URL says otherwise.
     instrument_of: the instrument of a symbol or instrument id (raises UnknownName with an example); symbol_of: its
     symbol there; instrument_of(symbol_of(i)) == i. example: an instrument id that it has. opt_in: why it is off unless
-    a setting names it, "" for a source that is on. notes: what else one must know, one line each.
+    a setting names it, "" for a source that is on. markets: by kind of instrument, the source whose prices these are,
+    where they are of its market and asked another way: together they have one vote when sources are compared. notes:
+    what else one must know, one line each.
     """
 
     name: str
@@ -271,6 +273,7 @@ class Source:
     listing: Listing | None = None
     stream: Stream | None = None
     opt_in: str = ""
+    markets: Mapping[Kind, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     @property

@@ -42,8 +42,8 @@ class Market:
     twice. shuffled: pairs of them are sent the wrong way round. history_fails: so many questions get a 500.
     numbered: heartbeats say the number of the last trade. refusing: no socket is opened. history_lag_us: so long after
     its end a bar has no place in the history yet. counted_from: what is taken off every number that is said.
-    misnumber: so much too high is the next one. beat_ahead: so much too high is what the next heartbeat says. past:
-    bars of a minute before it began, by start in seconds.
+    change: fields of the next trade as they are said. misnumber: so much too high is the next one. beat_ahead: so much
+    too high is what the next heartbeat says. past: bars of a minute before it began, by start in seconds.
     """
 
     clock: Clock = field(default_factory=FastClock)
@@ -59,6 +59,7 @@ class Market:
     history_lag_us: int = 0
     counted_from: int = 0
     misnumber: int = 0
+    change: dict[str, str] = field(default_factory=dict)
     beat_ahead: int = 0
     subscriptions: list[dict[str, object]] = field(default_factory=list)
     asked: int = 0
@@ -128,10 +129,11 @@ class Market:
         number, time_us, price, size = trade
         number += self.misnumber - self.counted_from
         self.misnumber = 0
+        changed, self.change = self.change, {}
         at = datetime.fromtimestamp(time_us / 1e6, UTC).isoformat().replace("+00:00", "Z")
         return {
             "type": "match", "trade_id": number, "sequence": number * 7, "product_id": PRODUCT, "price": str(price),
-            "size": str(size), "side": "buy", "time": at,
+            "size": str(size), "side": "buy", "time": at, **changed,
         }  # fmt: skip
 
     async def socket(self, request: web.Request) -> web.StreamResponse:

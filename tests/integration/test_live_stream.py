@@ -241,6 +241,24 @@ def test_after_a_heartbeat_with_a_number_too_high_gaps_are_seen_as_before() -> N
     assert any(degraded and "numbered anew" in why for degraded, why in seen.states)
 
 
+@pytest.mark.parametrize(
+    "change", [{"price": "0"}, {"price": "NaN"}, {"price": "-3"}, {"size": "-50"}, {"size": "inf"}]
+)
+def test_a_trade_that_cannot_be_costs_no_bar(change: dict[str, str]) -> None:
+    async def play(market: Market, seen: Seen, stream: LiveStream) -> None:
+        await until(lambda: len(seen.latest()) >= 2)
+        market.change = change
+        count = len(seen.latest())
+        await until(lambda: len(seen.latest()) >= count + 2)
+
+    _, seen, stream = streamed(play)
+    assert stream.counts.refused == 1
+    assert stream.counts.filled >= 2
+    assert no_minute_is_missing(seen)
+    assert any(degraded and "a trade is refused" in why for degraded, why in seen.states)
+    assert not seen.states[-1][0]
+
+
 def test_a_history_that_comes_late_is_asked_until_the_bar_is_there() -> None:
     async def play(market: Market, seen: Seen, stream: LiveStream) -> None:
         await until(lambda: len(seen.latest()) >= 4 and stream.counts.filled >= 1)

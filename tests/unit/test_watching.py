@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from tradewright.sources.streams import Acknowledged, Event, Heartbeat, Stream, Trade, Trouble
+from tradewright.market.building import LATE_US
+from tradewright.sources.streams import Acknowledged, Candle, Event, Heartbeat, Stream, Ticker, Trade, Trouble, fault_of
 from tradewright.sources.watching import (
     ACKNOWLEDGED_S,
     LEAST_SILENT_S,
@@ -366,3 +367,59 @@ def test_what_happened_before_the_first_connection_is_not_counted_however_much_o
     told.hear(313, Acknowledged())
     again = [trade(51, 301, past=True), trade(52, 312, past=True)]
     assert [each for each in told.hear(313, *again) if isinstance(each, Give)] == [Give(again[1])]
+
+
+NAN, INFINITE = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize("price", [0.0, -1.0, NAN, INFINITE])
+def test_a_price_that_is_none_is_a_fault_wherever_it_stands(price: float) -> None:
+    assert "price" in fault_of(Trade("A", 1, price, 1.0))
+    assert "price" in fault_of(Ticker("A", 1, price))
+    for place in range(4):
+        values = [2.0, 2.0, 2.0, 2.0]
+        values[place] = price
+        assert "price" in fault_of(Candle("A", 0, 60, *values, 1.0))
+
+
+@pytest.mark.parametrize("size", [-50.0, NAN, INFINITE])
+def test_a_size_that_is_none_is_a_fault(size: float) -> None:
+    assert fault_of(Trade("A", 1, 2.0, size)) == f"its size is {size}"
+    assert fault_of(Candle("A", 0, 60, 2.0, 2.0, 2.0, 2.0, size)) == f"its volume is {size}"
+
+
+def test_what_can_be_is_no_fault() -> None:
+    assert fault_of(Trade("A", 1, 1e-9, 0.0)) == "", "currencies are told without a size"
+    assert fault_of(Candle("A", 0, 60, 2.0, 3.0, 1.0, 2.0, 0.0)) == ""
+    assert fault_of(Candle("A", 0, 60, 2.0, 3.0, 2.5, 2.0, 0.0)) != "", "its low is above its open"
+    assert fault_of(Ticker("A", 1, 2.0)) == fault_of(Acknowledged()) == fault_of(Heartbeat()) == ""
+
+
+def test_the_bar_of_a_trade_that_cannot_be_comes_from_the_history() -> None:
+    told = Told()
+    told.hear(1, Acknowledged(), trade(5, 1))
+    assert told.watch.unsound(trade(6, 2), "its price is 0.0", 2 * SECOND) == [
+        Fill("A", 2 * SECOND, 2 * SECOND), Now(True, "A: a trade is refused, its price is 0.0"),
+    ]  # fmt: skip
+    assert told.hear(3, trade(7, 3)) == [
+        Now(False, "data again"), Fill("A", 1 * SECOND, 3 * SECOND), Give(trade(7, 3)),
+    ], "its number is missing as well"  # fmt: skip
+    candle = Candle("A", 0, 60 * SECOND, 2.0, 2.0, 0.0, 2.0, 1.0)
+    assert told.watch.unsound(candle, "x", 61 * SECOND)[0] == Fill("A", 0, 60 * SECOND - 1)
+
+
+def test_while_a_symbol_is_in_doubt_a_trade_that_cannot_be_widens_the_doubt_and_does_not_end_it() -> None:
+    told = Told()
+    told.hear(100, Acknowledged(), trade(5, 100))
+    told.end(110)
+    told.connect(111)
+    first, *_ = told.watch.unsound(trade(4, 90), "x", 112 * SECOND)
+    assert first == Doubt("A", 90 * SECOND)
+    assert Fill("A", 90 * SECOND, 113 * SECOND) in told.hear(113, Acknowledged())
+
+
+def test_a_trade_that_cannot_be_and_comes_too_late_for_everything_asks_for_nothing() -> None:
+    told = Told()
+    told.hear(1, Acknowledged())
+    said = told.watch.unsound(trade(6, 2), "x", LATE_US + 3 * SECOND)
+    assert [type(each) for each in said] == [Now]

@@ -17,7 +17,7 @@ from tradewright.errors import InvalidInput, SourceFailed, TradewrightError
 from tradewright.market.building import GRACE_US, SKEW_US, BarBuilder, Built
 from tradewright.market.instruments import Instrument, Interval
 from tradewright.sources.fetch import Line, bar_pages
-from tradewright.sources.streams import Candle, Event, Ticker, Trade
+from tradewright.sources.streams import Candle, Event, Ticker, Trade, fault_of
 from tradewright.sources.watching import Command, Doubt, Fill, Give, Now, Reconnect, Say, Stop, Watch
 from tradewright.transport.sockets import Connect, Socket, connected
 
@@ -40,7 +40,7 @@ class Outlets:
 @dataclass(slots=True)
 class Counts:
     """What a stream saw. filled: bars that came from the history. lost: spans that the history did not give either.
-    refused: trades and candles stamped too far ahead of the source's clock."""
+    refused: trades, candles and prices that cannot be, or are stamped too far ahead of the source's clock."""
 
     messages: int = 0
     trades: int = 0
@@ -206,6 +206,11 @@ class LiveStream:
                 if isinstance(event, Trade):
                     self._take(event)  # the builder has to see whether all are ahead by now
                 return self._watch.refused(event.symbol, self.now_us())
+        if isinstance(event, Trade | Candle | Ticker) and (fault := fault_of(event)):
+            if event.symbol not in self._instruments:
+                return []  # nobody asked for it
+            self.counts.refused += 1
+            return self._watch.unsound(event, fault, self.now_us())
         return self._watch.received((event,), self._monotonic(), self.now_us())
 
     async def _carry_out(self, commands: Sequence[Command], socket: Socket | None) -> float | None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from math import inf
 from typing import Any
 
 import msgspec
@@ -104,6 +105,25 @@ class Stream:
     ping_s: float = 20.0
     quiet_s: float = 60.0
     per_connection: int = 100
+
+
+def fault_of(event: Event) -> str:
+    """Return why a trade, candle or price cannot be, "" where it can and for every other event. A size may be 0: some
+    markets do not tell it."""
+    if isinstance(event, Trade):
+        if not 0.0 < event.price < inf:
+            return f"its price is {event.price}"
+        return "" if 0.0 <= event.size < inf else f"its size is {event.size}"
+    if isinstance(event, Ticker):
+        return "" if 0.0 < event.price < inf else f"its price is {event.price}"
+    if not isinstance(event, Candle):
+        return ""
+    prices = (event.open, event.high, event.low, event.close)
+    if not all(0.0 < price < inf for price in prices):
+        return f"its prices are {prices}"
+    if event.low != min(prices) or event.high != max(prices):
+        return f"its low and high do not hold its prices {prices}"
+    return "" if 0.0 <= event.volume < inf else f"its volume is {event.volume}"
 
 
 def objects_of(text: str, title: str) -> list[Mapping[str, Any]]:

@@ -25,7 +25,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tradewright.market.building import SKEW_US
+from tradewright.market.building import LATE_US, SKEW_US
 from tradewright.sources.numbering import BEAT_US, Numbers, Place
 from tradewright.sources.streams import Acknowledged, Candle, Event, Heartbeat, Stream, Ticker, Trade, Trouble
 
@@ -204,6 +204,18 @@ class Watch:
         """A trade of a symbol was not believed, and so its bars lack it."""
         return [*self._doubt((symbol,), now_us), *self._degrade(True, f"a trade of {symbol} is stamped far ahead")]
 
+    def unsound(self, event: Trade | Candle | Ticker, why: str, now_us: int) -> list[Command]:
+        """What came cannot be, and is not handed on: its bar comes from the history. A later number shows that it is
+        missing; one that comes too late for every bar changes nothing."""
+        made: list[Command] = []
+        if not isinstance(event, Ticker):
+            after_us, before_us = (
+                (event.start_us, event.end_us - 1) if isinstance(event, Candle) else (event.time_us, event.time_us)
+            )
+            if before_us > now_us - LATE_US:
+                self._suspect(event.symbol, after_us, before_us, made)
+        return [*made, *self._degrade(True, f"{event.symbol}: a {type(event).__name__.lower()} is refused, {why}")]
+
     def lost(self, symbol: str, why: str) -> list[Command]:
         """The history did not give what was to be filled: told until data come again."""
         return self._degrade(True, f"the history of {symbol} could not be filled: {why}")
@@ -292,13 +304,16 @@ class Watch:
     def _anew(
         self, symbol: str, numbers: tuple[int | None, int | None], span: tuple[int, int], made: list[Command]
     ) -> None:
-        state, (since_us, until_us) = self._state(symbol), span
+        self._suspect(symbol, *span, made)
+        made += self._degrade(True, f"the trades of {symbol} are numbered anew: {numbers[0]}, then {numbers[1]}")
+
+    def _suspect(self, symbol: str, since_us: int, until_us: int, made: list[Command]) -> None:
+        state = self._state(symbol)
         if state.since_us is None:
             made.append(Fill(symbol, min(since_us, until_us), until_us))
         elif since_us < state.since_us:
             state.since_us = since_us
             made.append(Doubt(symbol, since_us))
-        made += self._degrade(True, f"the trades of {symbol} are numbered anew: {numbers[0]}, then {numbers[1]}")
 
     def _degrade(self, degraded: bool, why: str) -> list[Command]:
         if degraded == self.degraded:

@@ -101,3 +101,19 @@ def test_what_everybody_has_is_no_bar_of_an_organization(catalog: Catalog) -> No
     live.take([bar(1, 10.0, 9 * MINUTE)], START + 10 * MINUTE)
     assert live.stored == 1
     assert closes(catalog, START + MINUTE, MINE) == [10.0]
+
+
+def test_a_row_that_is_kept_aside_says_when_it_came_and_not_when_the_stream_began(catalog: Catalog) -> None:
+    live = intake(catalog)
+    live.take([{**bar(30, 10.0), "low": -1.0}], START + 31 * MINUTE)
+    (row,) = catalog.database.read(store.list_quarantine, SYSTEM)
+    assert row["created_at"] == START + 31 * MINUTE
+
+
+def test_the_verdict_of_a_stream_is_of_when_it_is_judged(catalog: Catalog) -> None:
+    live = intake(catalog)
+    live.take([bar(1, 10.0)], START + MINUTE)
+    live.settle(START + 31 * MINUTE)
+    row = catalog.database.read(store.get_series, SYSTEM, "s", COIN.id, "1m")
+    assert row is not None
+    assert row["checked_at"] == START + 31 * MINUTE

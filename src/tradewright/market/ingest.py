@@ -9,7 +9,7 @@ when run again, in the state of one that was not.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -111,6 +111,10 @@ class Ingestion:
         database.write(store.add_instruments, [instrument_to_row(i, now_us) for i in instruments])
         visible = database.read(store.list_series, owner, interval=self._arrival.interval.value, source=source)
         self._present = {row["instrument"] for row in visible if row["owner"] == owner}
+
+    def at(self, now_us: int) -> None:
+        """From here on it is now_us: for whoever takes in rows for longer than a moment."""
+        self._arrival = replace(self._arrival, now_us=now_us)
 
     def take(
         self, frame: pl.DataFrame, unreadable: pl.DataFrame | None = None, progress: Progress | None = None

@@ -52,6 +52,7 @@ class LiveIntake:
 
         Raises StorageFailed; the rows can be handed in again.
         """
+        self._ingestion.at(now_us)
         frame = pl.DataFrame(list(rows), schema=SCHEMA, orient="row")
         good, rejected = self._ingestion.checked(frame)
         self.rejected += rejected
@@ -72,6 +73,7 @@ class LiveIntake:
     def settle(self, now_us: int) -> None:
         """Move what waits in the tail into the tables, and judge the series that grew. Raises StorageFailed."""
         self._settled_us = now_us
+        self._ingestion.at(now_us)
         if not self._touched:
             return
         self._catalog.flush(self._owner)

@@ -210,6 +210,11 @@ def test_a_change_needs_the_state_it_was_made_from(served: Any) -> None:
         etag = (await client.get(target)).headers["etag"]
         done = await client.send("PATCH", target, {"name": "a"}, headers={"If-Match": etag})
         assert (done.status, done.json["name"]) == (200, "a")
+        before = (await client.get(target)).headers["etag"]
+        used = [(key, served.clock.now_us(), "192.0.2.1", "curl")]  # what changes by itself is no change
+        assert served.database.write(accounts.note_uses, used, 60_000_000) == 1
+        shown = await client.get(target)
+        assert (shown.json["last_used_agent"], shown.headers["etag"]) == ("curl", before)
         late = await client.send("PATCH", target, {"name": "b"}, headers={"If-Match": etag})
         assert (late.status, late.json["code"]) == (412, "precondition_failed")
         assert (await client.send("PATCH", target, {"scopes": ["market:read"]})).status == 422

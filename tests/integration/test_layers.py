@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 
 from asgi import Client, Reply
+from servers import free_port
 from tradewright.accounts.limits import MemoryLimiter, Policy
 from tradewright.accounts.throttling import of_address
 from tradewright.api import app, doors, layers
 from tradewright.api.app import build
 from tradewright.api.rules import Rules
+from tradewright.storage.database import Database
 
 OWASP = {
     "x-content-type-options": "nosniff",
@@ -71,6 +73,16 @@ def test_an_error_of_ours_says_nothing_about_the_inside(served: Any, caplog: pyt
     for word in ("NoneType", "Traceback", "attribute", ".py"):
         assert word not in answer.body.decode()
     assert answer.json["request_id"] in caplog.text
+
+
+def test_a_process_whose_database_is_away_is_not_ready(served: Any) -> None:
+    async def ask(database: Database) -> list[int]:
+        client = Client(build(replace(served.services, database=database)), None)
+        return [(await client.get(target)).status for target in ("/readyz", "/livez")]
+
+    assert asyncio.run(ask(served.database)) == [200, 200]
+    with Database(f"postgresql://nobody@127.0.0.1:{free_port()}/nothing") as away:
+        assert asyncio.run(ask(away)) == [503, 200]
 
 
 def test_what_a_caller_writes_cannot_forge_a_line_of_the_log(served: Any, caplog: pytest.LogCaptureFixture) -> None:

@@ -63,7 +63,11 @@ CATALOGUE: dict[str, Kind] = {
     "source_refused": Kind(
         409, "A data source refuses the credentials", "Check the credentials of the source and what its plan includes."
     ),
-    "storage_failed": Kind(503, "Nothing could be stored", "Try again later; an operator should look at the disk."),
+    "storage_failed": Kind(
+        503,
+        "The database did not do it",
+        "Try again later, changes with the same Idempotency-Key; an operator should look at the database and its disk.",
+    ),
     "library_missing": Kind(500, "The server lacks a library", "An operator must install what `detail` names."),
     "internal_error": Kind(500, "An error on our side", "Try again; report the request_id if it stays."),
 }

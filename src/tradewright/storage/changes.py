@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 FRESH_S = 0.25
 """How old an answer may be that is remembered with a `Database.state`, when another process made it an old one."""
+_CLOSE_S = 5.0
 UNREMEMBERED = "tradewright_unremembered"
 """Execution option of a statement: what it changes is part of no answer that is remembered."""
 
@@ -78,19 +79,27 @@ class Elsewhere:
 
     def __init__(self, ask: Callable[[], concurrent.futures.Future[Hashable]]) -> None:
         self._ask = ask
-        self._asking = False
+        self._asked: concurrent.futures.Future[Hashable] | None = None  # and not answered yet
+        self._closed = False
         self._seen: tuple[float, Hashable] = (float("-inf"), None)
 
     def now(self) -> Hashable:
         """Return the value of a moment less than FRESH_S ago; one that equals no other where none is known yet."""
         now = time.monotonic()
         asked_at, value = self._seen
-        if now - asked_at > FRESH_S / 2 and not self._asking:
-            self._asking = True
-            self._ask().add_done_callback(lambda answer: self._take(now, answer))
+        if now - asked_at > FRESH_S / 2 and self._asked is None and not self._closed:
+            self._asked = asked = self._ask()
+            asked.add_done_callback(lambda answer: self._take(now, answer))
         return value if now - asked_at <= FRESH_S else object()
 
     def _take(self, asked_at: float, answer: concurrent.futures.Future[Hashable]) -> None:
         failed = answer.cancelled() or answer.exception() is not None
         self._seen = (asked_at, object() if failed else answer.result())
-        self._asking = False
+        self._asked = None
+
+    def close(self) -> None:
+        """Ask no more, and wait for what is under way, which needs the connections that are closed next."""
+        self._closed = True
+        asked = self._asked
+        if asked is not None:
+            concurrent.futures.wait((asked,), _CLOSE_S)

@@ -80,7 +80,7 @@ class Database:
 
     def write(self, function: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run `function(tx, ...)` in a transaction and return its result once committed."""
-        return _translated(self._backend.submit(lambda tx: function(tx, *args, **kwargs), True))
+        return _translated(self._backend.submit(lambda tx: function(tx, *args, **kwargs), True), True)
 
     def read(self, function: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run `function(tx, ...)` on a reading connection."""
@@ -88,7 +88,7 @@ class Database:
 
     async def write_async(self, function: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """As `write`, without blocking the event loop."""
-        return await _awaited(self._backend.submit(lambda tx: function(tx, *args, **kwargs), True))
+        return await _awaited(self._backend.submit(lambda tx: function(tx, *args, **kwargs), True), True)
 
     async def read_async(self, function: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """As `read`, without blocking the event loop."""
@@ -123,6 +123,7 @@ class Database:
 
     def close(self) -> None:
         """Wait for running transactions and close every connection."""
+        self._elsewhere.close()
         self._backend.close()
 
     def __enter__(self) -> Database:
@@ -142,22 +143,22 @@ def _scheme(url: str) -> str:
         ) from None
 
 
-def _translated(future: concurrent.futures.Future[R]) -> R:
+def _translated(future: concurrent.futures.Future[R], write: bool = False) -> R:
     try:
         return future.result()
     except sa.exc.DBAPIError as error:
         if not _is_the_machines(error):
             raise
-        raise _storage_failed(error) from error
+        raise _storage_failed(error, write) from error
 
 
-async def _awaited(future: concurrent.futures.Future[R]) -> R:
+async def _awaited(future: concurrent.futures.Future[R], write: bool = False) -> R:
     try:
         return await asyncio.wrap_future(future)
     except sa.exc.DBAPIError as error:
         if not _is_the_machines(error):
             raise
-        raise _storage_failed(error) from error
+        raise _storage_failed(error, write) from error
 
 
 async def _begun(begin: Callable[[], R | concurrent.futures.Future[R]]) -> R:
@@ -176,10 +177,22 @@ def _is_the_machines(error: sa.exc.DBAPIError) -> bool:
     return plain or isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError) or error.connection_invalidated
 
 
-def _storage_failed(error: sa.exc.DBAPIError) -> StorageFailed:
+def _storage_failed(error: sa.exc.DBAPIError, write: bool = False) -> StorageFailed:
     cause = str(error.orig)
+    if write and _is_lost(error):  # perhaps after it was told to commit
+        return StorageFailed(
+            f"the connection to the database was lost: {cause}; whether this change was kept is not known: look for it, "
+            "or ask for it again with the same Idempotency-Key"
+        )
     advice = next((text for sign, text in _ADVICE.items() if sign in cause), "check the database and run it again")
     return StorageFailed(f"the database refused: {cause}; nothing of this transaction was kept; {advice}")
+
+
+def _is_lost(error: sa.exc.DBAPIError) -> bool:
+    if isinstance(error.orig, sqlite3.Error):
+        return False  # it is in this process
+    plain = type(error) in (sa.exc.DatabaseError, sa.exc.DBAPIError)
+    return plain or isinstance(error, sa.exc.InterfaceError) or error.connection_invalidated
 
 
 _ADVICE = {

@@ -6,8 +6,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tradewright.storage.database import Tx
+from tradewright.storage.database import Tx, one_statement
 from tradewright.storage.tables import house
+
+
+@one_statement
+def answers(tx: Tx) -> bool:
+    """Return True: the database can be asked, and has its tables."""
+    tx.execute(sa.select(house.c.name).limit(1)).first()
+    return True
 
 
 def get(tx: Tx, name: str) -> Any:

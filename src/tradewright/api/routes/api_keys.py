@@ -13,8 +13,8 @@ from tradewright.accounts.keys import Issued, Terms
 from tradewright.accounts.principal import Signing
 from tradewright.accounts.scopes import SCOPES, checked
 from tradewright.api import access
-from tradewright.api.dispatch import match
-from tradewright.api.operations import Call, Effect, Once, Operation
+from tradewright.api.dispatch import encode, etag_of, match
+from tradewright.api.operations import Call, Effect, Once, Operation, Raw
 from tradewright.api.pagination import Page, PageQuery, decode_cursor, page
 from tradewright.api.problems import FieldError, Refused
 from tradewright.api.wire import Moment, found, micros, moment
@@ -116,9 +116,10 @@ async def _list(call: Call) -> Page[ApiKey]:
     return page(query, rows, [row["id"] for row in rows], lambda row: _api_key(row, now_us))
 
 
-async def _get(call: Call) -> ApiKey:
+async def _get(call: Call) -> Raw:
     row = await call.services.database.read_async(accounts.api_key, *call.tenant, call.path["id"])
-    return _api_key(found(row, "API key", call.path["id"]), call.services.clock.now_us())
+    shown = _api_key(found(row, "API key", call.path["id"]), call.services.clock.now_us())
+    return Raw(encode(shown), "application/json", headers={"etag": etag_of(encode(_kept(shown)))})
 
 
 async def _create(call: Call) -> Effect:
@@ -227,7 +228,7 @@ async def _change(call: Call) -> Effect:
     def effect(tx: Tx) -> ApiKey:
         accounts.lock_api_keys(tx, call.principal.organization, now_us)
         row = found(accounts.api_key(tx, *call.tenant, key), "API key", key)
-        match(call, _api_key(row, now_us))
+        match(call, _kept(_api_key(row, now_us)))
         _refuse_ended(row, now_us)
         allowed = _require_power(tx, call, row, values, now_us)
         if allowed:
@@ -326,6 +327,11 @@ async def _delete(call: Call) -> Effect:
 
 def _api_key(row: dict[str, Any], now_us: int) -> ApiKey:
     return ApiKey(**_fields(row, now_us))
+
+
+def _kept(shown: ApiKey) -> ApiKey:
+    # what its ETag stands for: not when it was used last, which changes by itself
+    return msgspec.structs.replace(shown, last_used_at=None, last_used_address=None, last_used_agent=None)
 
 
 def _once(row: dict[str, Any], issued: Issued, now_us: int) -> Once:

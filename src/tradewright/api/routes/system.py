@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
 import msgspec
@@ -11,7 +12,10 @@ from tradewright.api.operations import KNOWN, PUBLIC, Call, Operation, Raw
 from tradewright.api.problems import Refused
 from tradewright.api.wire import Feed, feed_at, session_of
 from tradewright.clock import format_us
+from tradewright.errors import StorageFailed
+from tradewright.storage import house
 
+_DATABASE_S = 1.0  # within which a database that can be worked with says so
 _WHY = "coinbase is degraded since 2024-03-28T20:00:00Z: connected, but no trade for 31 s"
 
 
@@ -65,8 +69,17 @@ async def _livez(call: Call) -> Health:
 async def _readyz(call: Call) -> Health:
     now = call.services.progress.now()
     if not now.ready:
-        raise Refused("not_ready", f"{now.phase}: {now.message or 'not ready yet'}", headers={"Retry-After": "2"})
+        raise _not_ready(f"{now.phase}: {now.message or 'not ready yet'}")
+    try:
+        async with asyncio.timeout(_DATABASE_S):
+            await call.services.database.read_short_async(house.answers)
+    except (StorageFailed, TimeoutError) as error:
+        raise _not_ready("the database does not answer; GET /v1/status and the log say more") from error
     return Health("ok")
+
+
+def _not_ready(why: str) -> Refused:
+    return Refused("not_ready", why, headers={"Retry-After": "2"})
 
 
 async def _status(call: Call) -> Status:

@@ -181,8 +181,8 @@ def _storage_failed(error: sa.exc.DBAPIError, write: bool = False) -> StorageFai
     cause = str(error.orig)
     if write and _is_lost(error):  # perhaps after it was told to commit
         return StorageFailed(
-            f"the connection to the database was lost: {cause}; whether this change was kept is not known: look for it, "
-            "or ask for it again with the same Idempotency-Key"
+            f"the connection to the database was lost: {cause}; whether this change was kept is not known: "
+            "look for it, or ask for it again with the same Idempotency-Key"
         )
     advice = next((text for sign, text in _ADVICE.items() if sign in cause), "check the database and run it again")
     return StorageFailed(f"the database refused: {cause}; nothing of this transaction was kept; {advice}")

@@ -18,7 +18,7 @@ from tradewright.ids import Owner
 from tradewright.market.catalog import Catalog
 from tradewright.market.ingest import ingest_frame
 from tradewright.market.instruments import Instrument
-from tradewright.market.release import hindrance, release
+from tradewright.market.release import hindrance, overtaken, release
 from tradewright.settings import Settings
 from tradewright.storage import jobs, quarantine
 from tradewright.storage import series as store
@@ -107,6 +107,58 @@ def test_a_released_row_is_a_bar_and_the_verdict_says_so(catalog: Catalog) -> No
     assert not {"high_below_low", "missing_rows"} & set(said)
     before = catalog.read(OWNER, "s", [COIN.id], "1d", recorded_before_us=now_us)
     assert before.height == 39, "what was recorded before is read as it was"
+
+
+def corrected(catalog: Catalog, at_us: int, **values: float) -> None:
+    """Bring the rejected bar in again as it should be."""
+    (row,) = held(catalog.database)
+    bar = {"time": row["time"], **row["row"], "high": 120.0, "instrument": COIN.id} | values
+    frame = pl.DataFrame([bar]).drop("known_at", "observed_at")
+    what = {"interval": "1d", "source": "s", "now_us": at_us, "ingestion_id": f"again_{at_us}"}
+    ingest_frame(catalog, catalog.database, OWNER, frame, [COIN], **what)
+
+
+def test_a_row_in_whose_place_another_bar_came_is_not_released(catalog: Catalog) -> None:
+    database = catalog.database
+    (row,) = held(database)
+    assert overtaken(row, catalog.read(OWNER, "s", [COIN.id], "1d")) == ""
+    corrected(catalog, START + 150 * DAY_US)
+    why = overtaken(row, catalog.read(OWNER, "s", [COIN.id], "1d"))
+    assert "came later, on 2021-02-11T00:00:00Z" in why, why
+    assert "discard the row" in why
+    database.write(quarantine.mark, [row["id"]], "releasing", "held")
+    assert release(catalog, OWNER, *KEY, START + 200 * DAY_US) == 0
+    bar = catalog.read(OWNER, "s", [COIN.id], "1d", row["time"], row["time"])
+    assert bar["high"].to_list() == [120.0]
+    assert held(database)[0]["status"] == "held"
+    assert "released_rows" not in codes(database)
+
+
+def test_a_released_row_counts_as_one_until_another_bar_takes_its_place(catalog: Catalog) -> None:
+    database = catalog.database
+    (row,) = held(database)
+    database.write(quarantine.mark, [row["id"]], "releasing", "held")
+    release(catalog, OWNER, *KEY, START + 200 * DAY_US)
+    assert "1 of high_below_low" in codes(database)["released_rows"]
+    corrected(catalog, START + 201 * DAY_US)
+    assert "released_rows" not in codes(database)
+
+
+def test_the_release_of_a_row_that_was_overtaken_is_a_conflict(served: Any) -> None:
+    coin, data = Instrument("crypto:CCC-USD"), served.services.market_data
+    prices = {"open": 6.0, "high": 7.0, "low": 5.0, "close": 6.5, "volume": 2.0}
+    bar = pl.DataFrame([{"time": START, **prices, "instrument": coin.id}])
+    what = {"interval": "1d", "source": "kraken", "now_us": served.clock.now_us() + DAY_US, "ingestion_id": "later"}
+    ingest_frame(data._catalog, served.database, OWNER, bar, [coin], **what)
+
+    async def work(client: Client) -> None:
+        answer = await client.post(RELEASE, None)
+        assert (answer.status, answer.json["code"]) == (409, "conflict"), answer.body
+        assert "closing at 6.5, came later" in answer.json["detail"]
+        assert (await client.get("/v1/quarantine/qua_release")).json["status"] == "held"
+        assert (await client.post(RELEASE.replace("/release", "/discard"), None)).status == 200
+
+    served.run(work)
 
 
 def test_a_job_releases_and_one_that_fails_puts_the_row_back(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from tradewright.api.dated_data import DatedData
@@ -152,6 +153,13 @@ class MarketData:
     async def last_closes(self, keys: Sequence[SeriesKey], until_us: int | None) -> list[tuple[int, float] | None]:
         """Return time and value of the last close of each at or before `until_us` (None: the last one), or None."""
         return [_last_close(held, until_us) for held in await self._all_series(keys)]
+
+    async def bar_at(self, key: SeriesKey, time_us: int) -> pl.DataFrame:
+        """Return the bar of this time that counts, as a canonical frame of one row or none."""
+        async with self._as_of:
+            return await asyncio.to_thread(
+                self._catalog.read, Owner(key.owner), key.source, [key.instrument], key.interval, time_us, time_us
+            )
 
     async def times_and_closes(
         self, keys: Sequence[SeriesKey], first_us: int, as_of_us: int | None

@@ -22,6 +22,7 @@ from tradewright.market.records import finding_from_json, finding_to_json
 from tradewright.market.rewriting import rewriting_findings
 from tradewright.market.span import Asked, span_findings
 from tradewright.market.verdicts import DataVerdict, Finding
+from tradewright.storage import quarantine
 from tradewright.storage import series as store
 
 INPUT_CODES = frozenset({"duplicate_rows", "unordered_rows"})
@@ -56,7 +57,7 @@ def conclude(
     """
     key = (arrival.source, instrument.id, arrival.interval.value)
     rejected = arrival.database.read(store.count_quarantine, arrival.owner, *key)
-    released = arrival.database.read(store.count_quarantine, arrival.owner, *key, "released")
+    released = arrival.database.read(quarantine.of_status, arrival.owner, *key, quarantine.RELEASED)
     actions = _actions(arrival, instrument)
     if grew or result is None:
         stored = arrival.catalog.history(arrival.owner, arrival.source, [instrument.id], arrival.interval)
@@ -64,7 +65,7 @@ def conclude(
         stored = result.accepted
     whole = resolve(stored)
     found += rejection_findings(rejected, whole.height + sum(rejected.values()), instrument.id)
-    found += release_findings(released, instrument.id)
+    found += release_findings(released, whole, instrument.id)
     flags = {"close_only": arrival.close_only, "pre_adjusted": arrival.pre_adjusted}
     found += series_findings(whole, instrument, arrival.interval, **flags, actions=actions)
     found += rewriting_findings(stored, instrument.id, pre_adjusted=arrival.pre_adjusted)

@@ -9,18 +9,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import polars as pl
+
+from tradewright.market.frames import VALUES
 from tradewright.market.records import finding_from_json
 from tradewright.market.verdicts import Finding, Verdict
 
 
-def release_findings(counts: Mapping[str, int], instrument: str) -> list[Finding]:
-    """Return what was released. counts: how many rows of each code."""
+def release_findings(rows: Sequence[Mapping[str, Any]], whole: pl.DataFrame, instrument: str) -> list[Finding]:
+    """Return what was released and counts. rows: of table `quarantine` that were released. whole: the bars that count;
+    a row in whose place another bar came since is none of them."""
+    times = {row["time"] for row in rows}
+    among = whole.filter(pl.col("time").is_in(list(times))).select("time", *VALUES)
+    bars = {time: values for time, *values in among.rows()}
+    counts = Counter(row["code"] for row in rows if bars.get(row["time"]) == [row["row"].get(name) for name in VALUES])
     if not counts:
         return []
-    number = sum(counts.values())
+    number = counts.total()
     codes = ", ".join(f"{count} of {code}" for code, count in sorted(counts.items()))
     detail = f"{number} rejected rows were released by a person and count as bars: {codes}"
     return [Finding("released_rows", Verdict.USABLE, detail, instrument, number)]

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from tradewright import ids
+from tradewright.clock import format_us
 from tradewright.ids import Owner
 from tradewright.market.catalog import Catalog
 from tradewright.market.frames import SCHEMA, VALUES
@@ -40,11 +41,24 @@ def _usable(value: Any) -> bool:
     return isinstance(value, int | float) and math.isfinite(value)
 
 
+def overtaken(row: Mapping[str, Any], stored: pl.DataFrame) -> str:
+    """Return why a row of table `quarantine` must not take the place of the bar of its time, "" when it may: another
+    bar came later than the row, and the release would undo that. stored: canonical bars of its series that count."""
+    bars = stored.filter(pl.col("time") == row["time"], pl.col("observed_at") > row["created_at"])
+    if not bars.height or list(bars.select(VALUES).row(0)) == [row["row"].get(name) for name in VALUES]:
+        return ""
+    bar = bars.row(0, named=True)
+    return (
+        f"another bar of that time, closing at {bar['close']:g}, came later, on {format_us(bar['observed_at'])[:19]}Z, "
+        "and counts; discard the row"
+    )
+
+
 def release(catalog: Catalog, owner: Owner, source: str, instrument: str, interval: str, now_us: int) -> int:
     """Store the rows of a series that are on their way out of quarantine; return how many.
 
-    They were observed now, and known at their end at the earliest. The verdict of the series is made anew. It can stop
-    anywhere and be begun again. Raises StorageFailed.
+    They were observed now, and known at their end at the earliest. One in whose place a bar came meanwhile is held
+    again. The verdict of the series is made anew. It can stop anywhere and be begun again. Raises StorageFailed.
     """
     database, key = catalog.database, (source, instrument, interval)
     row = database.read(store.get_series, owner, *key)
@@ -52,6 +66,10 @@ def release(catalog: Catalog, owner: Owner, source: str, instrument: str, interv
     assert row is not None, "a row is released into a series that is there"
     assert known is not None, "a series has an instrument"
     waiting = database.read(quarantine.releasing, owner, *key)
+    times = [each["time"] for each in waiting]
+    stored = catalog.read(owner, source, [instrument], interval, min(times, default=0), max(times, default=0))
+    late = [each["id"] for each in waiting if overtaken(each, stored)]
+    waiting = [each for each in waiting if each["id"] not in late]
     ingestion = Ingestion(
         catalog, database, owner, [instrument_from_row(known)], interval=interval, source=source, now_us=now_us,
         ingestion_id=ids.derive("rel", *(each["id"] for each in waiting)), close_only=row["close_only"],
@@ -59,6 +77,7 @@ def release(catalog: Catalog, owner: Owner, source: str, instrument: str, interv
     )  # fmt: skip
     ingestion.admit(pl.DataFrame([_bar(each, now_us) for each in waiting], schema=SCHEMA, orient="row"))
     database.write(quarantine.mark, [each["id"] for each in waiting], quarantine.RELEASED, quarantine.RELEASING)
+    database.write(quarantine.mark, late, quarantine.HELD, quarantine.RELEASING)
     ingestion.judge(instrument)
     return len(waiting)
 

@@ -30,8 +30,13 @@ def mark(tx: Tx, rows: Sequence[str], status: str, before: str) -> int:
 
 def releasing(tx: Tx, owner: Owner, source: str, instrument: str, interval: str) -> list[dict[str, Any]]:
     """Return the rows of a series that are on their way into the catalog, by id."""
+    return of_status(tx, owner, source, instrument, interval, RELEASING)
+
+
+def of_status(tx: Tx, owner: Owner, source: str, instrument: str, interval: str, status: str) -> list[dict[str, Any]]:
+    """Return the rows of a series that have a status, by id."""
     series = (_Q.owner == owner, _Q.source == source, _Q.instrument == instrument, _Q.interval == interval)
-    query = sa.select(quarantine).where(*series, _Q.status == RELEASING).order_by(_Q.id)
+    query = sa.select(quarantine).where(*series, _Q.status == status).order_by(_Q.id)
     return [dict(row) for row in tx.execute(query).mappings()]
 
 

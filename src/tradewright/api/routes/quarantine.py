@@ -7,13 +7,14 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from tradewright.api.market_data import SeriesKey
 from tradewright.api.operations import Call, Effect, Operation
 from tradewright.api.pagination import Page, PageQuery, decode_cursor, page
 from tradewright.api.problems import Refused
 from tradewright.api.routes.sources import SourceName
 from tradewright.api.wire import InstrumentId, Rfc3339, SeriesInterval, found, moment
 from tradewright.ids import SYSTEM, Owner
-from tradewright.market.release import hindrance
+from tradewright.market.release import hindrance, overtaken
 from tradewright.storage import audit, jobs, quarantine, series
 from tradewright.storage.database import Tx
 
@@ -69,6 +70,7 @@ async def _get(call: Call) -> QuarantinedRow:
 
 async def _release(call: Call) -> Effect:
     now_us = call.services.clock.now_us()
+    late = await _overtaken(call)
 
     def decide(tx: Tx, row: dict[str, Any]) -> str:
         if row["status"] in (quarantine.RELEASING, quarantine.RELEASED):
@@ -77,12 +79,22 @@ async def _release(call: Call) -> Effect:
         place = {name: row[name] for name in ("owner", "source", "instrument", "interval")}
         if not why and series.get_series(tx, **place) is None:
             why = "its ingestion has not come to an end, and may be asked for again"
+        why = why or late
         if why:
             raise Refused("conflict", f"the row cannot be released: {why}")
         jobs.enqueue(tx, *call.tenant, "release", place, now_us)
         return quarantine.RELEASING
 
     return _decided(call, "quarantine.release", decide)
+
+
+async def _overtaken(call: Call) -> str:
+    # read before the transaction, since it reads files; the job looks again
+    row = await call.services.database.read_async(quarantine.get, Owner(call.principal.organization), call.path["id"])
+    if row is None or row["owner"] == SYSTEM or hindrance(row, call.services.clock.now_us()):
+        return ""
+    key = SeriesKey(*(row[name] for name in SeriesKey._fields))
+    return overtaken(row, await call.services.market_data.bar_at(key, row["time"]))
 
 
 async def _discard(call: Call) -> Effect:
@@ -135,7 +147,8 @@ OPERATIONS = [
         "sources:write", _release, QuarantinedRow, status=202, idempotent=True, cost=5,
         errors=("not_found", "conflict"),
         description="It goes into the catalog in the background, as observed now; follow its status. The verdict of "
-        "the series is made anew and says how many rows were released. Rows of `system` stay held: 409.",
+        "the series is made anew and says how many rows were released. Rows of `system`, and such in whose place "
+        "another bar came later, stay held: 409.",
     ),
     Operation(
         "POST", "/v1/quarantine/{id}/discard", "discard_quarantined_row", "Leave a row out", "sources",

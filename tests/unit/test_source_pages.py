@@ -128,3 +128,67 @@ def test_nothing_is_asked_for_the_actions_of_what_is_no_share() -> None:
     shelf = Shelf()
     found = asyncio.run(fetch_actions(line(polygon.SOURCE, shelf), polygon.instrument_of("X:BTCUSD"), START, END))
     assert (found.height, shelf.asked) == (0, [])
+
+
+class Endless:
+    """A transport that answers each question with the next page of `pages`, the last one for ever, and a token that is
+    new each time; it gives up after many."""
+
+    def __init__(self, *pages: list[dict[str, Any]]) -> None:
+        self.pages, self.asked = list(pages), 0
+
+    async def fetch(self, request: Request, policy: Policy | None = None) -> Response:
+        self.asked += 1
+        assert self.asked < 1_000, "asked for ever"
+        rows = self.pages[min(self.asked, len(self.pages)) - 1]
+        body = {"results": rows, "next_url": f"{request.url.partition('?')[0]}?cursor=c{self.asked}"}
+        return Response(200, json.dumps(body).encode(), (), NOW)
+
+
+def bar_of(day: int, close: float = 1.0) -> dict[str, Any]:
+    at = parse_us(f"2024-01-{day:02}T05:00:00Z") // 1_000
+    return {"o": 1, "h": 2, "l": 1, "c": close, "v": 1, "t": at}
+
+
+def dividend_of(day: int) -> dict[str, Any]:
+    return {"ticker": "AAPL", "cash_amount": 0.5, "ex_dividend_date": f"2024-01-{day:02}"}
+
+
+@pytest.mark.parametrize(
+    ("pages", "why"),
+    [
+        ([[bar_of(2), bar_of(3)], [bar_of(4)], [bar_of(3), bar_of(2)]], "brings the same rows again"),
+        ([[bar_of(2)], []], "brings no rows"),
+        ([[bar_of(2)], [bar_of(3)], [bar_of(2), bar_of(3)]], "brings the same rows again"),
+    ],
+)
+def test_pages_with_new_tokens_and_nothing_new_come_to_an_end(pages: list[list[dict[str, Any]]], why: str) -> None:
+    endless = Endless(*pages)
+    stuck = Line(polygon.SOURCE, endless, CREDENTIALS)
+    with pytest.raises(SourceFailed, match=f"Polygon.*{why}.*shorter span"):
+        asyncio.run(fetch_bars(stuck, polygon.instrument_of("AAPL"), Interval.DAY, START, END))
+    assert endless.asked < 110
+
+
+def test_actions_with_new_tokens_and_nothing_new_come_to_an_end() -> None:
+    class Dividends(Endless):
+        async def fetch(self, request: Request, policy: Policy | None = None) -> Response:
+            if "splits" in request.url:
+                return Response(200, b'{"results": []}', (), NOW)
+            return await super().fetch(request, policy)
+
+    endless = Dividends([dividend_of(2)], [dividend_of(3)])
+    with pytest.raises(SourceFailed, match="brings the same rows again"):
+        asyncio.run(
+            fetch_actions(Line(polygon.SOURCE, endless, CREDENTIALS), polygon.instrument_of("AAPL"), START, END)
+        )
+    assert endless.asked < 20
+
+
+def test_empty_pages_and_one_that_comes_twice_do_not_end_an_answer() -> None:
+    path = "https://api.polygon.io/v2/aggs/ticker/AAPL/range/1/day/1704258000000/1711843200000?cursor="
+    rows: list[list[dict[str, Any]]] = [[bar_of(2)], [], [], [bar_of(3)], [bar_of(3)], [], [bar_of(4)]]
+    bodies = [{"results": page, "next_url": f"{path}{number}"} for number, page in enumerate(rows)]
+    shelf = Shelf(*bodies, {"results": [bar_of(5)]})
+    bars = asyncio.run(fetch_bars(line(polygon.SOURCE, shelf), polygon.instrument_of("AAPL"), Interval.DAY, START, END))
+    assert sorted(set(times(bars))) == [f"2024-01-{day:02}T21:00:00Z" for day in range(2, 6)]

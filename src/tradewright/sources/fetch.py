@@ -12,7 +12,8 @@ import polars as pl
 
 from tradewright.clock import format_us
 from tradewright.errors import InvalidInput, SourceFailed, SourceLimited, SourceRefused
-from tradewright.market.frames import canonical, empty
+from tradewright.market.dated import ACTIONS, FACTS
+from tradewright.market.frames import VALUES, canonical, empty
 from tradewright.market.instruments import Instrument, Interval, Kind
 from tradewright.sources.elsewhere import other_host
 from tradewright.sources.rows import no_actions
@@ -29,6 +30,7 @@ from tradewright.sources.source import (
     SpanQuery,
 )
 from tradewright.sources.tables import merged
+from tradewright.sources.trail import Trail
 from tradewright.transport.http import Transport
 from tradewright.transport.messages import Policy, Request, Response
 from tradewright.transport.recording import Recorder
@@ -155,8 +157,8 @@ async def bar_pages(
 ) -> AsyncIterator[Fetched]:
     """Yield the pages of `fetch_bars` as they come, each ascending and within the bounds.
 
-    A source may repeat a row in the next page; whoever stores them keeps one. Raises SourceFailed when a source names
-    the same next page again and again.
+    A source may repeat a row in the next page; whoever stores them keeps one. Raises SourceFailed when the pages that a
+    source names lead round in circles.
     """
     bars, step = checked(line.source, interval, start_us, end_us)
     query = BarsQuery(instrument, line.source.symbol_of(instrument), step, start_us, end_us, bars.page_rows)
@@ -249,15 +251,13 @@ async def _windows(line: Line, bars: Bars, query: BarsQuery) -> Pages:
 
 
 async def _tokens(line: Line, bars: Bars, query: BarsQuery) -> Pages:
-    reached_us, seen = query.start_us - 1, {""}
+    reached_us, trail = query.start_us - 1, Trail(line.source.title, ("time", *VALUES))
     while True:
         page, _ = await _ask(line, bars, query)
         if not page.token:
             yield page, query.end_us
             return
-        if page.token in seen:
-            raise SourceFailed(f"{line.source.title} names the same next page again; ask for a shorter span")
-        seen.add(page.token)
+        trail.go_on(page.token, page.bars)
         within = page.bars.filter(pl.col("time") <= query.end_us)
         if within.height:
             reached_us = max(reached_us, int(within["time"].max()))  # type: ignore[arg-type] # of integers
@@ -302,7 +302,9 @@ async def facts_of_span(
     if offer is None:
         raise InvalidInput(f"{line.source.title} has no facts; it has {', '.join(line.source.offers)}")
     query = SpanQuery(instrument, line.source.symbol_of(instrument), start_us, end_us, names)
-    came = pl.concat([page.facts async for page in _span_pages(line, offer.request, offer.parse, query)])
+    said = [name for name in FACTS if offer.vintages or name != "known_at"]  # else that is when the page came
+    trail = Trail(line.source.title, said)
+    came = pl.concat([page.facts async for page in _span_pages(line, offer.request, offer.parse, query, trail)])
     within = came.filter(pl.col("period_end").is_between(start_us, end_us))
     return within, None if within.height or not came.height else Outside.of(came["period_end"])
 
@@ -318,7 +320,8 @@ async def fetch_actions(line: Line, instrument: Instrument, start_us: int, end_u
     if instrument.kind is not Kind.EQUITY:
         return no_actions()
     query = SpanQuery(instrument, line.source.symbol_of(instrument), start_us, end_us)
-    parts = [page.actions async for page in _span_pages(line, offer.request, offer.parse, query)]
+    trail = Trail(line.source.title, list(ACTIONS))
+    parts = [page.actions async for page in _span_pages(line, offer.request, offer.parse, query, trail)]
     return merged(pl.concat(parts).filter(pl.col("time").is_between(start_us, end_us)))
 
 
@@ -327,15 +330,13 @@ async def _span_pages(
     request: Callable[[SpanQuery], Request],
     parse: Callable[[Response, SpanQuery], Paged],
     query: SpanQuery,
+    trail: Trail,
 ) -> AsyncIterator[Paged]:
-    seen = {""}
     while True:
         asked = query
         _, page = await line.ask(request(asked), lambda answer: parse(answer, asked))  # noqa: B023 - awaited here
         yield page
         if not page.token:
             return
-        if page.token in seen:
-            raise SourceFailed(f"{line.source.title} names the same next page again; ask for a shorter span")
-        seen.add(page.token)
+        trail.go_on(page.token, page.facts if isinstance(page, FactsPage) else page.actions)
         query = query.page(page.token)

@@ -13,6 +13,7 @@ from tradewright.market.records import instrument_to_row
 from tradewright.sources.fetch import Line
 from tradewright.sources.rows import QUOTES
 from tradewright.sources.source import Listed, ListingPage
+from tradewright.sources.trail import Trail
 from tradewright.storage import listings as store
 from tradewright.storage.database import Database
 
@@ -63,7 +64,7 @@ async def fetch_listing(line: Line, progress: Progress | None = None) -> Listing
     if offer is None:
         raise InvalidInput(f"{title} has no listing; it has {', '.join(line.source.offers)}")
     listed: list[Listed] = []
-    skipped, token, seen = 0, "", {""}
+    skipped, token, trail = 0, "", Trail(title, ("symbol",), " of its listing", "its API may have changed")
     while True:
         _, page = await line.ask(offer.request(token), offer.parse)
         listed += page.listed
@@ -73,13 +74,12 @@ async def fetch_listing(line: Line, progress: Progress | None = None) -> Listing
             progress(0.0, f"{title}: {len(listed)} instruments")
         if not token:
             return Listing(tuple(listed), skipped)
-        _go_on(page, token, seen, len(listed) + skipped, title)
+        _go_on(page, trail, len(listed) + skipped, title)
 
 
-def _go_on(page: ListingPage, token: str, seen: set[str], read: int, title: str) -> None:
-    if token in seen:
-        raise SourceFailed(f"{title} names the same next page of its listing again; its API may have changed")
-    seen.add(token)
+def _go_on(page: ListingPage, trail: Trail, read: int, title: str) -> None:
+    symbols = [each.symbol for each in page.listed]
+    trail.go_on(page.token, pl.DataFrame({"symbol": pl.Series(symbols, dtype=pl.String)}))
     if read > MOST_LISTED:
         raise SourceFailed(f"{title} lists more than {MOST_LISTED:,} instruments; its API may have changed")
 

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -660,3 +661,24 @@ def test_an_interrupted_command_ends_cleanly_and_leaves_a_folder_that_works(data
     assert "interrupted" in err
     assert tradewright(data_folder, "catalog").status == 0
     assert tradewright(data_folder, "keys", "create").status == 0
+
+
+def test_somebody_who_presses_ctrl_c_again_and_again_sees_one_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and says nothing
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        process = subprocess.Popen(
+            [*COMMAND, "sources", "check", "coinbase", "kraken"],
+            env=environment(data_folder=str(tmp_path), coinbase_url=address, kraken_url=address, okx_url=address),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        silent.settimeout(60)
+        connection, _ = silent.accept()
+        with connection:
+            while process.poll() is None:
+                process.send_signal(signal.SIGINT)
+                time.sleep(0.005)
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (130, "")
+    assert err == "error: interrupted; what was stored stays, run it again to go on\n"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import signal
 import sys
 
 import typer
@@ -21,7 +20,6 @@ _INTERRUPTED = 130
 
 def main() -> None:
     """Run the command line; exit status 0, 1 (failed), 2 (what was asked for is wrong) or 130 (interrupted)."""
-    signal.signal(signal.SIGTERM, _interrupt)
     try:
         status = app(sys.argv[1:] or ["--help"], prog_name="tradewright", standalone_mode=False) or 0
         if status == _INTERRUPTED:
@@ -46,10 +44,6 @@ def main() -> None:
 def exit_status(error: TradewrightError) -> int:
     """Return the exit status of a command that ended with `error`: 2 where what was asked for is wrong, else 1."""
     return 2 if isinstance(error, InvalidInput) and not isinstance(error, TooFewRows | InSample) else 1
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt  # whoever ends us gets what Ctrl-C gets: what was stored stays
 
 
 def _misused(error: typer.TyperException) -> int:

@@ -195,10 +195,8 @@ def test_trailers_take_no_memory(served: Served, trailer: bytes) -> None:
         assert memory_mb(served) < before + GROWTH_MB
 
 
-@pytest.mark.parametrize("served", ["api"], indirect=True)
 def test_no_connection_that_was_begun_is_held_open_without_an_answer(served: Served) -> None:
-    """One that never said anything costs a socket; the gateway closes it, the process does not. `up` waits for ever: it
-    serves the machine that it runs on."""
+    """One that never said anything costs a socket; the gateway closes it, the process does not."""
     parked = {
         "half a head": b"GET /livez HT",
         "an upgrade with a body": head(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,7 +15,7 @@ from aiohttp import web
 
 from hostile import FAULTS, MINUTE_MS, REFUSED, Hostile, listening
 from tradewright.clock import WallClock, parse_us
-from tradewright.errors import Cancelled, SourceFailed
+from tradewright.errors import Cancelled, SourceFailed, StorageFailed
 from tradewright.ids import SYSTEM
 from tradewright.market.catalog import Catalog
 from tradewright.market.dated import actions_of
@@ -133,6 +134,18 @@ def test_a_backfill_that_is_stopped_goes_on_where_it_was(stores: Stores) -> None
     filled(hostile, stores, keep=marks.__setitem__, reached=dict(marks))
     assert_whole(stores, rows)
     assert hostile.asked - asked == MINUTES // 1_000 - 3  # the page that was stored last was asked for no more
+
+
+def test_a_database_that_is_away_ends_a_backfill_with_one_error_and_no_other_words(
+    stores: Stores, caplog: pytest.LogCaptureFixture
+) -> None:
+    def away(*_: object) -> None:
+        raise StorageFailed("no connection to the database")
+
+    with pytest.raises(StorageFailed, match="no connection"):
+        filled(Hostile(truth(2_500), faults=[]), stores, plan=plan(2_500), keep=away, progress=away)
+    gc.collect()
+    assert not [record for record in caplog.records if record.name == "asyncio"], caplog.text
 
 
 def test_a_second_backfill_of_the_same_span_stores_nothing(stores: Stores) -> None:

@@ -8,7 +8,8 @@ with holes leaves none that the source can fill.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from contextlib import aclosing
 from dataclasses import astuple, dataclass, field
 
 import numpy as np
@@ -198,8 +199,9 @@ class _Filling:
             self.ingestion.revisit(instrument.id)
         start_us = await self.begin(instrument) if mark is None else max(plan.start_us, mark + 1)
         if start_us <= plan.end_us:
-            async for page in self.pages(instrument, start_us, plan.end_us):
-                told((page.reached_us - start_us) / max(plan.end_us - start_us, 1), page.reached_us)
+            async with aclosing(self.pages(instrument, start_us, plan.end_us)) as pages:  # ends before what it raises
+                async for page in pages:
+                    told((page.reached_us - start_us) / max(plan.end_us - start_us, 1), page.reached_us)
         await self.mend(instrument)
         self.answered(instrument)
 
@@ -220,7 +222,7 @@ class _Filling:
             return begin_us
         return int(max(row["first_time"], bars.oldest_us(plan.interval, self._now_us(), instrument.kind)))
 
-    async def pages(self, instrument: Instrument, start_us: int, end_us: int) -> AsyncIterator[Fetched]:
+    async def pages(self, instrument: Instrument, start_us: int, end_us: int) -> AsyncGenerator[Fetched, None]:
         """Yield the pages of a span once they wait or are stored; all are stored when this ends, however it ends."""
         reached_us = None
         try:

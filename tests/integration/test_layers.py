@@ -204,6 +204,33 @@ def test_limits_refuse_with_the_time_to_wait_and_say_what_is_left(served: Any) -
     assert asyncio.run(client.get("/v1/instruments")).status == 200
 
 
+def test_what_costs_more_than_the_whole_limit_is_not_told_to_wait(
+    served: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        client = changed(served, key=Policy("key", 20, 60))
+    assert "key_limit" in caplog.text
+    assert "create_backtest" in caplog.text
+    assert "organization_limit" not in caplog.text
+
+    async def ask() -> list[Reply]:
+        return [await client.post("/v1/backtests", {}), await client.get("/v1/instruments")]
+
+    refused, other = asyncio.run(ask())
+    assert (refused.status, refused.json["code"]) == (403, "limit_too_small")
+    assert "retry-after" not in refused.headers
+    for word in ("50 units", "20 in 60 seconds", "waiting does not help", "key_limit", "at least 50"):
+        assert word in refused.json["detail"], word
+    assert other.status == 200
+    assert '"key";r=19' in other.headers["ratelimit"]  # the refused one took nothing
+
+
+def test_a_limit_that_admits_every_operation_is_not_warned_of(served: Any, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        changed(served, key=Policy("key", 50, 60), address=Policy("address", 2, 60))  # an address counts requests
+    assert caplog.text == ""
+
+
 def test_an_address_is_limited_whatever_it_asks_and_others_are_not(served: Any) -> None:
     client = changed(served, address=Policy("address", 5, 60))
 

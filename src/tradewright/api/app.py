@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Coroutine, Generator
 from typing import Any
 from urllib.parse import quote
@@ -22,21 +23,38 @@ from tradewright.api.layers import (
     Sockets,
     answer,
 )
-from tradewright.api.operations import Raw
+from tradewright.api.operations import Operation, Raw
 from tradewright.api.problems import Refused
 from tradewright.api.routes import all_operations
 from tradewright.api.routing import Router
 from tradewright.api.services import Services
 
 READ_S = 30.0
+_log = logging.getLogger("tradewright.limits")
 
 
 def build(services: Services) -> App:
     """Return the application: every declared operation, and the layers around it."""
-    rules = services.rules
+    rules, operations = services.rules, all_operations()
+    _warn_of_small_limits(services, operations)
     inner = Floods(Doors(_Operations(services), services), services)
-    outer = Origins(BodyLimit(Routes(inner, Router(all_operations()))), rules.origins)
+    outer = Origins(BodyLimit(Routes(inner, Router(operations))), rules.origins)
     return Outermost(Sockets(outer, rules.browser_origins))
+
+
+def _warn_of_small_limits(services: Services, operations: list[Operation]) -> None:
+    rules = services.rules
+    shared = services.limiter is not services.floods  # else an address is only counted by requests
+    for policy in (rules.key, rules.organization, *((rules.address,) if shared else ())):
+        dearer = [one for one in operations if one.cost > policy.quota]
+        if dearer:
+            _log.warning(
+                "%s_limit is %s: nobody can ever ask for %s; raise it to at least %s",
+                policy.name,
+                policy.quota,
+                ", ".join(f"{one.id} ({one.cost})" for one in dearer),
+                max(one.cost for one in dearer),
+            )
 
 
 class _Operations:

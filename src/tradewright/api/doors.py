@@ -148,6 +148,13 @@ def _among(address: str, networks: Sequence[Network]) -> bool:
 async def take(services: Services, scope: Scope, limiter: Limiter, buckets: list[Bucket], cost: int) -> None:
     """Take units and note what is left for the headers of the answer. Raises Refused when there are none."""
     state = scope["state"]
+    for policy, _ in buckets:
+        if cost > policy.quota:
+            raise Refused(
+                "limit_too_small",
+                f"this takes {cost} units, and the limit for each {policy.name} is {policy.quota} in {policy.window_s} "
+                f"seconds: waiting does not help; ask the operator to raise {policy.name}_limit to at least {cost}.",
+            )
     taken = await limiter.take(buckets, cost, services.clock.now_us(), scope["method"] not in SAFE)
     again = buckets[0].policy is services.rules.address
     state["taken"] = taken if again else state["taken"] + taken

@@ -25,6 +25,8 @@ def codes_of(operation: Operation) -> tuple[str, ...]:
         found |= {"not_found", "no_such_path"}
     if operation.method != "GET" and operation.scope != PUBLIC:
         found.add("csrf_refused")
+    if operation.cost > 1:
+        found.add("limit_too_small")
     if operation.step_up:
         found.add("step_up_required")
     if operation.body is not None:

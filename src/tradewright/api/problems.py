@@ -55,6 +55,9 @@ CATALOGUE: dict[str, Kind] = {
     "rate_limited": Kind(
         429, "Too many requests", "Wait the seconds in Retry-After; GET /v1/limits shows your limits."
     ),
+    "limit_too_small": Kind(
+        403, "Dearer than the whole limit", "Ask the operator to raise the setting named in `detail`."
+    ),
     "took_too_long": Kind(503, "It took too long", "Ask for less, or try again later."),
     "not_ready": Kind(503, "Still being prepared", "Try again after the seconds in Retry-After; see GET /v1/status."),
     "unavailable": Kind(502, "Nobody answered behind the gateway", "Send it again with the same Idempotency-Key."),

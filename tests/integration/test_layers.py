@@ -236,12 +236,46 @@ def test_an_address_is_limited_whatever_it_asks_and_others_are_not(served: Any) 
 
     async def ask(address: str, **headers: str) -> list[int]:
         there = replace(client, address=address)
-        return [(await there.get(target, key=None, headers=headers)).status for target in ("/livez", "/x", "/v1/x") * 2]
+        return [(await there.get(target, key=None, headers=headers)).status for target in ("/docs", "/x", "/v1/x") * 2]
 
     assert asyncio.run(ask("203.0.113.1")) == [200, 404, 401, 200, 404, 429]
     spoofed = asyncio.run(ask("203.0.113.1", **{"X-Forwarded-For": "198.51.100.7", "X-Real-IP": "198.51.100.7"}))
     assert set(spoofed) == {429}
     assert asyncio.run(ask("203.0.113.2"))[0] == 200
+
+
+def test_health_is_told_whatever_an_address_has_asked(served: Any) -> None:
+    client = replace(changed(served, address=Policy("address", 2, 60)), key=None)
+
+    async def ask(method: str, target: str, body: bytes | None = None) -> int:
+        return (await client.send(method, target, body)).status
+
+    async def work() -> None:
+        assert [await ask("GET", target) for target in ("/livez", "/readyz") * 3] == [200] * 6
+        assert [await ask("HEAD", "/livez"), await ask("GET", "/docs"), await ask("GET", "/docs")] == [200, 200, 200]
+        assert [await ask("GET", "/docs"), await ask("GET", "/livez"), await ask("HEAD", "/readyz")] == [429, 200, 200]
+        # what is more than a plain look counts as everything else does
+        assert [await ask("POST", "/livez"), await ask("OPTIONS", "/livez"), await ask("GET", "/livez?x=1")] == [
+            429
+        ] * 3
+        assert await ask("GET", "/readyz", b"x" * 10_000) == 429
+
+    asyncio.run(work())
+
+
+def test_whoever_used_a_limit_up_can_still_look_at_it(served: Any) -> None:
+    client = changed(served, key=Policy("key", 2, 60), address=Policy("address", 6, 60))
+
+    async def work() -> None:
+        asked = [(await client.get(target)).status for target in ("/v1/instruments",) * 3 + ("/v1/limits",)]
+        assert asked == [200, 200, 429, 200]
+        answer = await client.get("/v1/limits")
+        left = {one["name"]: one["remaining"] for one in answer.json["rates"]}
+        assert (left["key"], left["address"]) == (0, 1)
+        assert '"key";r=0' in answer.headers["ratelimit"]
+        assert [(await client.get("/v1/limits")).status for _ in range(2)] == [200, 429]  # the address counts
+
+    asyncio.run(work())
 
 
 def test_what_is_too_long_is_refused(served: Any) -> None:

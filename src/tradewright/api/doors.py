@@ -33,8 +33,17 @@ class Floods:
             state = scope["state"]
             rules = self._services.rules
             address = state["address"] = address_of(scope, state["headers"], rules.proxies)
-            await take(self._services, scope, self._services.floods, [of_address(rules.address, address)], 1)
+            if not _is_a_look_at_health(scope):
+                await take(self._services, scope, self._services.floods, [of_address(rules.address, address)], 1)
         await self._app(scope, receive, send)
+
+
+def _is_a_look_at_health(scope: Scope) -> bool:
+    # whoever watches this process must hear it however busy the address is; what is more than a plain GET counts
+    state = scope["state"]
+    operation: Operation | None = state["operation"]
+    plain = not scope["query_string"] and not {"content-length", "transfer-encoding"} & state["headers"].keys()
+    return operation is not None and operation.cost == 0 and operation.scope == PUBLIC and plain
 
 
 class Doors:

@@ -112,8 +112,9 @@ class Operation:
     step_up: True when only a person who was just asked again may; a text says when, and the handler then asks
     `access.require_step_up`. query, body, answer: msgspec types; body None takes none; answer None means the handler
     returns `Raw`. status: of success. idempotent: takes an Idempotency-Key. cacheable: carries an ETag. cost: in units
-    of the rate limits. media_types: of the answer. errors: codes a caller can meet beyond those of every call.
-    example: of the body, where the one made from its type would be refused.
+    of the rate limits; 0 takes none of a key and organization, and where it is public, none of an address either.
+    media_types: of the answer. errors: codes a caller can meet beyond those of every call. example: of the body, where
+    the one made from its type would be refused.
 
     A handler that changes something returns an `Effect`.
     """

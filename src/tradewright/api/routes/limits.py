@@ -48,7 +48,8 @@ class Cost(msgspec.Struct, frozen=True):
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """The rate limits of the caller, other bounds, and what operations cost; any other operation costs 1 unit."""
+    """The rate limits of the caller, other bounds, and what operations cost; any other operation costs 1 unit,
+    and looking at the limits costs none of a key."""
 
     rates: list[RateLimit]
     bounds: Bounds
@@ -73,7 +74,7 @@ def operations(others: Sequence[Operation]) -> list[Operation]:
     return [
         Operation(
             "GET", "/v1/limits", "get_limits", "Your limits and what is left of them", "organizations", KNOWN,
-            get, Limits,
+            get, Limits, cost=0,
         ),
     ]  # fmt: skip
 

@@ -126,10 +126,10 @@ _PAGE_HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsa
 
 OPERATIONS = [
     Operation("GET", "/", "get_root", "What this is and where to go on", "system", PUBLIC, _root, Root),
-    Operation("GET", "/livez", "get_liveness", "Is the process there", "system", PUBLIC, _livez, Health),
+    Operation("GET", "/livez", "get_liveness", "Is the process there", "system", PUBLIC, _livez, Health, cost=0),
     Operation(
         "GET", "/readyz", "get_readiness", "Can it answer everything", "system", PUBLIC, _readyz, Health,
-        errors=("not_ready",),
+        errors=("not_ready",), cost=0,
     ),
     Operation("GET", "/openapi.json", "get_openapi", "This API as OpenAPI 3.1", "system", PUBLIC, _openapi, dict),
     Operation("GET", "/docs", "get_reference", "This page", "system", PUBLIC, _docs, media_types=("text/html",)),

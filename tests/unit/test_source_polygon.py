@@ -179,9 +179,9 @@ def test_the_recorded_socket_is_read_in_its_order(shared: Path) -> None:
     events = [event for text in messages(shared, "polygon", "ws_trades") for event in polygon_stream.read(text)]
     assert events == [
         Acknowledged(("*",)),
-        Trade("AAPL", 1651684192462000, 161.87, 300.0, "5096", 4009402),
-        Trade("AMZN", 1651684192536000, 161.87, 1.0, "72815", 4009408),
-        Trade("AMZN", 1651684192717000, 161.87, 100.0, "799", 4009434),
+        Trade("AAPL", 1651684192462000, 161.87, 300.0, "10//5096", 4009402),
+        Trade("AMZN", 1651684192536000, 161.87, 1.0, "12//72815", 4009408),
+        Trade("AMZN", 1651684192717000, 161.87, 100.0, "4//799", 4009434),
     ]
 
 
@@ -198,3 +198,15 @@ def test_the_socket_logs_in_subscribes_and_tells_trouble() -> None:
     for text in ("", "no", "[1]", '[{"ev":"T","sym":"AAPL"}]', '[{"ev":"AM","sym":"A","o":null}]'):
         with pytest.raises(SourceFailed, match=r"Polygon"):
             polygon_stream.read(text)
+
+
+def test_trades_of_two_exchanges_with_the_same_number_are_two_trades() -> None:
+    one, other = (
+        polygon_stream.read(f'[{{"ev":"T","sym":"AAPL","x":{x},"i":"7","p":1.5,"s":100,"t":60000,"q":{x}}}]')[0]
+        for x in (4, 12)
+    )
+    assert isinstance(one, Trade)
+    assert isinstance(other, Trade)
+    assert (one.id, other.id) == ("4//7", "12//7")
+    (without,) = polygon_stream.read('[{"ev":"T","sym":"AAPL","p":1.5,"s":100,"t":60000}]')
+    assert without == Trade("AAPL", 60_000_000, 1.5, 100.0)

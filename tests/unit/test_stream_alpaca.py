@@ -21,7 +21,7 @@ def test_the_recorded_session_is_read_in_its_order(shared: Path) -> None:
     assert events == [
         Acknowledged(("AAPL",)),
         candle,
-        Trade("AAPL", AT, 177.79, 90.0, "6142"),
+        Trade("AAPL", AT, 177.79, 90.0, "V/6142"),
         Ticker("SPIP", AT, 25.42, 25.41, 25.43),
         candle,
     ]  # the book, the status and the cancelled trade say nothing to us

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from tradewright.market.building import LATE_US
+from tradewright.sources.registry import SOURCES
 from tradewright.sources.streams import Acknowledged, Candle, Event, Heartbeat, Stream, Ticker, Trade, Trouble, fault_of
 from tradewright.sources.watching import (
     ACKNOWLEDGED_S,
@@ -423,3 +424,32 @@ def test_a_trade_that_cannot_be_and_comes_too_late_for_everything_asks_for_nothi
     told.hear(1, Acknowledged())
     said = told.watch.unsound(trade(6, 2), "x", LATE_US + 3 * SECOND)
     assert [type(each) for each in said] == [Now]
+
+
+def test_a_source_that_never_answers_a_subscription_keeps_its_connection_until_a_trade_comes() -> None:
+    told = Told(replace(STREAM, acknowledges=False, gapless=False, quiet_s=1_000.0, ping=""))
+    assert not any(isinstance(each, Reconnect) for second in range(1, 500) for each in told.wait(second))
+    assert any(isinstance(each, Now) and "no trade" in each.why for each in told.said)
+    assert Fill("A", 0, 600 * SECOND) in told.hear(600, trade(5, 600))
+
+
+def test_back_off_ends_with_data_where_nothing_else_answers() -> None:
+    told = Told(replace(STREAM, acknowledges=False))
+    told.watch.draw = 1.0
+    for second in range(5):
+        told.end(second)
+    told.connect(10)
+    told.hear(11, trade(5, 11))
+    assert told.end(12)[-1] == Reconnect(1.0, "gone")
+
+
+@pytest.mark.parametrize("name", ["alpaca", "finnhub", "polygon"])
+def test_shares_that_do_not_trade_by_night_keep_their_connection(name: str) -> None:
+    stream = SOURCES[name].stream
+    assert stream is not None
+    watch = Watch(stream, ("AAPL",), {"key_id": "k", "secret_key": "s", "api_key": "k"})
+    watch.connected(0, 0)
+    watch.received([Acknowledged()] if stream.acknowledges else [], 1, 1 * SECOND)
+    said = [each for second in range(1, 3_600) for each in watch.passed(second, second * SECOND)]
+    assert not any(isinstance(each, Reconnect) for each in said)
+    assert [each.degraded for each in said if isinstance(each, Now)] == [True]

@@ -8,6 +8,7 @@ Source: Alpaca documentation, real-time stock data.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import inf
 from typing import Any
 
 import msgspec
@@ -60,7 +61,8 @@ def _read(entry: Mapping[str, Any], text: str) -> Event | None:
     with reading(text, TITLE):
         match entry["T"]:
             case "t":
-                return Trade(str(entry["S"]), _time(entry), float(entry["p"]), float(entry["s"]), str(entry["i"]))
+                own = f"{entry.get('x', '')}/{entry['i']}"  # every exchange counts for itself
+                return Trade(str(entry["S"]), _time(entry), float(entry["p"]), float(entry["s"]), own)
             case "q":
                 bid, ask = float(entry["bp"]), float(entry["ap"])
                 return Ticker(str(entry["S"]), _time(entry), (bid + ask) / 2, bid, ask) if bid > 0 < ask else None
@@ -81,4 +83,4 @@ def _time(entry: Mapping[str, Any]) -> int:
     return moments([entry["t"]], TITLE)[0]
 
 
-STREAM = Stream("wss://stream.data.alpaca.markets/v2/iex", opening, read, per_connection=30)
+STREAM = Stream("wss://stream.data.alpaca.markets/v2/iex", opening, read, quiet_s=inf, per_connection=30)

@@ -8,6 +8,7 @@ Source: Finnhub web socket documentation.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import inf
 
 import msgspec
 
@@ -47,4 +48,4 @@ def read(text: str) -> tuple[Event, ...]:
     return tuple(events)
 
 
-STREAM = Stream("wss://ws.finnhub.io", opening, read, query=query, per_connection=50)
+STREAM = Stream("wss://ws.finnhub.io", opening, read, query=query, acknowledges=False, quiet_s=inf, per_connection=50)

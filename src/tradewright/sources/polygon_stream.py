@@ -7,6 +7,7 @@ Source: Massive web socket documentation.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import inf
 from typing import Any
 
 import msgspec
@@ -37,13 +38,21 @@ def _read(entry: Mapping[str, Any], text: str) -> Event | None:
         match entry["ev"]:
             case "T":
                 time_us, price, size = int(entry["t"]) * 1_000, float(entry["p"]), float(entry["s"])
-                return Trade(str(entry["sym"]), time_us, price, size, str(entry.get("i", "")), entry.get("q"))
+                number = entry.get("q")
+                return Trade(
+                    str(entry["sym"]), time_us, price, size, _id(entry), None if number is None else int(number)
+                )
             case "AM":
                 prices = tuple(float(entry[name]) for name in ("o", "h", "l", "c", "v"))
                 return Candle(str(entry["sym"]), int(entry["s"]) * 1_000, int(entry["e"]) * 1_000, *prices)
             case "status":
                 return _status(str(entry["status"]), str(entry.get("message", "")))
     return None
+
+
+def _id(entry: Mapping[str, Any]) -> str:
+    # a number of its own for every exchange and every facility that reports to one
+    return "/".join(str(entry.get(name, "")) for name in ("x", "trfi", "i")) if entry.get("i") else ""
 
 
 def _status(status: str, said: str) -> Event | None:
@@ -55,4 +64,4 @@ def _status(status: str, said: str) -> Event | None:
     return Trouble(f"{TITLE}: {status}: {said}", fatal=status in _FATAL or "not authorized" in said)
 
 
-STREAM = Stream("wss://socket.polygon.io/stocks", opening, read, per_connection=1_000)
+STREAM = Stream("wss://socket.polygon.io/stocks", opening, read, quiet_s=inf, per_connection=1_000)

@@ -91,9 +91,10 @@ class Stream:
     opening: the messages to send once connected, in order (login included; credentials are {} for a keyless source).
     query: pairs for the address of the socket, where a source wants the key there.
     read: what a message says, in its order; () for what is of no interest; raises SourceFailed for what is not
-    documented. gapless: Trade.sequence rises by exactly one per symbol. ping: what to send so that the source keeps the
-    connection, "" for nothing; ping_s: how often. quiet_s: after how long without any message the connection counts as
-    dead. per_connection: most symbols of one connection.
+    documented. gapless: Trade.sequence rises by exactly one per symbol. acknowledges: it answers a subscription. ping:
+    what to send so that the source keeps the connection, "" for nothing; ping_s: how often. quiet_s: after how long
+    without any message the connection counts as dead, inf where none may come for hours and only the socket's own pings
+    show that it stands. per_connection: most symbols of one connection.
     """
 
     url: str
@@ -101,6 +102,7 @@ class Stream:
     read: Callable[[str], tuple[Event, ...]]
     query: Callable[[Mapping[str, str]], tuple[tuple[str, str], ...]] = lambda credentials: ()
     gapless: bool = False
+    acknowledges: bool = True
     ping: str = ""
     ping_s: float = 20.0
     quiet_s: float = 60.0

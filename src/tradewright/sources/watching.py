@@ -2,7 +2,8 @@
 
 A `Watch` is told what happens (connected, a message, time passing, the connection ending) and answers with commands.
 
-- A subscription must be acknowledged within ACKNOWLEDGED_S, or the connection is given up.
+- A subscription must be acknowledged within ACKNOWLEDGED_S, or the connection is given up; a source that never answers
+  one is known by its data.
 - A connection without any message for `quiet_s` of the stream counts as dead and is made anew. Heartbeats keep it.
 - Data are watched apart from heartbeats and from trades that came before: without a new trade or price for SILENT times
   the usual distance of them, at least LEAST_SILENT_S and at most MOST_SILENT_S, the stream is `degraded`, however well
@@ -138,7 +139,7 @@ class Watch:
 
     def connected(self, now_s: float, now_us: int) -> list[Command]:
         """A connection was made: say what opens it."""
-        self._up, self.acknowledged = True, False
+        self._up, self.acknowledged = True, not self.stream.acknowledges
         self._begun_s = self._heard_s = self._data_s = self._pinged_s = now_s
         for state in self._known.values():
             state.continued = state.numbers.trade is not None
@@ -273,7 +274,7 @@ class Watch:
         gap = now_s - self._data_s
         self.usual_s += _SMOOTH * (min(gap, MOST_SILENT_S) - self.usual_s)
         self._data_s = now_s
-        self.acknowledged = True  # data are the best answer to a subscription
+        self.acknowledged, self.tries = True, 0  # data are the best answer to a subscription
         if self.degraded:
             made += self._degrade(False, "data again")
         if self._silenced:

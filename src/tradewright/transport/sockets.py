@@ -12,6 +12,7 @@ from tradewright.errors import SourceFailed
 
 LARGEST = 8_000_000  # bytes of one message
 CONNECT_S = 15.0
+PING_S = 20.0  # without a message for so long the other side is asked, and has half of it to answer
 
 
 class Socket(Protocol):
@@ -81,7 +82,11 @@ async def connected(url: str, query: Sequence[tuple[str, str]] = ()) -> AsyncIte
     async with session:
         try:
             inner = await session.ws_connect(
-                url, params=list(query), max_msg_size=LARGEST, timeout=aiohttp.ClientWSTimeout(ws_close=2.0)
+                url,
+                params=list(query),
+                max_msg_size=LARGEST,
+                heartbeat=PING_S,
+                timeout=aiohttp.ClientWSTimeout(ws_close=2.0),
             )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             text = str(error).partition("?")[0] or type(error).__name__

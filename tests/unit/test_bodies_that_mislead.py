@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from tradewright.api.parsing import MAX_DEPTH, MOST_FAULTS, parse_body, parse_query
-from tradewright.api.problems import Refused
+from tradewright.api.problems import FieldError, Refused, render
 
 
 class Thing(msgspec.Struct, frozen=True):
@@ -75,3 +75,35 @@ def test_the_character_that_texts_cannot_hold_is_refused_and_its_spelling_is_not
     with pytest.raises(Refused) as caught:
         parse_query(b"name=a%00b", Thing)
     assert caught.value.errors[0].pointer == "query:name"
+
+
+@pytest.mark.parametrize("raw", [nested(MAX_DEPTH + 1), nested(100_000), b"[]", b"7"])
+def test_what_is_wrong_with_the_whole_body_is_an_error_of_the_whole(raw: bytes) -> None:
+    found = refused(raw)
+    assert [error.pointer for error in found.errors] == [""]
+    assert found.errors[0].detail in found.detail
+
+
+@pytest.mark.parametrize(
+    ("query", "part"),
+    [
+        (b"name=a&", "''"),
+        (b"&&name=a", "''"),
+        (b"name%3da", "'name%3da'"),
+        (b"name=%ff", "name"),
+        (b"name=\xc3\xa9", "name"),
+    ],
+)
+def test_the_part_of_a_query_that_cannot_be_read_is_named(query: bytes, part: str) -> None:
+    with pytest.raises(Refused) as caught:
+        parse_query(query, Thing)
+    assert caught.value.code == "invalid_input"
+    assert [error.pointer for error in caught.value.errors] == ["query:"]
+    assert part in caught.value.errors[0].detail
+
+
+def test_nobody_is_sent_to_errors_where_there_are_none() -> None:
+    problem = msgspec.json.decode(render(Refused("invalid_input", "this operation takes no body"), "/v1/x", "req_1")[2])
+    assert "`errors`" not in problem["detail"]
+    named = Refused("invalid_input", "1 value(s) were refused: /name", [FieldError("/name", "required")])
+    assert "`errors`" in msgspec.json.decode(render(named, "/v1/x", "req_1")[2])["detail"]

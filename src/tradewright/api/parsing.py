@@ -49,7 +49,7 @@ def _parsed(raw: bytes, struct: type[S]) -> S:
     try:
         pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, strict_parsing=bool(raw), errors="strict")
     except (ValueError, UnicodeDecodeError):
-        raise Refused("invalid_input", "the query string cannot be read; encode it as name=value&name=value") from None
+        raise _unreadable(raw) from None
     for name, text in pairs:
         if name not in fields:
             faults.append(FieldError(f"query:{name}", _unknown(name, list(fields), "parameter")))
@@ -60,6 +60,26 @@ def _parsed(raw: bytes, struct: type[S]) -> S:
     return _struct(struct, fields, values, faults, lambda name: f"query:{name}", from_text=True)
 
 
+def _unreadable(query: bytes) -> Refused:
+    why = "it is no name=value&name=value"
+    for part in query.split(b"&"):
+        text = part.decode("latin-1")
+        if b"=" not in part:
+            why = f"a part of it is {wording.cut(repr(text))}, and what stands between two & must be name=value"
+            break
+        try:
+            parse_qsl(text, keep_blank_values=True, errors="strict")
+            part.decode("ascii")
+        except ValueError:
+            why = f"{wording.cut(repr(text))} is not UTF-8 in percent-encoding"
+            break
+    return Refused("invalid_input", f"the query cannot be read: {why}", [FieldError("query:", why)])
+
+
+def _whole(why: str) -> Refused:
+    return Refused("invalid_input", why, [FieldError("", why)])
+
+
 def parse_body(raw: bytes, media_type: str, struct: type[S], accepted: Sequence[str] = ("application/json",)) -> S:
     """Return the JSON body as `struct`. Raises Refused: 415, 400, or 422 with every fault."""
     if media_type.partition(";")[0].strip().lower() not in accepted:
@@ -68,11 +88,11 @@ def parse_body(raw: bytes, media_type: str, struct: type[S], accepted: Sequence[
     try:
         value = msgspec.json.decode(raw)
     except RecursionError:
-        raise Refused("invalid_input", _TOO_DEEP) from None
+        raise _whole(_TOO_DEEP) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Refused("malformed_json", f"the body is not valid JSON: {error}") from None
     if not isinstance(value, dict):
-        raise Refused("invalid_input", f"the body must be a JSON object, got {_kind(value)}")
+        raise _whole(f"the body must be a JSON object, got {_kind(value)}")
     _refuse_what_misleads(raw, value)
     fields, _ = _shape(struct)
     unknown = [name for name in value if name not in fields]
@@ -91,7 +111,7 @@ def _refuse_what_misleads(raw: bytes, value: dict[str, Any]) -> None:
         if not level:
             break
     else:
-        raise Refused("invalid_input", _TOO_DEEP)
+        raise _whole(_TOO_DEEP)
     named = [name for name, item in value.items() if _holds_null((name, item))] if b"\\u0000" in raw else []
     if named:
         why = "holds the character U+0000, which cannot be kept"

@@ -76,8 +76,12 @@ CATALOGUE: dict[str, Kind] = {
 }
 
 
+_NOTHING_NAMED = "Mend that and send the request again."
+
+
 class FieldError(msgspec.Struct, frozen=True):
-    """What is wrong with one value: a JSON pointer into the body, or `query:<name>`, and why."""
+    """What is wrong with one value: a JSON pointer into the body, or `query:<name>`, and why. Of the whole
+    body the pointer is empty, of a query that cannot be read `query:`."""
 
     pointer: str
     detail: str
@@ -124,7 +128,8 @@ def of(error: Exception) -> Refused:
 def render(refused: Refused, instance: str, request_id: str) -> tuple[int, dict[str, str], bytes]:
     """Return status, headers and body of a refusal."""
     kind = CATALOGUE[refused.code]
-    detail = refused.detail if refused.detail.endswith((".", "!", "?")) else f"{refused.detail}. {kind.advice}"
+    advice = kind.advice if refused.errors or refused.code != "invalid_input" else _NOTHING_NAMED
+    detail = refused.detail if refused.detail.endswith((".", "!", "?")) else f"{refused.detail}. {advice}"
     problem = Problem(
         type=f"/docs/errors#{refused.code}",
         title=kind.title,

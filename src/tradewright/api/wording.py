@@ -49,7 +49,11 @@ def plainly(message: str, kind: Any) -> str:
 
 def seen(value: Any) -> str:
     """Return a value as it stood in the request, cut to what a message can hold."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
+    return cut(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def cut(text: str) -> str:
+    """Return a text, cut to what a message can hold."""
     return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
 
 

@@ -107,3 +107,44 @@ def test_nobody_is_sent_to_errors_where_there_are_none() -> None:
     assert "`errors`" not in problem["detail"]
     named = Refused("invalid_input", "1 value(s) were refused: /name", [FieldError("/name", "required")])
     assert "`errors`" in msgspec.json.decode(render(named, "/v1/x", "req_1")[2])["detail"]
+
+
+@pytest.mark.parametrize(
+    ("raw", "told"),
+    [
+        (b'{"name":"\xff"}', "byte 9 is 0xff, which is not UTF-8"),
+        (b'{"name":"a","n\xff":1}', "byte 14 is 0xff, which is not UTF-8"),
+        (b'{"name":"\xed\xa0\x80"}', "byte 9 is 0xed, which is not UTF-8"),
+        (b'{"name":\xff}', "byte 8 is 0xff, which is not UTF-8"),
+        (b'{"name":"\\ud800"}', "\\ud800 alone is half of a character"),
+        (b'{"name":"a\\uD800x"}', "\\ud800 alone is half of a character"),
+        (b'{"name":"\\udc00"}', "\\udc00 alone is half of a character"),
+        (b'{"params":{"x\\ud83d":1}}', "\\ud83d alone is half of a character"),
+        (b'{"name":"abc', "ends too early"),
+        (b'{"name":NaN}', "byte 8"),
+        (b"\xef\xbb\xbf{}", "byte 0 is 0xef, a byte order mark"),
+        (b"", "the body is empty"),
+    ],
+)
+def test_what_is_no_json_is_told_with_its_place(raw: bytes, told: str) -> None:
+    found = refused(raw)
+    assert found.code == "malformed_json"
+    assert told in found.detail
+
+
+def test_a_character_beyond_the_first_65536_is_no_half() -> None:
+    assert parse_body(b'{"name":"\\ud83d\\ude00"}', "application/json", Thing).name == "\U0001f600"
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "UTF-8", '"utf-8"', "utf8"])
+def test_a_body_that_says_it_is_utf_8_is_read(charset: str) -> None:
+    assert parse_body(b'{"name":"a"}', f"application/json; charset={charset}", Thing).name == "a"
+
+
+@pytest.mark.parametrize("charset", ["iso-8859-1", "utf-16", '"latin1"', "UTF-32"])
+def test_another_character_set_is_refused_by_its_name(charset: str) -> None:
+    with pytest.raises(Refused) as caught:
+        parse_body(b'{"name":"a"}', f"application/json; x=y; Charset={charset}", Thing)
+    assert caught.value.code == "unsupported_media_type"
+    assert charset.strip('"').lower() in caught.value.detail
+    assert "utf-8" in caught.value.detail.lower()

@@ -53,6 +53,7 @@ async def run(services: Services, state: Mapping[str, Any], path_text: str, quer
     access.authorize(operation, state["principal"], services.clock.now_us())
     value = None
     if operation.body is not None:
+        parsing.refuse_packed(state["headers"].get("content-encoding", ""))
         given = state["headers"].get("content-type", "")
         value = parsing.parse_body(body, given, operation.body, operation.body_types)
     elif body:

@@ -85,12 +85,15 @@ def parse_body(raw: bytes, media_type: str, struct: type[S], accepted: Sequence[
     if media_type.partition(";")[0].strip().lower() not in accepted:
         given = f"got {media_type!r}" if media_type else "there was no Content-Type"
         raise Refused("unsupported_media_type", f"the body must be {' or '.join(accepted)}; {given}")
+    charset = _charset(media_type)
+    if charset not in ("", "utf-8", "utf8"):
+        raise Refused("unsupported_media_type", f"the body must be UTF-8; its Content-Type says {charset[:40]!r}")
     try:
         value = msgspec.json.decode(raw)
     except RecursionError:
         raise _whole(_TOO_DEEP) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Refused("malformed_json", f"the body is not valid JSON: {error}") from None
+        raise Refused("malformed_json", f"the body is not valid JSON: {_why_no_json(raw, error)}") from None
     if not isinstance(value, dict):
         raise _whole(f"the body must be a JSON object, got {_kind(value)}")
     _refuse_what_misleads(raw, value)
@@ -101,6 +104,48 @@ def parse_body(raw: bytes, media_type: str, struct: type[S], accepted: Sequence[
         faults.append(FieldError("", f"{len(unknown) - MOST_FAULTS} more fields that there are not"))
     known = {name: item for name, item in value.items() if name in fields}
     return _struct(struct, fields, known, faults, lambda name: f"/{_escaped(name)}", from_text=False)
+
+
+def refuse_packed(coding: str) -> None:
+    """Return when the body is sent as it is. coding: of its Content-Encoding. Raises Refused."""
+    if coding.strip().lower() not in ("", "identity"):
+        raise Refused(
+            "unsupported_media_type",
+            f"the body is packed as {coding[:40]!r}, which is not read; send it as it is, without Content-Encoding.",
+        )
+
+
+def _charset(media_type: str) -> str:
+    for parameter in media_type.split(";")[1:]:
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "charset":
+            return value.strip().strip('"').lower()
+    return ""
+
+
+def _why_no_json(raw: bytes, error: Exception) -> str:
+    if not raw:
+        return "the body is empty"
+    if raw.startswith(b"\xef\xbb\xbf"):
+        return "byte 0 is 0xef, a byte order mark; leave it out"
+    try:
+        raw.decode()
+    except UnicodeDecodeError as fault:
+        return f"byte {fault.start} is 0x{raw[fault.start]:02x}, which is not UTF-8"
+    half = _half_of_a_character(raw)
+    if half:
+        return f"\\u{ord(half):04x} alone is half of a character; send both halves, or the character itself"
+    return str(error).replace("Input data was truncated", "it ends too early")
+
+
+def _half_of_a_character(raw: bytes) -> str:
+    try:
+        json.dumps(json.loads(raw), ensure_ascii=False).encode()
+    except UnicodeEncodeError as fault:
+        return fault.object[fault.start]
+    except (ValueError, RecursionError):
+        return ""
+    return ""
 
 
 def _refuse_what_misleads(raw: bytes, value: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from tradewright.accounts.passkeys import Site
 from tradewright.accounts.passwords import LONGEST, SHORTEST, refusal
 from tradewright.accounts.sessions import COOKIE, STEP_UP_US, Opened, csrf_token
 from tradewright.api.dispatch import encode
+from tradewright.api.names import NAME
 from tradewright.api.operations import Call, Raw
 from tradewright.api.problems import FieldError, Refused
 from tradewright.api.wire import moment
@@ -19,8 +20,10 @@ Email = Annotated[
     str, msgspec.Meta(min_length=3, max_length=254, pattern=rf"^{_PART}@{_PART}\Z", examples=["ada@example.com"])
 ]
 NAMED = r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f-\xa0][^\x00-\x1f\x7f]*\Z"
-PersonName = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=NAMED, examples=["Ada"])]
-OrganizationName = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=NAMED, examples=["Acme"])]
+PersonName = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=NAMED, examples=["Ada"], extra=NAME)]
+OrganizationName = Annotated[
+    str, msgspec.Meta(min_length=1, max_length=100, pattern=NAMED, examples=["Acme"], extra=NAME)
+]
 NewPassword = Annotated[
     str, msgspec.Meta(min_length=SHORTEST, max_length=LONGEST, examples=["a sentence nobody else says"])
 ]

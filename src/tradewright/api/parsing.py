@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from tradewright.api import wording
+from tradewright.api import names, wording
 from tradewright.api.problems import FieldError, Refused
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -43,7 +43,7 @@ def _remembered(raw: bytes, struct: type[S]) -> S:
 
 
 def _parsed(raw: bytes, struct: type[S]) -> S:
-    fields, _ = _shape(struct)
+    fields, _, _ = _shape(struct)
     faults: list[FieldError] = []
     values: dict[str, Any] = {}
     try:
@@ -97,7 +97,7 @@ def parse_body(raw: bytes, media_type: str, struct: type[S], accepted: Sequence[
     if not isinstance(value, dict):
         raise _whole(f"the body must be a JSON object, got {_kind(value)}")
     _refuse_what_misleads(raw, value)
-    fields, _ = _shape(struct)
+    fields, _, _ = _shape(struct)
     unknown = [name for name in value if name not in fields]
     faults = [FieldError(f"/{_escaped(n[:200])}", _unknown(n, list(fields), "field")) for n in unknown[:MOST_FAULTS]]
     if len(unknown) > MOST_FAULTS:
@@ -185,9 +185,10 @@ def _refuse_repeated(pairs: list[tuple[str, Any]]) -> None:
 
 
 @cache
-def _shape(struct: type[msgspec.Struct]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _shape(struct: type[msgspec.Struct]) -> tuple[dict[str, Any], dict[str, Any], frozenset[str]]:
     fields = {f.encode_name: f for f in msgspec.structs.fields(struct)}
-    return fields, get_type_hints(struct, include_extras=True)
+    hints = get_type_hints(struct, include_extras=True)
+    return fields, hints, frozenset(name for name, hint in hints.items() if names.is_name(hint))
 
 
 def _struct(
@@ -198,23 +199,30 @@ def _struct(
     pointer: Any,
     from_text: bool,
 ) -> S:
-    _, hints = _shape(struct)
+    _, hints, named = _shape(struct)
     converted: dict[str, Any] = {}
     for name, field in fields.items():
         if name not in values:
             if field.required:
                 faults.append(FieldError(pointer(name), "required, and missing"))
             continue
+        value = values[name]
+        if isinstance(value, str) and field.name in named:
+            value = names.spelled(value)
+            wrong = names.refusal(value)
+            if wrong:
+                faults.append(FieldError(pointer(name), wrong))
+                continue
         try:
-            converted[field.name] = _convert(values[name], hints[field.name], from_text)
+            converted[field.name] = _convert(value, hints[field.name], from_text)
         except msgspec.ValidationError as error:
             message, _, where = str(error).partition(" - at `$")
             inside = where.rstrip("`").replace(".", "/").replace("[", "/").replace("]", "")
             shown = "" if name in _SECRET else f"; got {wording.seen(values[name])}"
             faults.append(FieldError(pointer(name) + inside, wording.plainly(message, hints[field.name]) + shown))
     if faults:
-        names = ", ".join(dict.fromkeys(fault.pointer for fault in faults))
-        raise Refused("invalid_input", f"{len(faults)} value(s) were refused: {names}", faults)
+        pointers = ", ".join(dict.fromkeys(fault.pointer for fault in faults))
+        raise Refused("invalid_input", f"{len(faults)} value(s) were refused: {pointers}", faults)
     return struct(**converted)
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
+from tradewright.api.names import NAME
 from tradewright.api.operations import Call
 from tradewright.api.problems import Refused
 from tradewright.api.routing import ID_PATTERN
@@ -26,7 +27,7 @@ Amount = Annotated[str, msgspec.Meta(pattern=r"^-?[0-9]{1,20}(\.[0-9]{1,18})?\Z"
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 InstrumentId = Annotated[str, msgspec.Meta(min_length=3, max_length=48, examples=["equity:AAPL"])]
 Id = Annotated[str, msgspec.Meta(pattern=rf"^{ID_PATTERN}\Z", examples=["prt_01k3v9h2m4qzt6x8b0c2d4e6f8"])]
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=_NAME, examples=["growth"])]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=_NAME, examples=["growth"], extra=NAME)]
 Rfc3339 = Annotated[str, msgspec.Meta(examples=["2024-03-28T20:00:00Z"], extra_json_schema={"format": "date-time"})]
 IntervalName = Literal["1m", "5m", "15m", "1h", "1d"]
 SeriesInterval = Literal["1m", "5m", "15m", "1h", "1d", "fact"]

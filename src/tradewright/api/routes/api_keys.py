@@ -14,6 +14,7 @@ from tradewright.accounts.principal import Signing
 from tradewright.accounts.scopes import SCOPES, checked
 from tradewright.api import access
 from tradewright.api.dispatch import encode, etag_of, match
+from tradewright.api.names import NAME
 from tradewright.api.operations import Call, Effect, Once, Operation, Raw
 from tradewright.api.pagination import Page, PageQuery, decode_cursor, page
 from tradewright.api.problems import FieldError, Refused
@@ -24,7 +25,7 @@ from tradewright.storage import accounts, audit
 from tradewright.storage.database import Tx
 
 _LONGEST_US = 36_500 * DAY_US
-Name = Annotated[str, msgspec.Meta(pattern=r"^[^\x00-\x1f\x7f]{1,80}\Z", examples=["dashboard"])]
+Name = Annotated[str, msgspec.Meta(pattern=r"^[^\x00-\x1f\x7f]{1,80}\Z", examples=["dashboard"], extra=NAME)]
 Addresses = Annotated[
     list[Annotated[str, msgspec.Meta(max_length=64, examples=["203.0.113.0/24"])]],
     msgspec.Meta(max_length=MAX_NETWORKS, description="Addresses or networks it may be used from; none: anywhere."),

@@ -11,6 +11,7 @@ from tradewright import ids
 from tradewright.accounts import passkeys, second_factors, throttling
 from tradewright.api import sample_values
 from tradewright.api.credentials import Code, Credential, PasskeyOptions, site_of
+from tradewright.api.names import NAME
 from tradewright.api.operations import PERSON, Call, Effect, Once, Operation
 from tradewright.api.problems import FieldError, Refused
 from tradewright.api.wire import moment
@@ -59,7 +60,7 @@ class PasskeyRequest(msgspec.Struct, frozen=True, kw_only=True):
     """credential: what the browser answered to options. name: to tell it from others."""
 
     credential: Credential
-    name: Annotated[str, msgspec.Meta(min_length=1, max_length=100, examples=["phone"])] = "passkey"
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=100, examples=["phone"], extra=NAME)] = "passkey"
 
 
 class NewPasskey(msgspec.Struct, frozen=True):

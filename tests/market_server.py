@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import ClassVar
 
 from aiohttp import WSMsgType, web
 
@@ -26,9 +27,9 @@ PRODUCT = "BTC-USD"
 class FastClock:
     """A clock that began at a full minute and runs `speed` times as fast."""
 
-    def __init__(self, speed: float = 60.0) -> None:
+    def __init__(self, speed: float = 60.0, from_us: int = 1_700_000_040_000_000) -> None:
         self._speed, self._began = speed, time.monotonic()
-        self._from = 1_700_000_040_000_000
+        self._from = from_us
 
     def now_us(self) -> int:
         return self._from + round((time.monotonic() - self._began) * self._speed * 1e6)
@@ -65,6 +66,7 @@ class Market:
     asked: int = 0
     history_fails: int = 0
     past: dict[int, tuple[float, float, float, float, float]] = field(default_factory=dict)
+    path: ClassVar[str] = "/products/{product}/candles"
     _sockets: set[web.WebSocketResponse] = field(default_factory=set)
     _draw: random.Random = field(default_factory=lambda: random.Random(8))
 
@@ -195,7 +197,7 @@ async def trading(market: Market) -> AsyncIterator[tuple[str, str]]:
     """The venue, on a free port of this machine; yields the addresses of its history and its socket."""
     app = web.Application()
     app.router.add_get("/ws", market.socket)
-    app.router.add_get("/products/{product}/candles", market.candles)
+    app.router.add_get(market.path, market.candles)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -152,6 +152,18 @@ def test_once_a_symbol_is_lost_its_bars_are_in_doubt_until_it_is_known_how_far()
     assert builder.awaited("X", BEGIN, BEGIN + 3 * MINUTE) == {BEGIN + 2 * MINUTE: True}
 
 
+@given(ahead=st.integers(-3_600_000_000, 3_600_000_000))
+def test_a_late_trade_of_before_we_came_makes_no_bar(ahead: int) -> None:
+    builder = BarBuilder(MINUTE)  # our clock is that much ahead
+    builder.begin(BEGIN + 400_000 + ahead)
+    builder.trade("X", BEGIN - 100_000, 1.0, 1.0, 1, 1, BEGIN + 500_000 + ahead)
+    for number, offset in enumerate((1_000_000, MINUTE, 2 * MINUTE), start=2):
+        builder.trade("X", BEGIN + offset, 1.0, 1.0, number, number, BEGIN + offset + 10_000 + ahead)
+    made = builder.close(BEGIN + 2 * MINUTE + GRACE_US + ahead + 20_000)
+    assert [bar.time_us for bar in made] == [BEGIN + 2 * MINUTE], "that of before us and that during which we came"
+    assert builder.closed_by_source("X", BEGIN + MINUTE, (1.0, 1.0, 1.0, 1.0, 9.0)) is not None
+
+
 def test_a_trade_later_than_that_is_counted_and_changes_nothing() -> None:
     builder = BarBuilder(MINUTE)
     builder.trade("X", BEGIN, 1.0, 1.0, 1, 1, BEGIN)

@@ -16,7 +16,8 @@ The rules, exactly:
    been closed before is a revision. The history of the source counts as that.
 8. A bar of which trades may have been missed (a gap, a new connection, the one during which we came) is in doubt:
    trades alone never close it. It comes from the source, or it is missing. Once a symbol is lost (`lose`), every bar
-   that ends after that moment is in doubt, until `doubt` says how far it reached.
+   that ends after that moment is in doubt, until `doubt` says how far it reached. A bar that began before we came
+   (`begin`) stays in doubt, whatever late trades of it are still told.
 9. A trade more than `skew_us` ahead of the clock of the source is refused and counted; no bar ends ahead of that clock.
    Only when AGREED trades in a row, over at least AGREED_US, are all ahead is it the clock that has changed.
 """
@@ -140,6 +141,7 @@ class BarBuilder:
         self._lost: dict[str, int] = {}  # by symbol: since when
         self._skew = skew_us
         self.clock = SourceClock(skew_us)
+        self._began: int | None = None  # by our clock
         self._changed: dict[tuple[str, int], None] = {}
         self._arrivals = 0
         self._next_tidying = 0
@@ -233,6 +235,11 @@ class BarBuilder:
             self._forget(now - self._late, now + self._skew)
         return sorted(made, key=lambda built: (built.time_us, built.symbol))
 
+    def begin(self, now_us: int) -> None:
+        """We came when our clock showed now_us: bars that began before are never closed by trades alone."""
+        if self._began is None:
+            self._began = now_us
+
     def lose(self, symbol: str, since_us: int) -> None:
         """Put every bar that ends after since_us in doubt, until `doubt` is told how far that reaches."""
         self._lost[symbol] = min(since_us, self._lost.get(symbol, since_us))
@@ -255,6 +262,8 @@ class BarBuilder:
         }
 
     def _is_doubted(self, symbol: str, end: int) -> bool:
+        if self._began is not None and end - self._step < self.clock.now(self._began):
+            return True
         return (symbol, end) in self._doubted or end > self._lost.get(symbol, end)
 
     def _forget(self, before_us: int, after_us: int) -> None:

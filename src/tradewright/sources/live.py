@@ -158,6 +158,7 @@ class LiveStream:
         try:
             async with self._connect(self._url, self._stream.query(self._line.credentials)) as socket:
                 self.counts.connections += 1
+                self._builder.begin(self._clock.now_us())
                 commands = self._watch.connected(self._monotonic(), self.now_us())
                 if self._since_us is not None:
                     for symbol in self._instruments:

@@ -78,7 +78,7 @@ def _work_until_exported(served: Any, settings: Settings) -> None:
 async def planted(served: Any, client: Client) -> str:
     """A person with traces everywhere; return the id."""
     owner = asked_again(served, "usr_owner")
-    invited = {"email": EMAIL, "role": "trader"}
+    invited = {"email": EMAIL, "role": "admin"}
     once = {"Idempotency-Key": ids.new("key")}
     target = "/v1/organizations/org_a/invitations"
     invitation = await client.post(target, invited, person=owner, headers=once)
@@ -95,7 +95,38 @@ async def planted(served: Any, client: Client) -> str:
     again = asked_again(served, answer.json["user"])
     await client.post("/v1/auth/passkeys/options", None, person=again, headers={"Idempotency-Key": "planted-2"})
     await client.send("PATCH", "/v1/me", {"name": NAME}, person=person, headers=seen)
+    await plant_a_key(client, again)
+    opened = replace(served.services, rules=replace(served.services.rules, open_registration=True))
+    known = {"email": EMAIL, "password": NEW, "name": NAME}
+    refused = await Client(build(opened), None, ADDRESS).post("/v1/auth/register", known, headers=seen)
+    assert refused.status == 202
     return str(answer.json["user"])
+
+
+async def plant_a_key(client: Client, person: Person) -> None:
+    """A key with the name of its maker, and one that replaces it, both with an answer kept for replays."""
+    once = {"Idempotency-Key": "planted-3"}
+    body = {"name": f"laptop of {NAME}", "scopes": ["market:read"]}
+    made = await client.post("/v1/api-keys", body, person=person, headers=once)
+    assert made.status == 201
+    rolled = await client.post(f"/v1/api-keys/{made.json['id']}/roll", {}, person=person, headers=once)
+    assert (rolled.status, rolled.json["name"]) == (201, body["name"])
+
+
+def test_a_key_that_somebody_else_made_is_told_again_after_an_erasure(served: Any) -> None:
+    async def work(client: Client) -> None:
+        user = await planted(served, client)
+        client.address = "127.0.0.1"
+        owner, once = asked_again(served, "usr_owner"), {"Idempotency-Key": "of-the-owner"}
+        body = {"name": "of the owner", "scopes": ["market:read"]}
+        made = await client.post("/v1/api-keys", body, person=owner, headers=once)
+        assert (await client.send("DELETE", "/v1/me", person=asked_again(served, user))).status == 204
+        again = await client.post("/v1/api-keys", body, person=owner, headers=once)
+        assert (again.status, again.json["id"]) == (201, made.json["id"])
+        listed = (await client.get("/v1/api-keys?limit=500", person=owner)).json["data"]
+        assert sorted(one["name"] for one in listed if one["created_by"] == user) == ["", ""]
+
+    served.run(work)
 
 
 def test_nothing_that_names_an_erased_person_is_left(served: Any) -> None:

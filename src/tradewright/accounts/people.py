@@ -63,7 +63,8 @@ def register(tx: Tx, wanted: Registration, who: Actor, now_us: int) -> str | Non
     first = installed is not None and not people.has_users(tx)  # asked again under the lock: only one can be the first
     row = {"id": user, "email": wanted.email, "name": wanted.name, "password_hash": wanted.password_hash}
     if not people.add_user(tx, {**row, "password_changed_at": now_us, "created_at": now_us}):
-        audit.record(tx, "", "", who, "person.register_refused", "", {}, now_us)
+        known = people.user_by_email(tx, wanted.email)
+        audit.record(tx, "", "", who, "person.register_refused", known["id"] if known else "", {}, now_us)
         return None
     me = as_person(who, user, "none")
     audit.record(tx, "", "", me, "person.register", user, {}, now_us)

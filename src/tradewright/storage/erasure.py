@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 
 import sqlalchemy as sa
 
 from tradewright.storage.database import Tx
+from tradewright.storage.idempotency import KEPT_US
 from tradewright.storage.tables import (
     api_keys,
     audit_log,
@@ -32,6 +34,8 @@ from tradewright.storage.tables import (
 )
 
 _KEPT = ("audit_log", "audit_seals")
+_MAKING_KEYS = ("create_api_key", "roll_api_key")
+_REPLAYED = tuple(idempotency.primary_key)
 _OF_A_PERSON = (authenticators, recovery_codes, passkeys, sessions, challenges, members, exports, audit_people)
 
 
@@ -48,15 +52,29 @@ def erase_person(tx: Tx, user: str, email: str, organizations_left: Iterable[str
     inviting = sa.select(invitations.c.organization).where(invitations.c.email == email)
     named = sa.or_(exports.c.organization.in_([*organizations_left]), exports.c.organization.in_(inviting), once)
     tx.execute(exports.delete().where(exports.c.kind == "organization", named))
+    about = sa.select(audit_log.c.id).where(audit_log.c.organization == "", audit_log.c.object == user)
+    tx.execute(audit_people.delete().where(audit_people.c.user.is_(None), audit_people.c.entry.in_(about)))
     for table in _OF_A_PERSON:
         tx.execute(table.delete().where(table.c.user == user))
     invited = sa.and_(idempotency.c.operation == "create_invitation", idempotency.c.organization.in_(inviting))
     tx.execute(idempotency.delete().where(sa.or_(idempotency.c.organization == user, invited)))
     tx.execute(invitations.delete().where(invitations.c.email == email))
-    trace = {"last_used_address": None, "last_used_agent": None}
+    _forget_answers_with_keys(tx, user, now_us)
+    trace = {"name": "", "last_used_address": None, "last_used_agent": None}
     tx.execute(api_keys.update().where(api_keys.c.created_by == user).values(trace))
     emptied = {"email": None, "name": "", "password_hash": None, "erased_at": now_us}
     tx.execute(users.update().where(users.c.id == user).values(emptied))
+
+
+def _forget_answers_with_keys(tx: Tx, user: str, now_us: int) -> None:
+    # what is kept for replays holds the name of the key that was made; answers to others stay
+    fresh = sa.and_(api_keys.c.created_by == user, api_keys.c.created_at > now_us - KEPT_US)
+    rows = tx.execute(sa.select(api_keys.c.id, api_keys.c.organization).where(fresh)).all()
+    made, where = {row.id for row in rows}, {row.organization for row in rows}
+    kept = sa.and_(idempotency.c.organization.in_(where), idempotency.c.operation.in_(_MAKING_KEYS))
+    for row in tx.execute(sa.select(idempotency).where(kept)).all():
+        if row.body is not None and json.loads(row.body)["id"] in made:
+            tx.execute(idempotency.delete().where(*(column == getattr(row, column.name) for column in _REPLAYED)))
 
 
 def tables_of_organizations() -> list[sa.Table]:

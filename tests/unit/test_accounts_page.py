@@ -10,6 +10,8 @@ from tradewright.accounts.limits import Policy
 from tradewright.accounts.passwords import LONGEST, SHORTEST, Cost
 from tradewright.accounts.principal import ROLES
 from tradewright.api.routes import all_operations
+from tradewright.api.rules import of_settings
+from tradewright.settings import Settings
 from tradewright.storage import exports
 
 PAGE = (Path(__file__).parents[2] / "docs" / "accounts.md").read_text(encoding="utf-8")
@@ -25,6 +27,14 @@ def test_every_duration_is_the_one_that_counts() -> None:
     assert ROWS["a token to set a new password"] == f"{people.RESET_US // HOUR} hour, once"
     assert ROWS["the challenge of a passkey"] == f"{passkeys.ASKED_US // SECOND // 60} minutes, once"
     assert ROWS["an export"] == f"{exports.KEPT_US // DAY} days"
+
+
+def test_passkeys_work_where_the_page_says() -> None:
+    for settings in (Settings(), Settings(site_url="http://127.0.0.1:8000")):
+        assert of_settings(settings).site_name == "localhost"
+        assert "http://localhost:8000" in of_settings(settings).browser_origins
+    assert "`http://localhost:8000`" in PAGE
+    assert of_settings(Settings(site_url="https://api.example.com")).site_name == "api.example.com"
 
 
 def test_every_limit_is_the_one_that_counts() -> None:

@@ -81,7 +81,12 @@ BEYOND: dict[str, str] = {
 }
 """Why a value that its schema allows is refused all the same, by its pointer."""
 _PART = re.compile("(?<=^/fields)/.*|/[0-9]+.*")
-U0000 = "no text holds U+0000, in whichever field"
+BEYOND_TEXTS = {
+    "U+0000": "no text holds U+0000, in whichever field",
+    "which nobody can see": "a name holds nothing that nobody can see",
+    "something that can be seen": "a name holds something that can be seen",
+}
+"""The same by what is told of the value, in whichever field."""
 BEYOND_CODES: dict[str, str] = {
     "idempotency_mismatch": "the generator sends one Idempotency-Key with two bodies",
     "precondition_failed": "the generator invents an ETag for If-Match",
@@ -219,11 +224,13 @@ def reason_of(failure: Any, response: Any) -> str | None:
     problem = response.json()
     if problem["code"] in BEYOND_CODES:
         return BEYOND_CODES[problem["code"]]
-    reasons = [
-        U0000 if "U+0000" in fault["detail"] else BEYOND.get(_PART.sub("", fault["pointer"]))
-        for fault in problem["errors"]
-    ]
+    reasons = [_beyond(fault) for fault in problem["errors"]]
     return reasons[0] if reasons and None not in reasons else None
+
+
+def _beyond(fault: Mapping[str, str]) -> str | None:
+    told = next((reason for text, reason in BEYOND_TEXTS.items() if text in fault["detail"]), None)
+    return told or BEYOND.get(_PART.sub("", fault["pointer"]))
 
 
 def _note(outcome: Outcome, recorder: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -36,7 +37,10 @@ def test_every_sabotage_is_possible() -> None:
     assert len(names) == len(set(names))
     for one in sabotage.read():
         source = (ROOT / sabotage.PACKAGE / one.file).read_text(encoding="utf-8")
-        assert sabotage.broken(source, one) != source
+        spoiled = sabotage.broken(source, one)
+        assert spoiled != source
+        if one.file.endswith(".py"):
+            ast.parse(spoiled, one.name)  # else its tests end before they see anything
         for test in one.tests:
             path, _, name = test.partition("::")
             assert f"def {name.partition('[')[0]}(" in (ROOT / path).read_text(encoding="utf-8") or not name, test

@@ -21,7 +21,7 @@ import pyotp
 import schemathesis
 from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
-from schemathesis.openapi.checks import RejectedPositiveData
+from schemathesis.openapi.checks import EnsureResourceAvailability, RejectedPositiveData
 
 from asgi import Person
 from samples import Sample, SampleOf
@@ -200,12 +200,18 @@ def fuzz(served: Any, phases: Sequence[str], examples: int, steps: int = 6, seed
     schema.hook(_examples(served, provider))
     outcome = Outcome()
 
+    replays = _Replays()
+
+    def after_call(context: Any, case: Any, response: Any) -> None:
+        replays.note(case, response)
+
     def filter_failure(context: Any, failure: Any, case: Any, response: Any) -> bool:
-        reason = reason_of(failure, response)
+        reason = reason_of(failure, response) or replays.reason_of(failure, case)
         if reason is not None:
             outcome.excused[reason] += 1
         return reason is None
 
+    schema.hook(after_call)
     schema.hook(filter_failure)
     for event in from_schema(schema).execute():
         if isinstance(event, events.ScenarioFinished):
@@ -215,6 +221,28 @@ def fuzz(served: Any, phases: Sequence[str], examples: int, steps: int = 6, seed
         elif isinstance(event, events.EngineFinished):
             outcome.seconds = event.running_time
     return outcome
+
+
+class _Replays:
+    """Knows what a replayed answer said was made, and had been deleted before: it is not there, and rightly so."""
+
+    def __init__(self) -> None:
+        self._deleted: set[str] = set()
+        self._told_again: set[str] = set()
+
+    def note(self, case: Any, response: Any) -> None:
+        """Remember what a successful call deleted, or was told again."""
+        if case.method.upper() == "DELETE" and response.status_code == 204:
+            self._deleted.update(map(str, (case.path_parameters or {}).values()))
+        if "idempotency-replayed" in response.headers and response.status_code == 201:
+            self._told_again.add(response.json().get("id", ""))
+
+    def reason_of(self, failure: Any, case: Any) -> str | None:
+        """Return why a failure is none, None where it is one."""
+        ids = set(map(str, (case.path_parameters or {}).values())) & self._deleted & self._told_again
+        if isinstance(failure, EnsureResourceAvailability) and ids:
+            return "made once, deleted, and told again for the same Idempotency-Key"
+        return None
 
 
 def reason_of(failure: Any, response: Any) -> str | None:

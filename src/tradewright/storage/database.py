@@ -173,26 +173,24 @@ async def _begun(begin: Callable[[], R | concurrent.futures.Future[R]]) -> R:
 
 def _is_the_machines(error: sa.exc.DBAPIError) -> bool:
     # the other classes are a broken rule or statement: for the caller, or a fault of ours
+    return isinstance(error, sa.exc.OperationalError) or _broke_off(error)
+
+
+def _broke_off(error: sa.exc.DBAPIError) -> bool:
     plain = type(error) in (sa.exc.DatabaseError, sa.exc.DBAPIError)  # a connection that is lost in the middle, too
-    return plain or isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError) or error.connection_invalidated
+    return plain or isinstance(error, sa.exc.InterfaceError) or error.connection_invalidated
 
 
 def _storage_failed(error: sa.exc.DBAPIError, write: bool = False) -> StorageFailed:
     cause = str(error.orig)
-    if write and _is_lost(error):  # perhaps after it was told to commit
+    in_this_process = isinstance(error.orig, sqlite3.Error)
+    if write and _broke_off(error) and not in_this_process:  # perhaps after it was told to commit
         return StorageFailed(
             f"the connection to the database was lost: {cause}; whether this change was kept is not known: "
             "look for it, or ask for it again with the same Idempotency-Key"
         )
     advice = next((text for sign, text in _ADVICE.items() if sign in cause), "check the database and run it again")
     return StorageFailed(f"the database refused: {cause}; nothing of this transaction was kept; {advice}")
-
-
-def _is_lost(error: sa.exc.DBAPIError) -> bool:
-    if isinstance(error.orig, sqlite3.Error):
-        return False  # it is in this process
-    plain = type(error) in (sa.exc.DatabaseError, sa.exc.DBAPIError)
-    return plain or isinstance(error, sa.exc.InterfaceError) or error.connection_invalidated
 
 
 _ADVICE = {

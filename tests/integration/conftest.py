@@ -166,23 +166,19 @@ def _seed_trading(tx: Tx, now: int) -> dict[str, str]:
         "filled_units": Decimal("1.5"), "status": "filled", "reason": "", "decided_time": START, "updated_at": now,
     }  # fmt: skip
     trading.add_orders(tx, [order])
-    trading.add_fill(
-        tx,
-        {
-            **tenant, "id": "fil_1", "portfolio": "prt_1", "order": "ord_1", "broker_fill_id": "b1",
-            "instrument": "crypto:AAA-USD", "side": "buy", "units": Decimal("1.5"), "price": Decimal("100.5"),
-            "fee": Decimal("0.1"), "time": START + DAY_US,
-        },
-    )  # fmt: skip
+    filled = {
+        **tenant, "id": "fil_1", "portfolio": "prt_1", "order": "ord_1", "broker_fill_id": "b1",
+        "instrument": "crypto:AAA-USD", "side": "buy", "units": Decimal("1.5"), "price": Decimal("100.5"),
+        "fee": Decimal("0.1"), "time": START + DAY_US,
+    }  # fmt: skip
+    trading.add_fills(tx, [filled])
     position, postings = ledger.apply_fill(ledger.Position("crypto:AAA-USD"), _fill(), "USD")
     ledgers.add_postings(tx, ledger_rows(who, postings, "fil_1", START + DAY_US, now))
-    trading.put_position(
-        tx,
-        {
-            "portfolio": "prt_1", "instrument": "crypto:AAA-USD", "organization": "org_a", "environment": "paper",
-            "units": position.units, "cost": position.cost, "time": START + DAY_US,
-        },
-    )  # fmt: skip
+    held = {
+        "portfolio": "prt_1", "instrument": "crypto:AAA-USD", "organization": "org_a", "environment": "paper",
+        "units": position.units, "cost": position.cost, "time": START + DAY_US,
+    }  # fmt: skip
+    trading.put_positions(tx, [held])
     rows = [_signal(n, now) for n in range(45)]
     signals.add(tx, rows)
     signals.add_scores(tx, [_score(row, now) for row in rows[:30]])

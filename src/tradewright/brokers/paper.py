@@ -101,7 +101,7 @@ class PaperBroker:
         row = paper.get_order(tx, self._account.id, client_order_id)
         if row is not None and row["status"] == OrderStatus.ACCEPTED.value:
             change = {"status": OrderStatus.CANCELLED.value, "reason": "cancelled by the client"}
-            paper.update_order(tx, self._account.id, client_order_id, change)
+            paper.update_orders(tx, self._account.id, {client_order_id: change})
             row.update(change)
         return None if row is None else _broker_order(row)
 
@@ -124,10 +124,10 @@ class PaperBroker:
             row = {"broker_account": self._account.id, "key": key, "instrument": action.instrument, "time": time}
             tenant = {"organization": self._account.organization, "environment": self._account.environment}
             paper.add_action(tx, {**row, **tenant, "units": change, "cash": cash})
-            for order in paper.orders_with_status(tx, self._account.id, OrderStatus.ACCEPTED.value):
-                if order["instrument"] == action.instrument:
-                    on_new_terms = {"units": action.units_of(order["units"])}
-                    paper.update_order(tx, self._account.id, order["client_order_id"], on_new_terms)
+            waiting = paper.orders_with_status(tx, self._account.id, OrderStatus.ACCEPTED.value)
+            mine = [order for order in waiting if order["instrument"] == action.instrument]
+            on_new_terms = {order["client_order_id"]: {"units": action.units_of(order["units"])} for order in mine}
+            paper.update_orders(tx, self._account.id, on_new_terms)
         return paid
 
     def _fill_waiting(self, tx: Tx, row: Panel, time: int, cash: Decimal) -> Decimal:
@@ -136,6 +136,7 @@ class PaperBroker:
         column = {instrument: index for index, instrument in enumerate(row.ids)}
         prices = row.close[0] if row.close_only else row.open[0]
         sequence = paper.last_fill_sequence(tx, self._account.id)
+        outcomes = {}
         for order in sorted(due, key=lambda o: (o["side"] == Side.BUY.value, o["instrument"], o["client_order_id"])):
             place = column.get(order["instrument"])
             if place is None or not row.tradable[0, place]:
@@ -145,7 +146,8 @@ class PaperBroker:
                 sequence += 1
                 outcome |= {"fill_time": time, "fill_sequence": sequence}
                 cash += _cash_change(order["side"], outcome)
-            paper.update_order(tx, self._account.id, order["client_order_id"], outcome)
+            outcomes[order["client_order_id"]] = outcome
+        paper.update_orders(tx, self._account.id, outcomes)
         return cash
 
     def _execute(self, order: dict[str, Any], price: Decimal, cash: Decimal) -> dict[str, Any]:
@@ -201,10 +203,8 @@ class PaperBroker:
 def cancel_left_orders(tx: Tx, account: str, client_order_ids: Sequence[str]) -> None:
     """Cancel those of these orders that still wait at an account: its feed session has ended, no bar will fill them."""
     change = {"status": OrderStatus.CANCELLED.value, "reason": SESSION_ENDED}
-    for name in client_order_ids:
-        row = paper.get_order(tx, account, name)
-        if row is not None and row["status"] == OrderStatus.ACCEPTED.value:
-            paper.update_order(tx, account, name, change)
+    waiting = {row["client_order_id"] for row in paper.orders_with_status(tx, account, OrderStatus.ACCEPTED.value)}
+    paper.update_orders(tx, account, {name: change for name in client_order_ids if name in waiting})
 
 
 def _cash_change(side: str, row: Mapping[str, Any]) -> Decimal:

@@ -13,6 +13,7 @@ from sqlalchemy.dialects import postgresql
 from tradewright.storage.database import Tx, one_statement
 from tradewright.storage.reading import Reading
 from tradewright.storage.tables import balances, postings
+from tradewright.storage.writing import put
 
 _PLACE = ("organization", "environment", "portfolio", "account", "currency")
 
@@ -28,23 +29,26 @@ def add_postings(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
         for row in rows:
             place = tuple(row[name] for name in _PLACE)
             sums[place] = sums.get(place, Decimal(0)) + row["amount"]
-        for place in sorted(sums):  # in one order, so that two writers never wait for each other crosswise
-            _add(tx, dict(zip(_PLACE, place, strict=True)), sums[place])
+        _add(tx, {place: sums[place] for place in sorted(sums)})  # in one order: two writers never wait crosswise
 
 
-def _add(tx: Tx, place: dict[str, Any], amount: Decimal) -> None:
+def _add(tx: Tx, sums: dict[tuple[Any, ...], Decimal]) -> None:
     if tx.dialect.name == "postgresql":
-        insert = postgresql.insert(balances).values(**place, amount=amount)
-        total = balances.c.amount.op("+")(insert.excluded.amount)  # a plain + of this column type joins texts
-        tx.execute(insert.on_conflict_do_update(index_elements=_PLACE, set_={"amount": total}))
+        tx.execute(_added(), [{**dict(zip(_PLACE, place, strict=True)), "amount": sums[place]} for place in sums])
         return
     # the embedded database holds amounts as text and has one writer at a time: added here
-    mine = [balances.c[name] == value for name, value in place.items()]
-    known = tx.execute(sa.select(balances.c.amount).where(*mine)).scalar_one_or_none()
-    if known is None:
-        tx.execute(balances.insert().values(**place, amount=amount))
-    else:
-        tx.execute(balances.update().where(*mine).values(amount=known + amount))
+    known: dict[tuple[Any, ...], Decimal] = {}
+    for mine in {place[:3] for place in sums}:
+        known |= {(*mine, account, currency): amount for account, currency, amount in balances_of(tx, *mine)}
+    new = [{**dict(zip(_PLACE, place, strict=True)), "amount": known.get(place, 0) + sums[place]} for place in sums]
+    put(tx, balances, new)
+
+
+@lru_cache(1)
+def _added() -> Any:
+    made = postgresql.insert(balances)
+    total = balances.c.amount.op("+")(made.excluded.amount)  # a plain + of this column type joins texts
+    return made.on_conflict_do_update(index_elements=_PLACE, set_={"amount": total})
 
 
 @one_statement

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 
 from tradewright.storage.database import Tx
+from tradewright.storage.reading import Reading
 from tradewright.storage.tables import paper_actions, paper_orders
+from tradewright.storage.writing import change
 
 _TABLE = paper_orders.c
 
@@ -19,41 +23,52 @@ def add_order(tx: Tx, row: dict[str, Any]) -> None:
 
 def get_order(tx: Tx, account: str, client_order_id: str) -> dict[str, Any] | None:
     """Return one order of this account, or None."""
-    query = sa.select(paper_orders).where(_TABLE.broker_account == account, _TABLE.client_order_id == client_order_id)
-    row = tx.execute(query).mappings().first()
-    return None if row is None else dict(row)
+    return _order().first(tx, {"account": account, "client_order_id": client_order_id})
+
+
+@lru_cache(1)
+def _order() -> Reading:
+    mine = (_TABLE.broker_account == sa.bindparam("account"), _TABLE.client_order_id == sa.bindparam("client_order_id"))
+    return Reading(sa.select(paper_orders).where(*mine))
 
 
 def orders_with_status(tx: Tx, account: str, status: str) -> list[dict[str, Any]]:
     """Return the orders of this status, oldest first, then by client order id."""
-    query = (
-        sa.select(paper_orders)
-        .where(_TABLE.broker_account == account, _TABLE.status == status)
-        .order_by(_TABLE.accepted_time, _TABLE.client_order_id)
-    )
-    return [dict(row) for row in tx.execute(query).mappings()]
+    return _with_status().dicts(tx, {"account": account, "status": status})
 
 
-def update_order(tx: Tx, account: str, client_order_id: str, values: dict[str, Any]) -> None:
-    """Change one order."""
-    where = (_TABLE.broker_account == account, _TABLE.client_order_id == client_order_id)
-    tx.execute(paper_orders.update().where(*where).values(values))
+@lru_cache(1)
+def _with_status() -> Reading:
+    mine = (_TABLE.broker_account == sa.bindparam("account"), _TABLE.status == sa.bindparam("status"))
+    return Reading(sa.select(paper_orders).where(*mine).order_by(_TABLE.accepted_time, _TABLE.client_order_id))
+
+
+def update_orders(tx: Tx, account: str, changes: Mapping[str, dict[str, Any]]) -> None:
+    """Change orders: the new values of each by its client order id."""
+    named = ({"broker_account": account, "client_order_id": name} for name in changes)
+    change(tx, paper_orders, zip(named, changes.values(), strict=True))
 
 
 def filled_since(tx: Tx, account: str, sequence: int) -> list[dict[str, Any]]:
     """Return filled orders whose fill number is above `sequence`, ascending."""
-    query = (
-        sa.select(paper_orders)
-        .where(_TABLE.broker_account == account, _TABLE.fill_sequence > sequence)
-        .order_by(_TABLE.fill_sequence)
-    )
-    return [dict(row) for row in tx.execute(query).mappings()]
+    return _filled_since().dicts(tx, {"account": account, "sequence": sequence})
+
+
+@lru_cache(1)
+def _filled_since() -> Reading:
+    mine = (_TABLE.broker_account == sa.bindparam("account"), _TABLE.fill_sequence > sa.bindparam("sequence"))
+    return Reading(sa.select(paper_orders).where(*mine).order_by(_TABLE.fill_sequence))
 
 
 def last_fill_sequence(tx: Tx, account: str) -> int:
     """Return the highest fill number of the account, 0 when nothing was filled."""
-    query = sa.select(sa.func.max(_TABLE.fill_sequence)).where(_TABLE.broker_account == account)
-    return int(tx.execute(query).scalar_one() or 0)
+    return int(_last_fill().tuples(tx, {"account": account})[0][0] or 0)
+
+
+@lru_cache(1)
+def _last_fill() -> Reading:
+    last = sa.select(sa.func.max(_TABLE.fill_sequence).label("last"))
+    return Reading(last.where(_TABLE.broker_account == sa.bindparam("account")))
 
 
 def add_action(tx: Tx, row: dict[str, Any]) -> None:

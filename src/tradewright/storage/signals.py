@@ -21,6 +21,7 @@ _SIGNAL = (
     "valid_until", "status", "feed", "feed_session", "model", "evidence", "created_at",
 )  # fmt: skip
 _GROUP = ("organization", "environment", "feed", "status", "model", "horizon")  # a row of the scoreboard
+_SUMS = ("issued", "scored", "correct", "rising", "sum_return", "sum_brier")  # of a group, on the scoreboard
 _SCORE = ("entry_time", "entry_price", "exit_time", "exit_price", "realized_return")
 
 
@@ -61,42 +62,34 @@ def add_scores(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def _count(tx: Tx, group: tuple[Any, ...], more: dict[str, Any], first: int, last: int) -> None:
-    dialect: Any = postgresql if tx.dialect.name == "postgresql" else sqlite
-    zero = dict.fromkeys(("issued", "scored", "correct", "rising", "sum_return", "sum_brier"), 0)
-    values = {**dict(zip(_GROUP, group, strict=True)), **zero, **more, "first_time": first, "last_time": last}
-    insert = dialect.insert(board).values(values)
-    grown = {name: board.c[name] + insert.excluded[name] for name in more}
-    insert = insert.on_conflict_do_update(
-        index_elements=_GROUP,
-        set_={
-            **grown,
-            "first_time": sa.case(
-                (board.c.first_time < insert.excluded.first_time, board.c.first_time),
-                else_=insert.excluded.first_time,
-            ),
-            "last_time": sa.case(
-                (board.c.last_time > insert.excluded.last_time, board.c.last_time), else_=insert.excluded.last_time
-            ),
-        },
-    )
-    tx.execute(insert)
+    values = {**dict(zip(_GROUP, group, strict=True)), **dict.fromkeys(_SUMS, 0), **more}
+    tx.execute(_counted(tx.dialect.name), {**values, "first_time": first, "last_time": last})
+
+
+@lru_cache(2)
+def _counted(dialect: str) -> Any:
+    made: Any = (postgresql if dialect == "postgresql" else sqlite).insert(board)
+    more, mine = made.excluded, board.c
+    grown = {name: mine[name] + more[name] for name in _SUMS}
+    first = sa.case((mine.first_time < more.first_time, mine.first_time), else_=more.first_time)
+    last = sa.case((mine.last_time > more.last_time, mine.last_time), else_=more.last_time)
+    return made.on_conflict_do_update(index_elements=_GROUP, set_={**grown, "first_time": first, "last_time": last})
 
 
 def at(tx: Tx, organization: str, environment: str, session: str, bar_time: int) -> list[dict[str, Any]]:
     """Return the signals of one feed session and bar that have no score yet, by instrument."""
-    query = (
-        sa.select(signals)
-        .outerjoin(signal_scores, signal_scores.c.signal == signals.c.id)
-        .where(
-            signals.c.organization == organization,
-            signals.c.environment == environment,
-            signals.c.feed_session == session,
-            signals.c.bar_time == bar_time,
-            signal_scores.c.signal.is_(None),
-        )
-        .order_by(signals.c.instrument, signals.c.model)
-    )
-    return [dict(row) for row in tx.execute(query).mappings()]
+    values = {"organization": organization, "environment": environment, "session": session, "bar_time": bar_time}
+    return _unscored().dicts(tx, values)
+
+
+@lru_cache(1)
+def _unscored() -> Reading:
+    s = signals.c
+    mine = [s[name] == sa.bindparam(name) for name in ("organization", "environment")]
+    here = (s.feed_session == sa.bindparam("session"), s.bar_time == sa.bindparam("bar_time", type_=Time))
+    scored = sa.select(signals).outerjoin(signal_scores, signal_scores.c.signal == s.id)
+    query = scored.where(*mine, *here, signal_scores.c.signal.is_(None))
+    return Reading(query.order_by(s.instrument, s.model))
 
 
 @one_statement

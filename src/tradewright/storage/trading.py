@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -22,6 +22,7 @@ from tradewright.storage.tables import (
     runs,
 )
 from tradewright.storage.types import Money, MoneyText, Time
+from tradewright.storage.writing import change, put
 
 LIVE = ("pending", "unknown", "accepted")
 _ORDER = (
@@ -89,11 +90,9 @@ def list_postings(
     return query.dicts(tx, _page_values(organization, environment, limit, after, portfolio))
 
 
-def put_position(tx: Tx, row: dict[str, Any]) -> None:
-    """Set the position of a portfolio in an instrument."""
-    where = (positions.c.portfolio == row["portfolio"], positions.c.instrument == row["instrument"])
-    if tx.execute(positions.update().where(*where).values(row)).rowcount == 0:
-        tx.execute(positions.insert().values(row))
+def put_positions(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
+    """Set positions: each of a portfolio in an instrument."""
+    put(tx, positions, list(rows))
 
 
 def list_positions(tx: Tx, organization: str, environment: str, portfolio: str) -> list[dict[str, Any]]:
@@ -114,9 +113,9 @@ def add_orders(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
         tx.execute(orders.insert(), list(rows))
 
 
-def update_order(tx: Tx, organization: str, environment: str, order: str, values: dict[str, Any]) -> None:
-    """Change one order."""
-    tx.execute(orders.update().where(*_mine(orders, organization, environment, order)).values(values))
+def update_orders(tx: Tx, organization: str, environment: str, changes: Mapping[str, dict[str, Any]]) -> None:
+    """Change orders: the new values of each by its id."""
+    change(tx, orders, ((_key(organization, environment, order), values) for order, values in changes.items()))
 
 
 @one_statement
@@ -161,9 +160,10 @@ def list_orders(
     return query.tuples(tx, _page_values(organization, environment, limit, after, portfolio))
 
 
-def add_fill(tx: Tx, row: dict[str, Any]) -> None:
-    """Store a fill; a repeated broker fill id is refused by the database."""
-    tx.execute(fills.insert().values(row))
+def add_fills(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
+    """Store fills; a repeated broker fill id is refused by the database."""
+    if rows:
+        tx.execute(fills.insert(), list(rows))
 
 
 @one_statement
@@ -244,7 +244,7 @@ def _sessions_of_portfolios(count: int) -> Reading:
 
 def update_feed_session(tx: Tx, organization: str, environment: str, session: str, values: dict[str, Any]) -> None:
     """Change one feed session."""
-    tx.execute(feed_sessions.update().where(*_mine(feed_sessions, organization, environment, session)).values(values))
+    change(tx, feed_sessions, [(_key(organization, environment, session), values)])
 
 
 def add_run(tx: Tx, row: dict[str, Any]) -> None:
@@ -263,7 +263,7 @@ def run_of_session(tx: Tx, organization: str, environment: str, session: str) ->
 @one_statement
 def get_run(tx: Tx, organization: str, environment: str, run: str) -> dict[str, Any] | None:
     """Return one run, or None."""
-    return _one(tx, sa.select(runs).where(*_mine(runs, organization, environment, run)))
+    return _of_id(runs).first(tx, {"key": run, "organization": organization, "environment": environment})
 
 
 def run_trading(tx: Tx, organization: str, environment: str, portfolio: str) -> str | None:
@@ -285,7 +285,7 @@ def list_runs(
 
 def update_run(tx: Tx, organization: str, environment: str, run: str, values: dict[str, Any]) -> None:
     """Change one run."""
-    tx.execute(runs.update().where(*_mine(runs, organization, environment, run)).values(values))
+    change(tx, runs, [(_key(organization, environment, run), values)])
 
 
 def append_journal(tx: Tx, organization: str, environment: str, run: str, rows: Sequence[dict[str, Any]]) -> int:
@@ -293,22 +293,45 @@ def append_journal(tx: Tx, organization: str, environment: str, run: str, rows: 
 
     One that is there and was not handled keeps its number and is as it is handed in now: a row may have become late.
     """
-    top = sa.select(sa.func.max(journal.c.sequence)).where(journal.c.run == run)
-    last = int(tx.execute(top).scalar_one() or 0)
+    last = int(_last_of_journal().tuples(tx, {"run": run})[0][0] or 0)
+    there = _numbers_of(tx, run, rows)
+    new: dict[tuple[str, str], dict[str, Any]] = {}
     for row in rows:
-        known = sa.select(journal.c.sequence).where(
-            journal.c.run == run, journal.c.kind == row["kind"], journal.c.key == row["key"]
-        )
-        there = tx.execute(known).scalar()
-        if there is not None:
-            unhandled = sa.exists().where(runs.c.id == run, runs.c.handled < there)
-            here = (journal.c.run == run, journal.c.sequence == there)
+        place = (row["kind"], row["key"])
+        if place in new:
+            continue
+        number = there.get(place)
+        if number is not None:
+            unhandled = sa.exists().where(runs.c.id == run, runs.c.handled < number)
+            here = (journal.c.run == run, journal.c.sequence == number)
             tx.execute(journal.update().where(*here, unhandled).values(payload=row["payload"]))
             continue
         last += 1
-        numbered = {**row, "run": run, "sequence": last, "organization": organization, "environment": environment}
-        tx.execute(journal.insert().values(numbered))
+        new[place] = {**row, "run": run, "sequence": last, "organization": organization, "environment": environment}
+    if new:
+        tx.execute(journal.insert(), list(new.values()))
     return last
+
+
+def _numbers_of(tx: Tx, run: str, rows: Sequence[dict[str, Any]]) -> dict[tuple[str, str], int]:
+    # one by one: what looks for many keys at once is another statement for each number of them
+    found = {}
+    for row in rows:
+        known = _number_in_journal().tuples(tx, {"run": run, "kind": row["kind"], "key": row["key"]})
+        if known:
+            found[row["kind"], row["key"]] = int(known[0][0])
+    return found
+
+
+@lru_cache(1)
+def _last_of_journal() -> Reading:
+    return Reading(sa.select(sa.func.max(journal.c.sequence).label("last")).where(journal.c.run == sa.bindparam("run")))
+
+
+@lru_cache(1)
+def _number_in_journal() -> Reading:
+    mine = [journal.c[name] == sa.bindparam(name) for name in ("run", "kind", "key")]
+    return Reading(sa.select(journal.c.sequence).where(*mine))
 
 
 def journal_after(
@@ -335,6 +358,10 @@ def last_journalled_fill(tx: Tx, run: str) -> int:
     )
     payload = tx.execute(query).scalar_one_or_none()
     return 0 if payload is None else int(payload["sequence"])
+
+
+def _key(organization: str, environment: str, key: str) -> dict[str, Any]:
+    return {"id": key, "organization": organization, "environment": environment}
 
 
 def _mine(table: sa.Table, organization: str, environment: str, key: str) -> list[sa.ColumnElement[bool]]:

@@ -46,9 +46,11 @@ def cancel_left_orders(tx: Tx, organization: str, environment: str, portfolio: s
     session = trading.session_of_portfolio(tx, *tenant, portfolio) if waiting else None
     assert not waiting or session is not None, "only a run places orders"
     change = {"status": OrderStatus.CANCELLED.value, "reason": SESSION_ENDED, "updated_at": now_us}
+    told = []
     for order in waiting:
         assert session is not None
         time = session["start_time"] if session["market_time"] is None else session["market_time"]
-        trading.update_order(tx, *tenant, order["id"], change)
-        outbox.append(tx, *tenant, [events.order_event("order.cancelled", order | change, time)], now_us)
+        told.append(events.order_event("order.cancelled", order | change, time))
+    trading.update_orders(tx, *tenant, {order["id"]: change for order in waiting})
+    outbox.append(tx, *tenant, told, now_us)
     return [order["client_order_id"] for order in waiting]

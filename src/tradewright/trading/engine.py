@@ -24,13 +24,14 @@ from tradewright.market.orders import ExactAction, Fill, Order, OrderStatus, Sid
 from tradewright.market.panel import Floats, Panel
 from tradewright.signals import issue
 from tradewright.signals.issue import Issuer
-from tradewright.storage import ledgers, outbox, trading
 from tradewright.storage import signals as signal_rows
+from tradewright.storage import trading
 from tradewright.storage.database import Database, Tx
 from tradewright.strategies.contract import KernelStrategy, State
 from tradewright.strategies.model import ModelStrategy
 from tradewright.trading import actions, events, inputs, ledger, rows, sizing
 from tradewright.trading.broker import Broker, BrokerOrder
+from tradewright.trading.effects import Effects
 from tradewright.trading.feed import ClosedRow, Feed
 from tradewright.trading.ledger import ZERO, Position
 from tradewright.trading.rows import RunIdentity
@@ -81,6 +82,7 @@ class Engine:
         self._behind = behind
         self._books = _Books()
         self._last_fill = 0
+        self._unsent: set[str] = set()  # client order ids decided by this process that it never tried to send
 
     def run(self, feed: Feed, stop: threading.Event, after_row: Callable[[ClosedRow], None] | None = None) -> None:
         """Handle rows until the feed ends or `stop` is set; `after_row` is called with each row done."""
@@ -142,11 +144,14 @@ class Engine:
             self._take(entries)
 
     def _take(self, entries: list[dict[str, Any]]) -> None:
-        self._database.write(trading.append_journal, *self._tenant, self._who.run, entries)
-        run = self._database.read(trading.get_run, *self._tenant, self._who.run)
-        assert run is not None
-        pending = self._database.read(trading.journal_after, *self._tenant, self._who.run, run["handled"])
+        pending = self._database.write(self._journalled, entries)
         self._handle_news([entry for entry in pending if entry["kind"] != inputs.ROW])
+
+    def _journalled(self, tx: Tx, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        trading.append_journal(tx, *self._tenant, self._who.run, entries)
+        run = trading.get_run(tx, *self._tenant, self._who.run)
+        assert run is not None
+        return trading.journal_after(tx, *self._tenant, self._who.run, run["handled"])
 
     def _handle_news(self, entries: list[dict[str, Any]]) -> None:
         self._books = self._database.write(self._apply_news, entries)
@@ -156,19 +161,21 @@ class Engine:
 
     def _apply_news(self, tx: Tx, entries: list[dict[str, Any]]) -> _Books:
         books = _Books(self._books.cash, dict(self._books.positions), dict(self._books.orders))
+        effects = Effects(self._who, self._clock.now_us())
         for entry in entries:
             if entry["kind"] == inputs.FILL:
-                self._apply_fill(tx, books, inputs.to_fill(entry["payload"]))
+                self._apply_fill(effects, books, inputs.to_fill(entry["payload"]))
             elif entry["kind"] == inputs.ACTION:
-                self._apply_action(tx, books, entry)
+                self._apply_action(effects, books, entry)
             else:
-                self._apply_ended(tx, books, entry)
-            trading.update_run(tx, *self._tenant, self._who.run, {"handled": entry["sequence"]})
+                self._apply_ended(effects, books, entry)
+        effects.write(tx)
+        if entries:
+            trading.update_run(tx, *self._tenant, self._who.run, {"handled": entries[-1]["sequence"]})
         return books
 
-    def _apply_fill(self, tx: Tx, books: _Books, fill: Fill) -> None:
-        now_us = self._clock.now_us()
-        order = dict(books.orders[fill.client_order_id])
+    def _apply_fill(self, effects: Effects, books: _Books, fill: Fill) -> None:
+        order = dict(books.orders.pop(fill.client_order_id))
         before = books.positions.get(fill.instrument, Position(fill.instrument))
         position, postings = ledger.apply_fill(before, fill, self._who.currency)
         books.positions[fill.instrument] = position
@@ -177,49 +184,41 @@ class Engine:
         done = order["filled_units"] == order["units"]
         order["status"] = (OrderStatus.FILLED if done else OrderStatus.ACCEPTED).value
         row_id = ids.derive("fil", *self._tenant, fill.broker_fill_id)
-        trading.add_fill(tx, rows.fill_row(self._who, fill, order["id"], row_id, now_us))
-        ledgers.add_postings(tx, rows.ledger_rows(self._who, postings, row_id, fill.time, now_us))
-        trading.put_position(tx, rows.position_row(self._who, position, fill.time))
-        change = {"filled_units": order["filled_units"], "status": order["status"], "updated_at": now_us}
-        trading.update_order(tx, *self._tenant, order["id"], change)
-        news = [
+        effects.fill(fill, order["id"], row_id)
+        effects.post(postings, row_id, position, fill.time)
+        effects.order(order["id"], filled_units=order["filled_units"], status=order["status"])
+        effects.told += [
             events.order_event("order.filled" if done else "order.partially_filled", order, fill.time, fill),
             events.position_changed(self._who.portfolio, position, fill.time),
         ]
-        outbox.append(tx, *self._tenant, news, now_us)
-        books.orders.pop(fill.client_order_id)
         if not done:
             books.orders[fill.client_order_id] = order
 
-    def _apply_action(self, tx: Tx, books: _Books, entry: dict[str, Any]) -> None:
-        now_us, time, action = self._clock.now_us(), entry["time"], inputs.to_action(entry["payload"])
+    def _apply_action(self, effects: Effects, books: _Books, entry: dict[str, Any]) -> None:
+        time, action = entry["time"], inputs.to_action(entry["payload"])
         before = books.positions.get(action.instrument, Position(action.instrument))
         position, postings = ledger.apply_action(before, action, self._who.currency)
         if postings:
             books.positions[action.instrument] = position
             books.cash += sum((p.amount for p in postings if p.account == "assets:cash"), ZERO)
-            ledgers.add_postings(tx, rows.ledger_rows(self._who, postings, entry["key"], time, now_us))
-            trading.put_position(tx, rows.position_row(self._who, position, time))
-            told = [events.action_booked(self._who.portfolio, action, before, position, time)]
+            effects.post(postings, entry["key"], position, time)
+            effects.told.append(events.action_booked(self._who.portfolio, action, before, position, time))
             if position.units != before.units:
-                told.append(events.position_changed(self._who.portfolio, position, time))
-            outbox.append(tx, *self._tenant, told, now_us)
+                effects.told.append(events.position_changed(self._who.portfolio, position, time))
         for name, order in list(books.orders.items()):  # what waits at the broker is on the new terms, too
             if order["instrument"] == action.instrument and action.split != 1:
                 change = {column: action.units_of(order[column]) for column in ("units", "filled_units")}
-                trading.update_order(tx, *self._tenant, order["id"], change | {"updated_at": now_us})
+                effects.order(order["id"], **change)
                 books.orders[name] = {**order, **change}
 
-    def _apply_ended(self, tx: Tx, books: _Books, entry: dict[str, Any]) -> None:
+    def _apply_ended(self, effects: Effects, books: _Books, entry: dict[str, Any]) -> None:
         name, status, reason = inputs.to_ended(entry["payload"])
         order = books.orders.pop(name, None)
         if order is None:
             return
-        now_us = self._clock.now_us()
         order = {**order, "status": status.value, "reason": reason}
-        change = {"status": status.value, "reason": reason, "updated_at": now_us}
-        trading.update_order(tx, *self._tenant, order["id"], change)
-        outbox.append(tx, *self._tenant, [events.order_event(f"order.{status.value}", order, entry["time"])], now_us)
+        effects.order(order["id"], status=status.value, reason=reason)
+        effects.told.append(events.order_event(f"order.{status.value}", order, entry["time"]))
 
     # --- the row ------------------------------------------------------------------------------------------------------
 
@@ -238,6 +237,7 @@ class Engine:
         orders = self._orders(row, targets)
         scores = self._scores()
         self._books = self._database.write(self._write_row, row, closed.index, sequence, orders, issued, scores)
+        self._unsent.update(order.client_order_id for order in orders)
 
     def _decide(self, row: Panel) -> tuple[Floats, list[dict[str, Any]]]:
         if self._issuer is None or not isinstance(self._strategy, ModelStrategy):
@@ -284,20 +284,20 @@ class Engine:
     ) -> _Books:
         now_us, time = self._clock.now_us(), int(row.times[0])
         books = _Books(self._books.cash, self._books.positions, dict(self._books.orders))
-        told = [events.signal_issued(signal) for signal in issued]
-        told += [events.signal_scored(score["_signal"], score) for score in scores]
+        effects = Effects(self._who, now_us)
+        effects.told += [events.signal_issued(signal) for signal in issued]
+        effects.told += [events.signal_scored(score["_signal"], score) for score in scores]
         signal_rows.add(tx, issued)
         signal_rows.add_scores(tx, [{k: v for k, v in score.items() if k != "_signal"} for score in scores])
         replaced = {order.instrument for order in orders}
         for name, live in list(books.orders.items()):
             if live["instrument"] in replaced:
                 books.orders[name] = {**live, "reason": events.REPLACED}
-                change = {"reason": events.REPLACED, "updated_at": now_us}
-                trading.update_order(tx, *self._tenant, live["id"], change)
+                effects.order(live["id"], reason=events.REPLACED)
         placed = [rows.order_row(self._who, order, now_us) for order in orders]
         trading.add_orders(tx, placed)
         books.orders.update({one["client_order_id"]: one for one in placed})
-        outbox.append(tx, *self._tenant, told, now_us)
+        effects.write(tx)
         trading.update_run(tx, *self._tenant, self._who.run, {"handled": sequence})
         progress = {"next_row": index + 1, "market_time": time, "updated_at": now_us}
         trading.update_feed_session(tx, *self._tenant, self._who.feed_session, progress)
@@ -316,34 +316,38 @@ class Engine:
         for name, row in list(self._books.orders.items()):
             if row["status"] in (OrderStatus.PENDING.value, OrderStatus.UNKNOWN.value):
                 try:
-                    answers.append((row, self._broker.find(name) or self._broker.submit(_order(row))))
+                    answers.append((row, self._sent(name, row)))
                 except SourceFailed:
                     self._database.write(self._mark_unknown, row)
         if answers:
             self._books = self._database.write(self._tell_answers, answers)
 
+    def _sent(self, name: str, row: dict[str, Any]) -> BrokerOrder:
+        known = None if name in self._unsent else self._broker.find(name)
+        self._unsent.discard(name)  # before it is sent: from then on its fate may be unknown
+        return known or self._broker.submit(_order(row))
+
     def _mark_unknown(self, tx: Tx, row: dict[str, Any]) -> None:
-        change = {"status": OrderStatus.UNKNOWN.value, "updated_at": self._clock.now_us()}
-        trading.update_order(tx, *self._tenant, row["id"], change)
-        self._books.orders[row["client_order_id"]] = {**row, **change}
+        effects = Effects(self._who, self._clock.now_us())
+        effects.order(row["id"], status=OrderStatus.UNKNOWN.value)
+        effects.write(tx)
+        self._books.orders[row["client_order_id"]] = {**row, "status": OrderStatus.UNKNOWN.value}
 
     def _tell_answers(self, tx: Tx, answers: list[tuple[dict[str, Any], BrokerOrder]]) -> _Books:
         books = _Books(self._books.cash, self._books.positions, dict(self._books.orders))
-        now_us = self._clock.now_us()
-        told = []
+        effects = Effects(self._who, self._clock.now_us())
         for row, answer in answers:
             # An order found filled was accepted before; its fill arrives as news.
             ended = answer.status in (OrderStatus.REJECTED, OrderStatus.CANCELLED) and not answer.filled_units
             status = answer.status if ended else OrderStatus.ACCEPTED
             reason = answer.reason if ended else ""
             order = {**row, "status": status.value, "reason": reason or row["reason"]}
-            change = {"status": order["status"], "reason": order["reason"], "updated_at": now_us}
-            trading.update_order(tx, *self._tenant, row["id"], change)
-            told.append(events.order_event(f"order.{status.value}", order, row["decided_time"]))
+            effects.order(row["id"], status=order["status"], reason=order["reason"])
+            effects.told.append(events.order_event(f"order.{status.value}", order, row["decided_time"]))
             books.orders[row["client_order_id"]] = order
             if ended:
                 books.orders.pop(row["client_order_id"])
-        outbox.append(tx, *self._tenant, told, now_us)
+        effects.write(tx)
         return books
 
     # --- rows ---------------------------------------------------------------------------------------------------------

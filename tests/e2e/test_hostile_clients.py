@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,14 +64,19 @@ class Served:
 @pytest.fixture(scope="module", params=["api", "up"])
 def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """What `tradewright api` serves with, and what `tradewright up` does, with no limit in the way."""
-    folder = tmp_path_factory.mktemp("hostile") / "data"
+    with serving(request.param, tmp_path_factory.mktemp("hostile") / "data") as running:
+        yield running
+
+
+@contextmanager
+def serving(command: str, folder: Path) -> Iterator[Served]:
     folder.mkdir()
     with Database(f"sqlite:///{folder / 'tradewright.db'}") as database:
         upgrade(database)
         now_us = WallClock().now_us()
         database.write(accounts.add_organization, "org_a", "a", now_us)
         key = database.write(keys.create, "org_a", "paper", "k", list(SCOPES), now_us)[1]
-    if request.param == "api":
+    if command == "api":
         with api_processes(folder, 1, address_limit="60000000") as (api,):
             yield Served(api.port, api.process, key)
         return
@@ -232,3 +239,18 @@ def test_no_connection_that_was_begun_is_held_open_without_an_answer(served: Ser
     assert all(statuses(said_of[name]) for name in left), (
         said_of
     )  # kept alive for the next request, having been answered
+
+
+@pytest.mark.parametrize("command", ["api", "up"])
+def test_half_a_body_at_the_end_is_told_so(command: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with serving(command, tmp_path / "data") as running, connected(running) as waiting:
+        begun = head("POST", "/v1/auth/login", "Content-Type: application/json", "Content-Length: 100")
+        waiting.sendall(begun + b'{"a')
+        time.sleep(1)
+        running.process.send_signal(signal.SIGTERM)
+        waiting.settimeout(30)
+        answer = b"".join(iter(lambda: waiting.recv(4096), b""))
+        assert running.process.wait(30) == 0
+    assert b"application/problem+json" in answer
+    assert re.search(rb'"code":"(stopping|body_too_slow)"', answer), answer
+    assert "Traceback" not in capfd.readouterr().err

@@ -105,6 +105,10 @@ class Outermost:
             if wrong:
                 raise Refused("malformed_header", wrong)
             await self._app(scope, receive, completed)
+        except asyncio.CancelledError:  # this process ends, and has waited for it
+            if started:
+                raise
+            await answer_problem(Refused("stopping", "it ended before this was answered"), scope, completed)
         except Exception as error:
             if problems.of(error).code == "internal_error":
                 _log.exception("request %s failed: %r %r", request_id, scope["method"], scope["path"])

@@ -7,7 +7,7 @@ from tradewright.api.problems import CATALOGUE
 
 _ALL = (
     "malformed_header", "too_large", "body_too_slow", "invalid_input", "rate_limited", "origin_refused",
-    "storage_failed", "took_too_long", "internal_error",
+    "storage_failed", "took_too_long", "stopping", "internal_error",
 )  # fmt: skip
 _KNOWN = ("unauthenticated", "forbidden")
 _BODY = ("malformed_json", "unsupported_media_type")

@@ -59,6 +59,11 @@ CATALOGUE: dict[str, Kind] = {
         403, "Dearer than the whole limit", "Ask the operator to raise the setting named in `detail`."
     ),
     "took_too_long": Kind(503, "It took too long", "Ask for less, or try again later."),
+    "stopping": Kind(
+        503,
+        "The server is stopping",
+        "Send it again, a change with the same Idempotency-Key; look whether it was done.",
+    ),
     "not_ready": Kind(503, "Still being prepared", "Try again after the seconds in Retry-After; see GET /v1/status."),
     "unavailable": Kind(502, "Nobody answered behind the gateway", "Send it again with the same Idempotency-Key."),
     "source_failed": Kind(502, "A data source failed", "Try again later."),

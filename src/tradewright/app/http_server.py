@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from tradewright.errors import SettingsInvalid, TradewrightError
 
 if TYPE_CHECKING:
-    from tradewright.api.layers import App
+    from tradewright.api.layers import App, Receive, Scope, Send
 
 _START_S = 60.0
 _LAST_ANSWERS_S = 5.0  # for answers that are under way at the end
+_LAST_WORDS_S = 1.0  # for telling those who still wait that they are not answered
 _LOGGING = {"loggers": {"_granian": {"propagate": True}}}  # with everything else of this process, not to stdout
 
 
@@ -62,8 +63,10 @@ class Embedded:
         from granian.log import LogLevels
         from granian.server.embed import Server
 
+        self._app = app
+        self._answering: set[asyncio.Task[Any]] = set()
         self._server: Any = Server(
-            app,
+            self._answer,
             address=address,
             port=port,
             interface=Interfaces.ASGI,
@@ -85,13 +88,13 @@ class Embedded:
         """End. From any thread, or from a handler of signals; before `run` too."""
         self._stop.set()
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._server.stop)
+            self._loop.call_soon_threadsafe(self._end)
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         if self._stop.is_set():
             return
-        self._server.workers_kill_timeout = _LAST_ANSWERS_S
+        self._server.workers_kill_timeout = _LAST_ANSWERS_S + _LAST_WORDS_S
         try:
             await self._server.serve()
         except TimeoutError:
@@ -100,3 +103,22 @@ class Embedded:
             self._loop = None
         if not self._stop.is_set():
             raise TradewrightError("the HTTP server ended by itself; the log says why")
+
+    def _end(self) -> None:
+        self._server.stop()
+        assert self._loop is not None
+        self._loop.call_later(_LAST_ANSWERS_S, self._hurry)
+
+    def _hurry(self) -> None:
+        for task in self._answering:
+            task.cancel()
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        if scope["type"] == "http":
+            self._answering.add(task)
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._answering.discard(task)

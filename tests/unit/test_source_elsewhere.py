@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from tradewright.errors import SettingsInvalid
 from tradewright.market.provenance import address_findings
 from tradewright.market.records import finding_to_json
 from tradewright.market.verdicts import Verdict
 from tradewright.sources.elsewhere import UNREADABLE, hosts_elsewhere, other_host
 from tradewright.sources.registry import SOURCES
+from tradewright.transport.messages import Request
 
 OWN = "https://api.binance.com"
 
@@ -52,3 +54,11 @@ def test_a_series_keeps_every_address_that_its_rows_came_from() -> None:
     assert address_findings("", "crypto:BTC-USDT", row) == [first], "its rows are still there"
     both = address_findings("b.example", "crypto:BTC-USDT", row)
     assert [finding.detail.split()[3] for finding in both] == ["a.example,", "b.example,"]
+
+
+@pytest.mark.parametrize("base", ["ftp://me:s3cret@mirror.test", "https://me:s3cret@mirror.test:port", "me:s3cret@x"])
+def test_an_address_that_cannot_be_used_is_told_without_its_password(base: str) -> None:
+    with pytest.raises(SettingsInvalid, match="must begin with") as refused:
+        Request("https://api.test/v1").at(base)
+    assert "s3cret" not in refused.value.message
+    assert "REDACTED" in refused.value.message

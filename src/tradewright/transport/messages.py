@@ -53,7 +53,8 @@ class Request:
         except ValueError:  # brackets or a port that cannot be read
             usable = False
         if not usable or any(letter.isspace() for letter in base_url):
-            raise SettingsInvalid(f"the address of a source must begin with http:// or https://, got {base_url!r}")
+            shown = re.sub(r"[^/]*@", "REDACTED@", base_url)  # there may be a password before it
+            raise SettingsInvalid(f"the address of a source must begin with http:// or https://, got {shown!r}")
         return replace(self, url=urlunsplit((base.scheme, base.netloc, base.path.rstrip("/") + own.path, "", "")))
 
 

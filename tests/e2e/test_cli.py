@@ -378,6 +378,15 @@ def test_files_of_one_instrument_are_told_apart_by_the_name_they_are_given(tmp_p
     assert (refused.status, "only a file is given a name" in refused.err) == (2, True), refused.err
 
 
+def test_a_file_of_a_share_of_another_market_is_judged_by_that_market(tmp_path: Path) -> None:
+    folder, file = tmp_path / "data", tmp_path / "vod.csv"  # 2 May 2022 was a holiday in London and none in New York
+    days = ("2022-04-28", "2022-04-29", "2022-05-03", "2022-05-04", "2022-05-05")
+    file.write_text("date,close\n" + "".join(f"{day},1.{n}\n" for n, day in enumerate(days)))
+    refused(tradewright(folder, "ingest", file, "equity:VOD.XLON"), "name the currency of its prices", status=2)
+    report = tradewright(folder, "ingest", file, "equity:VOD.XLON", "--currency", "GBP", "--json").json
+    assert (report["stored"], [finding["code"] for finding in report["findings"]]) == (5, ["close_only"])
+
+
 def test_a_file_that_is_none_is_refused_with_the_reason(tmp_path: Path) -> None:
     folder, file = tmp_path / "data", tmp_path / "bars.csv"
 

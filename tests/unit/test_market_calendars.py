@@ -11,7 +11,8 @@ import pytest
 from tradewright.clock import DAY_US, format_us, parse_us
 from tradewright.errors import InvalidInput, UnknownName
 from tradewright.market import currency_week
-from tradewright.market.calendars import begins_us, calendar_of, close_of, coverage, expected_times, sessions
+from tradewright.market.calendars import begins_us, close_of, coverage, expected_times, sessions
+from tradewright.market.implied import calendar_of
 from tradewright.market.instruments import Interval
 
 

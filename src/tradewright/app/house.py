@@ -16,7 +16,7 @@ from tradewright.accounts import keys
 from tradewright.accounts.keys import Terms
 from tradewright.accounts.scopes import SCOPES
 from tradewright.app import main_key
-from tradewright.clock import Clock
+from tradewright.clock import Clock, WallClock
 from tradewright.errors import FolderInUse, StorageFailed
 from tradewright.market.catalog import Catalog
 from tradewright.settings import Settings
@@ -112,6 +112,11 @@ def ensure_organization(tx: Tx, now_us: int) -> str:
     organization = ids.new("org")
     accounts.add_organization(tx, organization, "My organization", now_us)
     return organization
+
+
+def owner(database: Database) -> ids.Owner:
+    """Return the organization of this installation as the owner of rows."""
+    return ids.Owner(database.write(ensure_organization, WallClock().now_us()))
 
 
 def first_key(database: Database, clock: Clock, organization: str, environment: str) -> tuple[str, str] | None:

@@ -26,6 +26,9 @@ def ingest(
             "--as", help="Name of the source that a file is to be, to tell files apart; `file` when left out."
         ),
     ] = None,
+    currency: Annotated[
+        str | None, typer.Option(help="Of the prices of a file; the one that the instrument implies when left out.")
+    ] = None,
     folder: Folder = None,
     as_json: Json = False,
 ) -> None:
@@ -33,11 +36,11 @@ def ingest(
 
     Exit status 1 when they are rejected, too.
     """
-    from tradewright.app.commands import ingest as run
+    from tradewright.app.ingest_commands import ingest as run
     from tradewright.app.texts import ingest_text
 
     length = None if interval is None else interval.value
-    report = run(settings_of(folder), source, instruments or [], length, start, end, progress(as_json), name)
+    report = run(settings_of(folder), source, instruments or [], length, start, end, progress(as_json), name, currency)
     show(report, as_json, ingest_text)
     if report["verdict"] == "rejected":
         bad = [f"{f['instrument']} {f['code']}" for f in report["findings"] if f["severity"] == "rejected"]

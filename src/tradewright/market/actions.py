@@ -15,7 +15,8 @@ import polars as pl
 
 from tradewright.clock import DAY_US
 from tradewright.market.arrays import Action, Floats, Times
-from tradewright.market.calendars import ALWAYS, calendar_of, sessions
+from tradewright.market.calendars import ALWAYS, sessions
+from tradewright.market.implied import calendar_of
 from tradewright.market.instruments import Instrument, Interval
 
 

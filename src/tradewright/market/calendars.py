@@ -53,16 +53,6 @@ class Coverage:
     off: Flags
 
 
-def calendar_of(instrument: str) -> str:
-    """Return the calendar that an instrument id implies: its MIC, XNYS for other equities and indices, 24/5 for fx."""
-    kind, _, symbol = instrument.partition(":")
-    if kind == "equity" and "." in symbol:
-        mic = symbol.rpartition(".")[2]
-        if len(mic) == 4:
-            return mic
-    return {"equity": "XNYS", "index": "XNYS", "fx": "24/5"}.get(kind, ALWAYS)
-
-
 def close_of(calendar: str, dates: Sequence[date] | np.ndarray[Any, Any]) -> Times:
     """Return the moment each trading day is complete, in microseconds, half days included.
 

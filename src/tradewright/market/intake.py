@@ -11,9 +11,10 @@ import polars as pl
 from tradewright.clock import parse_us
 from tradewright.errors import InvalidInput, TooFewRows
 from tradewright.market.alignment import aligned
-from tradewright.market.calendars import calendar_of, close_of
+from tradewright.market.calendars import close_of
 from tradewright.market.checks import check_bars
 from tradewright.market.frames import VALUES, canonical, resolve
+from tradewright.market.implied import instrument_of
 from tradewright.market.instruments import Instrument, Interval
 from tradewright.market.records import finding_to_json, verdict_of_series
 
@@ -28,7 +29,7 @@ def frame_parts(
     close_only: bool | None = None,
     pre_adjusted: bool = False,
     calendar: str | None = None,
-    currency: str = "USD",
+    currency: str | None = None,
 ) -> dict[str, Any]:
     """Return the arguments of the panel of a frame; `Panel.from_frame` says what is understood."""
     step = Interval.parse(interval)
@@ -48,7 +49,7 @@ def frame_parts(
     known: dict[str, Instrument] = {}
     for name in table["instrument"].unique(maintain_order=True).to_list():
         given = instrument if isinstance(instrument, Instrument) else None
-        known[name] = given or Instrument(name, calendar=calendar or calendar_of(name), currency=currency)
+        known[name] = given or instrument_of(name, currency, calendar)
     calendars = {i.calendar for i in known.values()}
     if len(calendars) > 1:
         raise InvalidInput(f"the instruments follow the calendars {', '.join(sorted(calendars))}; one frame for each")

@@ -107,7 +107,7 @@ class Panel:
         close_only: bool | None = None,
         pre_adjusted: bool = False,
         calendar: str | None = None,
-        currency: str = "USD",
+        currency: str | None = None,
     ) -> Panel:
         """Return the panel of a polars or pandas frame, checked like any other data.
 
@@ -115,9 +115,9 @@ class Panel:
         `volume` where there is one. Times are datetimes (without a zone they are UTC), RFC 3339 text, or integer
         microseconds. Daily bars given by their start are complete at the close of that day's session.
         instrument: an id or an Instrument for every row; left out, column `instrument` says it. close_only: left out,
-        it is true when there are no opens. calendar: left out, the one that the id implies. Rows that cannot be used
-        are left out and the verdict says which. Raises InvalidInput for missing columns, TooFewRows when no row can be
-        used.
+        it is true when there are no opens. calendar, currency: left out, those that the id implies. Rows that cannot
+        be used are left out and the verdict says which. Raises InvalidInput for missing columns and for a share of
+        another country without a currency, TooFewRows when no row can be used.
         """
         from tradewright.market.intake import frame_parts  # the panel itself needs no data frame library
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tradewright.errors import InvalidInput, UnknownName
-from tradewright.market.calendars import calendar_of
+from tradewright.market.implied import calendar_of
 from tradewright.market.instruments import Instrument
 from tradewright.sources.answers import step
 

@@ -21,9 +21,9 @@ EVERY_S = 0.25
 
 def application() -> App:
     """Return the application, with a thread beside it that writes the counts."""
-    services = begun()
+    services, at_end = begun()
     threading.Thread(target=_tell, args=(services.pages, Path(os.environ["BENCH_COUNTS"])), daemon=True).start()
-    return build(services)
+    return build(services, at_end)
 
 
 def _tell(pages: Pages, path: Path) -> None:

@@ -10,6 +10,7 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -531,6 +532,16 @@ def test_a_key_is_shown_once_and_ends_when_it_is_revoked(tmp_path: Path) -> None
     nowhere = tmp_path / "nowhere"
     assert tradewright(nowhere, "openapi").json == served
     assert not nowhere.exists()
+
+
+def test_a_key_used_just_before_the_end_is_known_as_used(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    made = tradewright(folder, "keys", "create", "--json").json
+    with api(folder) as address:
+        assert call(address, "/v1/portfolios", made["key"]).status == 200
+    with sqlite3.connect(folder / "tradewright.db") as database:
+        used = database.execute("SELECT last_used_at FROM api_keys WHERE id = ?", (made["id"],)).fetchone()
+    assert used[0] is not None
 
 
 def test_commands_that_only_look_make_no_folder(tmp_path: Path) -> None:

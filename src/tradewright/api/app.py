@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 from urllib.parse import quote
 
@@ -33,11 +33,12 @@ READ_S = 30.0
 _log = logging.getLogger("tradewright.limits")
 
 
-def build(services: Services) -> App:
-    """Return the application: every declared operation, and the layers around it."""
+def build(services: Services, at_end: Callable[[], None] = lambda: None) -> App:
+    """Return the application: every declared operation, and the layers around it. at_end: called when the server has
+    answered everything and ends."""
     rules, operations = services.rules, all_operations()
     _warn_of_small_limits(services, operations)
-    inner = Floods(Doors(_Operations(services), services), services)
+    inner = Floods(Doors(_Operations(services, at_end), services), services)
     outer = Origins(BodyLimit(Routes(inner, Router(operations))), rules.origins)
     return Outermost(Sockets(outer, rules.browser_origins))
 
@@ -58,12 +59,13 @@ def _warn_of_small_limits(services: Services, operations: list[Operation]) -> No
 
 
 class _Operations:
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, at_end: Callable[[], None]) -> None:
         self._services = services
+        self._at_end = at_end
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await _lifespan(receive, send)
+            await _lifespan(receive, send, self._at_end)
             return
         if scope["type"] != "http":
             raise ValueError(f"there is no {scope['type']} here")
@@ -152,9 +154,11 @@ async def _body(receive: Receive) -> bytes | None:
             return body
 
 
-async def _lifespan(receive: Receive, send: Send) -> None:
+async def _lifespan(receive: Receive, send: Send, at_end: Callable[[], None]) -> None:
     while True:
         message = await receive()
+        if message["type"] == "lifespan.shutdown":
+            await asyncio.to_thread(at_end)
         await send({"type": f"{message['type']}.complete"})
         if message["type"] == "lifespan.shutdown":
             return

@@ -69,12 +69,12 @@ def application() -> App:
     """Return the ASGI application of the settings in the environment; for the process that Granian starts."""
     from tradewright.api.app import build  # not paid for by the process that only watches
 
-    return build(begun())
+    return build(*begun())
 
 
-def begun() -> Services:
-    """Return what the routes use, with the work beside them begun. Called once in a process, which ends with its parent
-    and without taking its interpreter apart: threads of Granian and Polars abort there."""
+def begun() -> tuple[Services, Callable[[], None]]:
+    """Return what the routes use, with the work beside them begun, and what ends that work. Called once in a process,
+    which ends with its parent and without taking its interpreter apart: threads of Granian and Polars abort there."""
     ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
     atexit.register(os._exit, 0)
     from tradewright.app.up import build_services
@@ -84,6 +84,7 @@ def begun() -> Services:
     database = house.open_database(settings)
     clock = WallClock()
     services = build_services(database, clock, settings, _Ready(), None)
-    Upkeep(database, clock, services.authenticator).start()
+    upkeep = Upkeep(database, clock, services.authenticator)
+    upkeep.start()
     house.settle()
-    return services
+    return services, upkeep.stop

@@ -29,7 +29,7 @@ $(DEV): $(STAMP) requirements-dev.lock
 	@touch $@
 
 test: $(DEV)  ## the whole test suite, under 20 minutes on two cores
-	$(RUN)/python -m pytest -n 2 -m "not long" $(ARGS)
+	$(RUN)/python -m pytest -n 3 --dist worksteal -m "not long" $(ARGS)
 
 test-long: $(DEV)  ## what takes longer: kill tests in full, a hundred worlds
 	$(RUN)/python -m pytest -m long $(ARGS)

@@ -153,9 +153,12 @@ def test_forwarding_headers_of_a_caller_change_nothing(behind: Behind) -> None:
         spoofed = ["-H", f"X-Forwarded-For: 203.0.113.{number}", "-H", f"Forwarded: for=203.0.113.{number}"]
         return behind.curl("/v1/status", *spoofed)[0]
 
-    statuses = [status(number) for number in range(100)]
-    assert statuses[:50] == [200] * 50
-    assert statuses[-1] == 429  # one bucket for all of them, and for both processes
+    began = time.monotonic()
+    with ThreadPoolExecutor(4) as pool:
+        statuses = list(pool.map(status, range(150)))
+    let_in = statuses.count(200)
+    assert set(statuses) == {200, 429}
+    assert 55 <= let_in <= 62 + time.monotonic() - began  # one bucket for all of them, and for both processes
 
 
 def test_one_process_may_go_and_come_back_and_nobody_notices(behind: Behind) -> None:

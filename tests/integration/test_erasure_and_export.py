@@ -6,6 +6,7 @@ import io
 import json
 import tempfile
 import threading
+import time
 import zipfile
 from dataclasses import replace
 from decimal import Decimal
@@ -65,7 +66,8 @@ def _work_until_exported(served: Any, settings: Settings) -> None:
     hands = build_hands(served.database, served.clock, settings)
     hands.start()
     try:
-        for _ in range(200):
+        deadline = time.monotonic() + 90  # processes are started for it, however busy the machine is
+        while time.monotonic() < deadline:
             if served.database.read(exports.count_unfinished, "usr_owner") == 0:
                 return
             threading.Event().wait(0.05)

@@ -118,6 +118,23 @@ def test_units_come_back_with_the_time_of_the_server(server: Server) -> None:
     asyncio.run(work())
 
 
+def test_what_is_dearer_than_a_tenth_passes_once_while_the_server_is_away() -> None:
+    bucket = [Bucket(KEY, "k")]
+
+    async def work() -> None:
+        cache = Cache("redis://127.0.0.1:1/0", PATIENT_S)
+        limiter = SharedLimiter(cache)
+        (given,) = await limiter.take(bucket, KEY.quota // 2, START, True)
+        assert given.wait_us == 0
+        (refused,) = await limiter.take(bucket, KEY.quota // 2, START, True)
+        assert 0 < refused.wait_us <= KEY.window_s * 1_000_000
+        (later,) = await limiter.take(bucket, KEY.quota // 2, START + refused.wait_us, True)
+        assert later.wait_us == 0
+        await cache.close()
+
+    asyncio.run(work())
+
+
 def test_it_answers_as_the_limiter_of_one_process_does(server: Server) -> None:
     async def work() -> None:
         cache = Cache(server.url, PATIENT_S)

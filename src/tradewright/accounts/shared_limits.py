@@ -18,8 +18,8 @@ _log = logging.getLogger("tradewright.limits")
 class SharedLimiter:
     """The buckets of all processes, in the cache.
 
-    While it does not answer, requests that only read get the whole quota from this process, others a tenth of it. One
-    request a second tries whether it is back.
+    While it does not answer, requests that only read get the whole quota from this process, others a tenth of it, and
+    one that is dearer than that takes it whole. One request a second tries whether it is back.
     """
 
     def __init__(self, cache: Cache) -> None:
@@ -49,7 +49,9 @@ class SharedLimiter:
     async def _take_alone(self, buckets: Sequence[Bucket], cost: int, now_us: int, changes: bool) -> list[Taken]:
         if not changes:
             return await self._local.take(buckets, cost, now_us)
-        return await self._allowance.take([one._replace(policy=_part(one.policy)) for one in buckets], cost, now_us)
+        return await self._allowance.take(
+            [one._replace(policy=_part(one.policy, cost)) for one in buckets], cost, now_us
+        )
 
 
 def _shared(bucket: Bucket) -> SharedBucket:
@@ -63,5 +65,5 @@ def _taken(policy: Policy, ahead_us: int, wait_us: int) -> Taken:
     return Taken(policy, max(0, remaining), ahead_us, wait_us)
 
 
-def _part(policy: Policy) -> Policy:
-    return policy._replace(quota=max(1, policy.quota // ALLOWANCE))
+def _part(policy: Policy, cost: int) -> Policy:
+    return policy._replace(quota=max(policy.quota // ALLOWANCE, cost))  # what is dearer comes through once a window

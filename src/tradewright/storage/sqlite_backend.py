@@ -1,0 +1,129 @@
+"""The embedded database: one thread writes, a few read, and a short read needs no thread at all."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import sqlite3
+import threading
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from tradewright.storage.changes import Written
+
+R = TypeVar("R")
+_READERS = 3
+
+
+class SqliteBackend:
+    """What `Database` does on SQLite."""
+
+    def __init__(self, url: str) -> None:
+        # The driver's own transaction handling is off; BEGIN is ours, so that a write takes the lock at its start.
+        self._engine, self._writing = _sqlite_engine(url, _READERS + 3), _sqlite_engine(url, 1)
+        self.written = Written(self._writing)
+        self._writer = concurrent.futures.ThreadPoolExecutor(1, "database-writer")
+        self._readers = concurrent.futures.ThreadPoolExecutor(_READERS, "database-reader")
+        self._short = threading.local()
+        self._held: list[sa.Connection] = []
+
+    def submit(self, work: Callable[[sa.Connection], R], write: bool) -> concurrent.futures.Future[R]:
+        return self._writer.submit(self._write, work) if write else self._readers.submit(self._read, work)
+
+    def _write(self, work: Callable[[sa.Connection], R]) -> R:
+        with self._writing.connect() as tx:
+            driver: Any = tx.connection.dbapi_connection
+            before = driver.total_changes
+            try:
+                return _in_transaction(tx, "BEGIN IMMEDIATE", work)
+            finally:
+                self.written.count(tx, driver.total_changes != before)
+
+    def _read(self, work: Callable[[sa.Connection], R]) -> R:
+        with self._engine.connect() as tx:
+            return _in_transaction(tx, "BEGIN", work)
+
+    def run_short(self, work: Callable[[sa.Connection], R], single: bool) -> R:
+        tx = self._short_connection()
+        driver: Any = tx.connection.dbapi_connection
+        try:
+            if not single:  # one statement sees one state of the database by itself
+                driver.execute("BEGIN")
+            return work(tx)
+        except sqlite3.Error as error:
+            raise sa.exc.DBAPIError.instance("BEGIN", None, error, sqlite3.Error) from error
+        finally:
+            if tx.in_transaction():
+                tx.rollback()  # nothing was written
+            if driver.in_transaction:
+                driver.execute("ROLLBACK")
+
+    def run_old(self, work: Callable[[sa.Connection], R], single: bool) -> R:
+        return self.run_short(work, single)
+
+    def changes(self) -> concurrent.futures.Future[Hashable]:
+        # a number that grows when another connection than the writer's has committed, whichever process it is in
+        return self._writer.submit(lambda: _data_version(self._writing))
+
+    def _short_connection(self) -> sa.Connection:
+        # one that stays open: taking one from the pool costs more than a short read
+        tx: sa.Connection | None = getattr(self._short, "tx", None)
+        if tx is None:
+            tx = self._short.tx = self._engine.connect()
+            self._held.append(tx)
+        return tx
+
+    def close(self) -> None:
+        self._writer.shutdown()
+        self._readers.shutdown()
+        for tx in self._held:
+            tx.close()
+        self._engine.dispose()
+        self._writing.dispose()
+
+
+def _sqlite_engine(url: str, connections: int) -> sa.Engine:
+    engine = sa.create_engine(
+        url,
+        hide_parameters=True,  # what a statement held is nobody's business
+        poolclass=sa.pool.SingletonThreadPool,
+        pool_size=connections,
+        connect_args={"timeout": 30.0, "check_same_thread": False},
+    )
+    sa.event.listen(engine, "connect", _prepare_sqlite)
+    return engine
+
+
+def _data_version(engine: sa.Engine) -> Hashable:
+    with engine.connect() as tx:
+        driver: Any = tx.connection.dbapi_connection
+        return driver, driver.execute("PRAGMA data_version").fetchone()
+
+
+def _in_transaction(tx: sa.Connection, begin: str, work: Callable[[sa.Connection], R]) -> R:
+    tx.exec_driver_sql(begin)
+    with tx.begin() if not tx.in_transaction() else _Joined(tx):
+        return work(tx)
+
+
+class _Joined:
+    """Commit or roll back the transaction that `BEGIN` opened."""
+
+    def __init__(self, tx: sa.Connection) -> None:
+        self._tx = tx
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._tx.commit()
+        else:
+            self._tx.rollback()
+
+
+def _prepare_sqlite(connection: Any, _: Any) -> None:
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
+        connection.execute(f"PRAGMA {pragma}")

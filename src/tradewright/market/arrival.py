@@ -73,7 +73,8 @@ def without_stored(arrival: Arrival, rows: pl.DataFrame, present: set[str]) -> t
     """Return the rows that are not stored with the same values, and how many of them replace others. present: the
     instruments that have a series.
 
-    What replaces another value was known when it came, and no earlier, unless the source says since when.
+    What replaces another value was known when it came, and no earlier: no source says of a bar since when its value
+    could be known, so the `known_at` of a row is what was assumed of its first value.
     """
     first, last = rows.select(pl.col("time").min().alias("first"), pl.col("time").max().alias("last")).row(0)
     stored = arrival.catalog.read(arrival.owner, arrival.source, sorted(present), arrival.interval, first, last)
@@ -85,8 +86,7 @@ def without_stored(arrival: Arrival, rows: pl.DataFrame, present: set[str]) -> t
         there, on=["instrument", "time"], how="left", suffix="_stored", maintain_order="left"
     )
     there_is, same = pl.col("there").is_not_null(), same_values()
-    assumed = pl.col("known_at") == pl.col("time") + arrival.lag_us
-    came = pl.when(there_is & ~same & assumed).then(pl.max_horizontal("known_at", "observed_at")).otherwise("known_at")
+    came = pl.when(there_is & ~same).then(pl.max_horizontal("known_at", "observed_at")).otherwise("known_at")
     fresh = joined.filter(~(there_is & same & ~pl.col("several"))).with_columns(came.alias("known_at"))
     return fresh.select(rows.columns), fresh.filter(there_is & differs("_stored")).height
 

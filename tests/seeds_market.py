@@ -18,9 +18,9 @@ from tradewright.storage import (
     jobs,
     models,
     outbox,
+    runs,
     series,
     third_parties,
-    trading,
     trials,
 )
 from tradewright.storage.database import Tx
@@ -41,7 +41,7 @@ def seed(tx: Tx, clock: FixedClock, vault: Vault) -> dict[str, str]:
     token = vault.seal(b'{"token":"planted token"}', "source_credentials/scr_1")
     third_parties.keep_credentials(tx, "org_a", "tiingo", "scr_1", token, now)
     opened = open_portfolio(tx, *TENANT, Opening("bra_1", "opened", "USD", Decimal(5000), START), now)
-    trading.add_run(
+    runs.add_run(
         tx,
         {
             **base, "id": "run_1", "feed_session": "fds_1", "portfolio": "prt_1", "strategy": "model", "params": {},

@@ -31,7 +31,7 @@ from tradewright.ids import SYSTEM
 from tradewright.market.catalog import Catalog
 from tradewright.market.ingest import ingest_frame
 from tradewright.market.instruments import Instrument, Interval
-from tradewright.storage import accounts, backtests, jobs, ledgers, models, outbox, signals, trading
+from tradewright.storage import accounts, backtests, jobs, ledgers, models, outbox, runs, signals, trading
 from tradewright.storage.database import Database, Tx
 from tradewright.storage.vault import Vault, new_main_key
 from tradewright.trading import ledger
@@ -151,7 +151,7 @@ def _seed_trading(tx: Tx, now: int) -> dict[str, str]:
             "initial_cash": Decimal(1000),
         },
     )
-    trading.add_feed_session(
+    runs.add_feed_session(
         tx,
         {
             **tenant, "id": "fds_1", "mode": "replay", "data_set": "x", "interval": "1d", "data_version": "v",

@@ -13,7 +13,7 @@ from tradewright.ids import SYSTEM, Owner
 from tradewright.market.dated import ACTIONS, FACTS, actions_of, facts_of
 from tradewright.market.fact_intake import ingest_facts, judge_facts
 from tradewright.market.instruments import Instrument
-from tradewright.storage import series, trading
+from tradewright.storage import runs, series
 
 START = 1_600_041_600_000_000
 QUARTER = 90 * DAY_US
@@ -81,7 +81,7 @@ def test_facts_of_an_organization_are_seen_by_no_other_and_a_replay_shows_none_o
         other = await client.get(target, key=served.keys["other organization"])
         assert [row["value"] for row in other.json["data"]] == [2.0, 3.0]
         change = {"market_time": market_time + 1}
-        await served.database.write_async(trading.update_feed_session, "org_a", "paper", "fds_1", change)
+        await served.database.write_async(runs.update_feed_session, "org_a", "paper", "fds_1", change)
         assert [row["value"] for row in (await client.get(target)).json["data"]] == [1.0, 3.0]
 
     served.run(work)

@@ -20,7 +20,7 @@ from tradewright.market.instruments import Instrument, Interval
 from tradewright.market.panel import Action, Panel
 from tradewright.simulation.bars import simulate
 from tradewright.simulation.costs import Costs
-from tradewright.storage import ledgers, trading
+from tradewright.storage import ledgers, runs, trading
 from tradewright.storage.database import Database
 from tradewright.storage.tables import fills, orders, outbox, postings
 from tradewright.strategies.contract import KernelStrategy
@@ -88,9 +88,9 @@ def open_run(database: Database, panel: Panel, cash: Decimal) -> None:
     }  # fmt: skip
 
     def write(tx: sa.Connection) -> None:
-        trading.add_feed_session(tx, session)
+        runs.add_feed_session(tx, session)
         trading.add_portfolio(tx, portfolio)
-        trading.add_run(tx, run)
+        runs.add_run(tx, run)
         ledgers.add_postings(tx, ledger_rows(WHO, ledger.deposit("USD", cash), "opening", 0, 1))
 
     database.write(write)
@@ -98,7 +98,7 @@ def open_run(database: Database, panel: Panel, cash: Decimal) -> None:
 
 def go_on(database: Database, panel: Panel, strategy: KernelStrategy, cash: Decimal) -> Engine:
     """Build the engine from what is stored, as a new process would, and run it to the end of the feed."""
-    session = database.read(trading.latest_feed_session, "org", "paper")
+    session = database.read(runs.latest_feed_session, "org", "paper")
     assert session is not None
     costs = {instrument: PaperCosts(fee_rate=FEE) for instrument in panel.ids}
     broker = PaperBroker(database, PaperAccount("account", "org", "paper", cash, costs))
@@ -250,7 +250,7 @@ def test_a_split_and_a_dividend_of_what_is_held_are_booked_journalled_and_told(s
     assert engine._broker.positions() == {"equity:XYZ": 70}
     (held,) = sqlite.read(trading.list_positions, "org", "paper", "portfolio")
     assert (held["units"], held["cost"], held["time"]) == (70, 7_000, times[4])
-    journal = sqlite.read(trading.journal_after, "org", "paper", "run", 0)
+    journal = sqlite.read(runs.journal_after, "org", "paper", "run", 0)
     assert [(e["kind"], e["time"]) for e in journal if e["kind"] == "action"] == [
         ("action", times[2]), ("action", times[4]),
     ]  # fmt: skip

@@ -30,7 +30,7 @@ from tradewright.ids import SYSTEM, Owner
 from tradewright.market.catalog import Catalog
 from tradewright.market.frames import canonical
 from tradewright.settings import Settings
-from tradewright.storage import accounts, erasure, exports, trading
+from tradewright.storage import accounts, erasure, exports, runs
 from tradewright.storage.tables import audit_log, audit_seals, feed_sessions, metadata, positions, users
 
 EMAIL, NAME, ADDRESS, AGENT = "planted.person@example.com", "Zebedee Planted", "203.0.113.99", "planted-browser/1"
@@ -310,7 +310,7 @@ def test_an_organization_that_trades_is_not_deleted(served: Any) -> None:
     def trade(tx: Any) -> None:
         now_us = served.clock.now_us()
         tx.execute(feed_sessions.update().where(feed_sessions.c.id == "fds_1").values(updated_at=now_us))
-        assert trading.latest_feed_session(tx, "org_a", "paper") is not None
+        assert runs.latest_feed_session(tx, "org_a", "paper") is not None
 
     served.database.write(trade)
 

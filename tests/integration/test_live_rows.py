@@ -26,7 +26,7 @@ from tradewright.market.dated import ACTIONS
 from tradewright.market.instruments import Instrument, Interval
 from tradewright.market.panel import COLUMNS, Panel
 from tradewright.settings import Settings
-from tradewright.storage import trading
+from tradewright.storage import runs
 from tradewright.storage.database import Database
 from tradewright.storage.migrations import upgrade
 from tradewright.strategies.fixed import FixedTargets
@@ -80,13 +80,13 @@ class Handing:
 def begin(database: Database, panel: Panel) -> None:
     open_run(database, panel, CASH)
     change = {"mode": "live", "start_row": BEFORE, "next_row": BEFORE, "rows": None}
-    database.write(trading.update_feed_session, "org", "paper", WHO.feed_session, change)
+    database.write(runs.update_feed_session, "org", "paper", WHO.feed_session, change)
 
 
 def go_on(database: Database, panel: Panel, strategy: Any, late: frozenset[int] = frozenset()) -> None:
     """Build the engine from what is stored, as a new process does, and hand in what has not been seen."""
-    session = database.read(trading.latest_feed_session, "org", "paper")
-    run = database.read(trading.get_run, "org", "paper", "run")
+    session = database.read(runs.latest_feed_session, "org", "paper")
+    run = database.read(runs.get_run, "org", "paper", "run")
     assert session is not None
     assert run is not None
     learned = panel.rows(0, BEFORE)

@@ -17,7 +17,7 @@ from tradewright.accounts import keys
 from tradewright.clock import DAY_US, format_us
 from tradewright.events.types import TYPES
 from tradewright.ids import SYSTEM
-from tradewright.storage import ledgers, outbox, signals, trading
+from tradewright.storage import ledgers, outbox, runs, signals, trading
 from tradewright.storage import series as series_store
 from tradewright.storage.database import Tx
 from tradewright.storage.tables import (
@@ -158,7 +158,7 @@ def test_quotes_are_the_last_closes_that_the_feed_has_shown(served: Any) -> None
             assert (quote["time"], quote["price"]) == (bars[-1]["time"], bars[-1]["close"])
             assert quote["time"] <= answer["feed"]["time"]
         change = {"market_time": START + 21 * DAY_US}
-        await served.database.write_async(trading.update_feed_session, "org_a", "paper", "fds_1", change)
+        await served.database.write_async(runs.update_feed_session, "org_a", "paper", "fds_1", change)
         moved = (await client.get("/v1/quotes?instruments=crypto:AAA-USD")).json
         assert moved["data"][0]["time"] == format_us(START + 21 * DAY_US)
 
@@ -583,7 +583,7 @@ def test_the_performance_of_a_portfolio_ends_at_the_market_time_and_at_its_worth
 def test_the_performance_of_a_portfolio_is_told_on_the_feed_that_it_was_traded_on(served: Any) -> None:
     async def work(client: Client) -> None:
         before = (await client.get("/v1/portfolios/prt_1/performance")).json
-        await served.database.write_async(trading.add_feed_session, live_session(served))
+        await served.database.write_async(runs.add_feed_session, live_session(served))
         after = (await client.get("/v1/portfolios/prt_1/performance")).json
         assert after["feed"] == before["feed"] | {"status": "ended"}
         assert {**after, "feed": None} == {**before, "feed": None}
@@ -602,7 +602,7 @@ def test_a_portfolio_is_worth_what_the_feed_session_that_it_was_traded_on_says(s
 
         before = await told()
         # the newest session is a live one: its newest closes are of ten days after the replay came to its end
-        await served.database.write_async(trading.add_feed_session, live_session(served, interval="1d", data_set="x"))
+        await served.database.write_async(runs.add_feed_session, live_session(served, interval="1d", data_set="x"))
         after = await told()
         assert [answer["feed"]["status"] for answer in after] == ["ended"] * 4
         assert [{**a, "feed": None} for a in after] == [{**b, "feed": None} for b in before]
@@ -614,10 +614,10 @@ def test_a_portfolio_is_worth_what_the_feed_session_that_it_was_traded_on_says(s
 def test_a_live_session_that_has_ended_is_worth_its_own_last_closes(served: Any) -> None:
     async def work(client: Client) -> None:
         change = {"mode": "live", "rows": None, "market_time": START + 20 * DAY_US}
-        await served.database.write_async(trading.update_feed_session, "org_a", "paper", "fds_1", change)
+        await served.database.write_async(runs.update_feed_session, "org_a", "paper", "fds_1", change)
         newest = (await client.get("/v1/portfolios/prt_1")).json["equity"]  # all that came
         await served.database.write_async(
-            trading.update_feed_session,
+            runs.update_feed_session,
             "org_a",
             "paper",
             "fds_1",
@@ -625,8 +625,8 @@ def test_a_live_session_that_has_ended_is_worth_its_own_last_closes(served: Any)
         )
         then = (await client.get("/v1/portfolios/prt_1")).json["equity"]
         assert newest != then
-        await served.database.write_async(trading.update_feed_session, "org_a", "paper", "fds_1", {"mode": "live"})
-        await served.database.write_async(trading.add_feed_session, live_session(served))
+        await served.database.write_async(runs.update_feed_session, "org_a", "paper", "fds_1", {"mode": "live"})
+        await served.database.write_async(runs.add_feed_session, live_session(served))
         assert (await client.get("/v1/portfolios/prt_1")).json["equity"] == then
 
     served.run(work)
@@ -637,7 +637,7 @@ def test_a_portfolio_whose_feed_session_has_ended_is_closed_with_what_is_left(se
         waits = orders.update().values(status="accepted")
         await served.database.write_async(lambda tx: tx.execute(waits).rowcount)
         assert (await client.send("DELETE", "/v1/portfolios/prt_1")).status == 409
-        await served.database.write_async(trading.add_feed_session, live_session(served))
+        await served.database.write_async(runs.add_feed_session, live_session(served))
         before = (await client.get("/v1/portfolios/prt_1")).json
         lines = (await client.get("/v1/portfolios/prt_1/ledger")).json["data"]
         assert (await client.send("DELETE", "/v1/portfolios/prt_1")).status == 204
@@ -670,7 +670,7 @@ def live_session(served: Any, **other: Any) -> dict[str, Any]:
 def test_a_live_feed_without_a_row_for_long_is_stale(served: Any, status: str, age_s: int, said: str) -> None:
     async def work(client: Client) -> None:
         row = live_session(served, status=status, market_time=served.clock.now_us() - age_s * 1_000_000)
-        await served.database.write_async(trading.add_feed_session, row)
+        await served.database.write_async(runs.add_feed_session, row)
         feed = (await client.get("/v1/status")).json["feed"]
         assert (feed["status"], feed["age_s"]) == (said, age_s)
 
@@ -684,7 +684,7 @@ def test_the_age_of_a_live_feed_is_that_of_its_data_and_of_a_replay_that_of_its_
         assert (await client.get("/v1/status")).json["feed"]["age_s"] == before + 3.0
         hour_ago = served.clock.now_us() - 3_600_000_000
         row = live_session(served, market_time=hour_ago)  # a row that was missed, handled just now
-        await served.database.write_async(trading.add_feed_session, row)
+        await served.database.write_async(runs.add_feed_session, row)
         feed = (await client.get("/v1/status")).json["feed"]
         assert (feed["age_s"], feed["status"], feed["time"]) == (3_600.0, "stale", format_us(hour_ago))
 
@@ -694,11 +694,11 @@ def test_the_age_of_a_live_feed_is_that_of_its_data_and_of_a_replay_that_of_its_
 def test_the_status_says_what_is_wrong_with_the_feed_and_since_when(served: Any) -> None:
     async def work(client: Client) -> None:
         async def told(**change: Any) -> tuple[Any, ...]:
-            await served.database.write_async(trading.update_feed_session, "org_a", "paper", "fds_2", change)
+            await served.database.write_async(runs.update_feed_session, "org_a", "paper", "fds_2", change)
             status = (await client.get("/v1/status")).json
             return status["feed"]["status"], status["feed"]["reason"], status["message"], status["ready"]
 
-        await served.database.write_async(trading.add_feed_session, live_session(served))
+        await served.database.write_async(runs.add_feed_session, live_session(served))
         assert await told(late_bars=0) == ("running", None, "", True)
         why = "coinbase is degraded since 2024-01-01T00:00:00Z: connected, but no trade for 31 s"
         assert await told(status="degraded", reason=why) == ("degraded", why, why, True)

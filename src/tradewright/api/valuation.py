@@ -10,7 +10,7 @@ from typing import Any
 from tradewright.api.operations import Call
 from tradewright.api.wire import market_time, session_of, sources_of
 from tradewright.market.orders import to_price
-from tradewright.storage import trading
+from tradewright.storage import runs
 
 Session = Mapping[str, Any] | None
 
@@ -18,7 +18,7 @@ Session = Mapping[str, Any] | None
 async def sessions_of(call: Call, portfolios: Sequence[str]) -> dict[str, Session]:
     """Return the feed session of each portfolio: the newest on which a run traded it, else that of the environment."""
     glances = call.services.glances
-    theirs = await glances.read_each(trading.sessions_of_portfolios, portfolios, *call.tenant)
+    theirs = await glances.read_each(runs.sessions_of_portfolios, portfolios, *call.tenant)
     newest = await session_of(call) if None in theirs else None
     return {key: newest if row is None else row for key, row in zip(portfolios, theirs, strict=True)}
 

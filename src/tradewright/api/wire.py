@@ -16,7 +16,7 @@ from tradewright.api.routing import ID_PATTERN
 from tradewright.clock import format_us, to_us
 from tradewright.ids import Owner
 from tradewright.market.instruments import Interval
-from tradewright.storage import series, trading
+from tradewright.storage import runs, series
 from tradewright.storage.types import plain
 
 R = TypeVar("R")
@@ -48,7 +48,7 @@ class Feed(msgspec.Struct, frozen=True):
 
 async def session_of(call: Call) -> Mapping[str, Any] | None:
     """Return the feed session of the caller's environment, None when there never was one."""
-    return await call.services.glances.read(trading.latest_feed_session, *call.tenant)
+    return await call.services.glances.read(runs.latest_feed_session, *call.tenant)
 
 
 async def feed_of(call: Call) -> Feed | None:

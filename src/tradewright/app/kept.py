@@ -10,7 +10,7 @@ import msgspec
 from tradewright import ids
 from tradewright.clock import format_us
 from tradewright.ids import Owner
-from tradewright.storage import backtests, jobs, series, trading
+from tradewright.storage import backtests, jobs, runs, series
 from tradewright.storage.database import Database, Tx
 
 
@@ -27,7 +27,7 @@ def visible_until(
     What a replay plays is visible up to its market time at most: later rows have not happened there yet. Instruments
     that it does not play are not bound by it.
     """
-    session = database.read(trading.latest_feed_session, organization, environment)
+    session = database.read(runs.latest_feed_session, organization, environment)
     if session is None or session["mode"] != "replay":
         return asked
     owner = Owner(organization)

@@ -22,7 +22,7 @@ from tradewright.ids import Owner
 from tradewright.market.actions import actions_of_column
 from tradewright.market.panel import Action, Panel
 from tradewright.settings import Settings
-from tradewright.storage import series, third_parties, trading
+from tradewright.storage import runs, series, third_parties
 from tradewright.storage.database import Database, Tx
 from tradewright.trading.feed import LiveFeed
 
@@ -132,7 +132,7 @@ class LateBars:
         if count == self._kept:
             return
         tenant, total = (self._place.organization, self._place.environment), self._before + count
-        self._place.database.write(trading.update_feed_session, *tenant, self._session, {"late_bars": total})
+        self._place.database.write(runs.update_feed_session, *tenant, self._session, {"late_bars": total})
         _log.warning("%d bar(s) came too late for their row; of this feed session %d", count - self._kept, total)
         self._kept = count
 
@@ -217,4 +217,4 @@ class Streaming:
         third_parties.note(tx, owner, self._place.choice.source, why, self._clock.now_us(), tenant[1])
         wrong = why is not None
         status = {"status": "degraded" if wrong else "running", "reason": said[:_SAID] if wrong else None}
-        trading.update_feed_session(tx, *tenant, self._session, status)
+        runs.update_feed_session(tx, *tenant, self._session, status)

@@ -14,7 +14,7 @@ from tradewright.learning.schedule import ModelSchedule
 from tradewright.market.instruments import Instrument
 from tradewright.market.panel import Action, Panel
 from tradewright.signals.issue import Issuer
-from tradewright.storage import broker_accounts, trading
+from tradewright.storage import broker_accounts, runs, trading
 from tradewright.storage.database import Database, Tx
 from tradewright.strategies.model import ModelStrategy
 from tradewright.trading import inputs
@@ -51,10 +51,10 @@ def open_run(
     """
 
     def find_or_make(tx: Tx) -> PaperRun:
-        session = trading.latest_feed_session(tx, organization, environment)
+        session = runs.latest_feed_session(tx, organization, environment)
         words = {"mode": made["choice"]["mode"], **{name: made[name] for name in ("data_version", "start_row")}}
         if session is not None and all(session[name] == word for name, word in words.items()) and not restart:
-            run = trading.run_of_session(tx, organization, environment, session["id"])
+            run = runs.run_of_session(tx, organization, environment, session["id"])
             assert run is not None
             portfolio = trading.get_portfolio(tx, organization, environment, run["portfolio"])
             assert portfolio is not None
@@ -107,8 +107,8 @@ def _open(tx: Tx, now_us: int, organization: str, environment: str, made: dict[s
         "lineage": {"data_version": made["data_version"], "evidence": made["evidence"]},
         "stopped_at": None,
     }
-    trading.add_feed_session(tx, session)
-    trading.add_run(tx, run)
+    runs.add_feed_session(tx, session)
+    runs.add_run(tx, run)
     return PaperRun(session, run, portfolio)
 
 
@@ -131,7 +131,7 @@ def past_of(database: Database, opened: PaperRun, panel: Panel) -> Past:
     if session["mode"] == "replay":
         return Past(panel.rows(0, session["next_row"]))
     tenant = (session["organization"], session["environment"])
-    entries = database.read(trading.journal_after, *tenant, run["id"], 0, (inputs.ROW, inputs.ACTION))
+    entries = database.read(runs.journal_after, *tenant, run["id"], 0, (inputs.ROW, inputs.ACTION))
     journalled = [entry for entry in entries if entry["kind"] == inputs.ROW]
     seen = [entry for entry in journalled if entry["sequence"] <= run["handled"]]
     waiting = [entry for entry in journalled if entry["sequence"] > run["handled"]]

@@ -39,7 +39,7 @@ from tradewright.ids import Owner
 from tradewright.jobs.compute import run_child
 from tradewright.market.panel import Panel
 from tradewright.settings import Settings
-from tradewright.storage import accounts, outbox, trading
+from tradewright.storage import accounts, outbox, runs
 from tradewright.storage.cache import Cache
 from tradewright.storage.database import Database
 from tradewright.trading.engine import Engine
@@ -208,9 +208,9 @@ def _mark(this: _House, status: str) -> None:
     # a session that has ended stays so; without a database nothing can be said
     tenant = (this.organization, ENVIRONMENT)
     try:
-        session = this.database.read(trading.latest_feed_session, *tenant)
+        session = this.database.read(runs.latest_feed_session, *tenant)
         if session is not None and session["status"] not in ("ended", status):
-            this.database.write(trading.update_feed_session, *tenant, session["id"], {"status": status, "reason": None})
+            this.database.write(runs.update_feed_session, *tenant, session["id"], {"status": status, "reason": None})
     except StorageFailed as error:
         _log.error("the feed could not be marked as %s: %s", status, error.message)
 

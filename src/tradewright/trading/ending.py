@@ -6,7 +6,7 @@ from typing import Any
 
 from tradewright.clock import format_us
 from tradewright.market.orders import OrderStatus
-from tradewright.storage import outbox, trading
+from tradewright.storage import outbox, runs, trading
 from tradewright.storage.database import Tx
 from tradewright.trading import events
 
@@ -21,7 +21,7 @@ def hindrance(tx: Tx, organization: str, environment: str, portfolio: dict[str, 
     tenant, key = (organization, environment), portfolio["id"]
     if portfolio["status"] != "open":
         return f"the portfolio is closed since {format_us(portfolio['closed_at'])}"
-    session = trading.session_of_portfolio(tx, *tenant, key)
+    session = runs.session_of_portfolio(tx, *tenant, key)
     if session is not None and session["status"] == "ended":
         return ""
     held = [row["instrument"] for row in trading.list_positions(tx, *tenant, key) if row["units"]]
@@ -32,7 +32,7 @@ def hindrance(tx: Tx, organization: str, environment: str, portfolio: dict[str, 
     orders = trading.live_orders(tx, *tenant, key)
     if orders:
         return f"{len(orders)} order(s) of the portfolio have not ended, {orders[0]['id']} first; wait for them"
-    run = trading.run_trading(tx, *tenant, key)
+    run = runs.run_trading(tx, *tenant, key)
     if run is not None:
         return f"the run {run} trades the portfolio; it can be closed once its feed has ended or begun anew"
     return ""
@@ -43,7 +43,7 @@ def cancel_left_orders(tx: Tx, organization: str, environment: str, portfolio: s
     their client order ids, for the broker."""
     tenant = (organization, environment)
     waiting = trading.live_orders(tx, *tenant, portfolio)
-    session = trading.session_of_portfolio(tx, *tenant, portfolio) if waiting else None
+    session = runs.session_of_portfolio(tx, *tenant, portfolio) if waiting else None
     assert not waiting or session is not None, "only a run places orders"
     change = {"status": OrderStatus.CANCELLED.value, "reason": SESSION_ENDED, "updated_at": now_us}
     told = []

@@ -24,8 +24,8 @@ from tradewright.market.orders import ExactAction, Fill, Order, OrderStatus, Sid
 from tradewright.market.panel import Floats, Panel
 from tradewright.signals import issue
 from tradewright.signals.issue import Issuer
+from tradewright.storage import runs, trading
 from tradewright.storage import signals as signal_rows
-from tradewright.storage import trading
 from tradewright.storage.database import Database, Tx
 from tradewright.strategies.contract import KernelStrategy, State
 from tradewright.strategies.model import ModelStrategy
@@ -96,11 +96,11 @@ class Engine:
 
     def recover(self) -> None:
         """Load the books, handle what was journalled but not handled, and settle orders whose fate is unknown."""
-        run = self._database.read(trading.get_run, *self._tenant, self._who.run)
+        run = self._database.read(runs.get_run, *self._tenant, self._who.run)
         assert run is not None
         self._books = self._database.read(self._load_books)
-        self._last_fill = self._database.read(trading.last_journalled_fill, self._who.run)
-        for entry in self._database.read(trading.journal_after, *self._tenant, self._who.run, run["handled"]):
+        self._last_fill = self._database.read(runs.last_journalled_fill, self._who.run)
+        for entry in self._database.read(runs.journal_after, *self._tenant, self._who.run, run["handled"]):
             if entry["kind"] == inputs.ROW:
                 return  # the feed gives this row again; its journal entry is found and used
             self._handle_news([entry])
@@ -116,7 +116,7 @@ class Engine:
         self._take_news(int(row.times[0]))
         entry = inputs.of_row(row, closed.index, closed.late)
         entry["created_at"] = self._clock.now_us()
-        sequence = self._database.write(trading.append_journal, *self._tenant, self._who.run, [entry])
+        sequence = self._database.write(runs.append_journal, *self._tenant, self._who.run, [entry])
         self._handle_row(closed, sequence)
         self._send()
 
@@ -148,10 +148,10 @@ class Engine:
         self._handle_news([entry for entry in pending if entry["kind"] != inputs.ROW])
 
     def _journalled(self, tx: Tx, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        trading.append_journal(tx, *self._tenant, self._who.run, entries)
-        run = trading.get_run(tx, *self._tenant, self._who.run)
+        runs.append_journal(tx, *self._tenant, self._who.run, entries)
+        run = runs.get_run(tx, *self._tenant, self._who.run)
         assert run is not None
-        return trading.journal_after(tx, *self._tenant, self._who.run, run["handled"])
+        return runs.journal_after(tx, *self._tenant, self._who.run, run["handled"])
 
     def _handle_news(self, entries: list[dict[str, Any]]) -> None:
         self._books = self._database.write(self._apply_news, entries)
@@ -171,7 +171,7 @@ class Engine:
                 self._apply_ended(effects, books, entry)
         effects.write(tx)
         if entries:
-            trading.update_run(tx, *self._tenant, self._who.run, {"handled": entries[-1]["sequence"]})
+            runs.update_run(tx, *self._tenant, self._who.run, {"handled": entries[-1]["sequence"]})
         return books
 
     def _apply_fill(self, effects: Effects, books: _Books, fill: Fill) -> None:
@@ -298,9 +298,9 @@ class Engine:
         trading.add_orders(tx, placed)
         books.orders.update({one["client_order_id"]: one for one in placed})
         effects.write(tx)
-        trading.update_run(tx, *self._tenant, self._who.run, {"handled": sequence})
+        runs.update_run(tx, *self._tenant, self._who.run, {"handled": sequence})
         progress = {"next_row": index + 1, "market_time": time, "updated_at": now_us}
-        trading.update_feed_session(tx, *self._tenant, self._who.feed_session, progress)
+        runs.update_feed_session(tx, *self._tenant, self._who.feed_session, progress)
         return books
 
     # --- sending ------------------------------------------------------------------------------------------------------
@@ -363,7 +363,7 @@ class Engine:
         return _Books(balances.cash, positions, {row["client_order_id"]: row for row in live})
 
     def _end(self, tx: Tx) -> None:
-        trading.update_feed_session(
+        runs.update_feed_session(
             tx, *self._tenant, self._who.feed_session, {"status": "ended", "updated_at": self._clock.now_us()}
         )
 

@@ -34,7 +34,7 @@ from tradewright.api.wire import (
 from tradewright.clock import format_us
 from tradewright.ids import Owner
 from tradewright.market.adjustment import Adjustment
-from tradewright.storage import series, trading
+from tradewright.storage import runs, series
 
 _MOST_AS_OF = 5  # instruments of a read as of a moment, which nothing in memory answers
 _IN_A_THREAD = 1_000  # rows from which an answer is encoded beside the event loop
@@ -124,7 +124,7 @@ class QuoteQuery(msgspec.Struct, frozen=True, kw_only=True):
     source: Annotated[SourceName, msgspec.Meta(description="Needed where several sources have it.")] | None = None
 
 
-_QUOTES_READ = (trading.latest_feed_session, series.get_data_set, series.candidates, series.versions)
+_QUOTES_READ = (runs.latest_feed_session, series.get_data_set, series.candidates, series.versions)
 
 
 async def _list_bars(call: Call) -> Raw:
@@ -139,7 +139,7 @@ async def _list_bars(call: Call) -> Raw:
 
 async def _page_of_bars(call: Call, media_type: str) -> Encoded:
     query: BarQuery = call.query
-    read = (series.candidates, series.versions, *((trading.latest_feed_session,) if query.end is None else ()))
+    read = (series.candidates, series.versions, *((runs.latest_feed_session,) if query.end is None else ()))
     pages, state = call.services.pages, call.services.database.state(*read)
     key = ("bars", *call.tenant, query, media_type)
     in_memory = query.as_of is None and query.adjustment == "raw"  # else from the tables, past what is in memory

@@ -10,7 +10,7 @@ from tradewright.api.operations import Call, Operation
 from tradewright.api.pagination import Page, PageQuery, decode_cursor, page
 from tradewright.api.wire import Amount, Id, InstrumentId, Rfc3339, found, moment
 from tradewright.clock import format_us
-from tradewright.storage import trading
+from tradewright.storage import runs, trading
 
 
 class Order(msgspec.Struct, frozen=True, gc=False):
@@ -96,14 +96,14 @@ async def _list_runs(call: Call) -> Page[Run]:
     query: PageQuery = call.query
     after = decode_cursor(query, str)
     rows = await call.services.database.read_short_async(
-        trading.list_runs, *call.tenant, query.limit + 1, query.order == "desc", after
+        runs.list_runs, *call.tenant, query.limit + 1, query.order == "desc", after
     )
     return page(query, rows, [row["id"] for row in rows], _run)
 
 
 async def _get_run(call: Call) -> Run:
     key = call.path["id"]
-    row = await call.services.database.read_short_async(trading.get_run, *call.tenant, key)
+    row = await call.services.database.read_short_async(runs.get_run, *call.tenant, key)
     return _run(found(row, "run", key))
 
 

@@ -24,7 +24,7 @@ from tradewright.api.wire import (
     sources_of,
 )
 from tradewright.market.orders import rounded_money
-from tradewright.storage import trading
+from tradewright.storage import runs, trading
 from tradewright.storage.database import Tx
 from tradewright.trading import performance
 
@@ -83,7 +83,7 @@ def _with_lines(tx: Tx, organization: str, environment: str, key: str) -> tuple[
     row = trading.get_portfolio(tx, organization, environment, key)
     if row is None:
         return None, [], None
-    session = trading.session_of_portfolio(tx, organization, environment, key)
+    session = runs.session_of_portfolio(tx, organization, environment, key)
     return row, trading.list_postings(tx, organization, environment, key), session
 
 

@@ -335,6 +335,15 @@ class Bar(BaseModel):
     source: str
 
 
+class BarSeries(BaseModel):
+    """What bars were taken from."""
+
+    instrument: str
+    source: str
+    verdict: str
+    pre_adjusted: bool
+
+
 class BarPage(BaseModel):
     """Bars."""
 
@@ -343,10 +352,11 @@ class BarPage(BaseModel):
     next_cursor: str | None
     interval: str
     adjustment: str
+    series: list[BarSeries]
     feed: Feed | None
 
 
-VERSION = """SELECT owner, source, checked_at, data_version, rows,
+VERSION = """SELECT owner, source, verdict, pre_adjusted, checked_at, data_version, rows,
     (SELECT max(id) FROM bar_tail AS t WHERE t.owner = s.owner AND t.source = s.source AND t.instrument = s.instrument
         AND t.interval = s.interval),
     (SELECT count(id) FROM bar_tail AS t WHERE t.owner = s.owner AND t.source = s.source
@@ -420,12 +430,17 @@ def _bars(query: BarQuery, names: list[str], version: tuple[Any, ...], end: int 
     if len(names) > 1:
         rows.sort(key=lambda row: (row.time, row.instrument))
     kept, more, cursor = cut(query, rows, lambda row: (micros(datetime.fromisoformat(row.time)), row.instrument))
+    marks = [seen_of[1:4] for seen_of in version]
     return BarPage(
         data=kept,
         has_more=more,
         next_cursor=cursor,
         interval=query.interval,
-        adjustment=query.adjustment,
+        adjustment="pre_adjusted" if any(adjusted for *_, adjusted in marks) else query.adjustment,
+        series=[
+            BarSeries(instrument=name, source=source, verdict=verdict, pre_adjusted=bool(adjusted))
+            for name, (source, verdict, adjusted) in zip(names, marks, strict=True)
+        ],
         feed=None,
     )
 

@@ -131,6 +131,41 @@ def test_bars_that_come_in_are_seen_at_once(served: Any) -> None:
     served.run(work)
 
 
+def judged(served: Any, instrument: str, **said: Any) -> None:
+    row = served.database.read(series_store.get_series, SYSTEM, "binance", instrument, "1d")
+    served.database.write(series_store.save_series, row | said)
+
+
+def test_bars_say_how_far_they_can_be_trusted_and_who_adjusted_them(served: Any) -> None:
+    async def told(client: Client) -> tuple[Any, ...]:
+        answer = await client.get(BARS)
+        body, csv = answer.json, await client.get(BARS, headers={"Accept": "text/csv"})
+        arrow = await client.get(BARS, headers={"Accept": ARROW})
+        assert arrow.headers["data-verdict"] == csv.headers["data-verdict"]
+        assert [row["instrument"] for row in body["series"]] == ["crypto:AAA-USD", "crypto:BBB-USD"]
+        assert {row["source"] for row in body["series"]} == {"binance"}
+        marks = [(row["verdict"], row["pre_adjusted"]) for row in body["series"]]
+        return marks, body["adjustment"], csv.headers["data-verdict"], (answer.headers["etag"], csv.headers["etag"])
+
+    async def work(client: Client) -> None:
+        for instrument in ("crypto:AAA-USD", "crypto:BBB-USD"):
+            await asyncio.to_thread(judged, served, instrument, verdict="clean")
+        *first, etags = await told(client)
+        assert first == [[("clean", False)] * 2, "raw", 'clean=("crypto:AAA-USD" "crypto:BBB-USD")']
+        await asyncio.to_thread(judged, served, "crypto:BBB-USD", verdict="rejected")
+        *second, later = await told(client)
+        marks = [("clean", False), ("rejected", False)]
+        assert second == [marks, "raw", 'clean=("crypto:AAA-USD"), rejected=("crypto:BBB-USD")']
+        assert all(before != after for before, after in zip(etags, later, strict=True))
+        await asyncio.to_thread(judged, served, "crypto:AAA-USD", verdict="usable", pre_adjusted=True)
+        *third, _ = await told(client)
+        marks = [("usable", True), ("rejected", False)]
+        header = 'usable=("crypto:AAA-USD";pre_adjusted), rejected=("crypto:BBB-USD")'
+        assert third == [marks, "pre_adjusted", header]
+
+    served.run(work)
+
+
 def test_signals_that_are_issued_are_seen_at_once(served: Any) -> None:
     async def work(client: Client) -> None:
         assert len((await client.get("/v1/signals?limit=500")).json["data"]) == 45

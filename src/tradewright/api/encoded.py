@@ -7,6 +7,7 @@ without it, and its ETag is a weak one over all but the age: two answers with th
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 from tradewright.api.dispatch import encode, etag_of
@@ -17,9 +18,9 @@ from tradewright.api.wire import Feed
 _FEED = b'"feed":null}'
 
 
-def whole(body: bytes, media_type: str, link: str = "") -> Encoded:
-    """Return a body that is complete. link: to the next page, for those that cannot name it."""
-    return Encoded(body, etag_of(body), media_type, link)
+def whole(body: bytes, media_type: str, headers: Mapping[str, str]) -> Encoded:
+    """Return a body that is complete. headers: what it cannot say itself; the ETag is one of both."""
+    return Encoded(body, etag_of(body + encode(headers)), media_type, headers)
 
 
 def before_feed(answer: Any) -> Encoded:

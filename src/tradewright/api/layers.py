@@ -181,7 +181,7 @@ class Origins:
         await self._app(scope, receive, send)
 
 
-_EXPOSED = b"x-request-id, etag, ratelimit, ratelimit-policy, retry-after, idempotency-replayed, link"
+_EXPOSED = b"x-request-id, etag, ratelimit, ratelimit-policy, retry-after, idempotency-replayed, link, data-verdict"
 _PREFLIGHT = {
     "access-control-allow-methods": "GET, POST, PUT, PATCH, DELETE",
     "access-control-allow-headers": "authorization, content-type, idempotency-key, if-match, if-none-match, accept, "

@@ -37,6 +37,14 @@ class SeriesKey(NamedTuple):
     interval: str
 
 
+class ServedSeries(NamedTuple):
+    """A series that an answer is made from, with its verdict, and whether its source adjusts its prices."""
+
+    key: SeriesKey
+    verdict: str
+    pre_adjusted: bool
+
+
 @dataclass(frozen=True, slots=True)
 class _Held:
     version: tuple[Any, ...]
@@ -78,7 +86,7 @@ class MarketData:
         interval: str,
         source: str | None,
         preferred: Mapping[str, str] | None = None,
-    ) -> list[SeriesKey]:
+    ) -> list[ServedSeries]:
         """Return the series for these instruments, in that order.
 
         preferred: the source of an instrument, where several have it and none was named. Raises NotFound where there is
@@ -92,32 +100,32 @@ class MarketData:
             raise NotFound(f"there are no {interval} bars of {named}{at}; GET /v1/verdicts lists what there is")
         result = []
         for instrument in instruments:
-            key = _one_of(found[instrument], owner, (preferred or {}).get(instrument))
-            if key is None:
-                names = ", ".join(sorted({each.source for each in found[instrument]}))
+            chosen = _one_of(found[instrument], owner, (preferred or {}).get(instrument))
+            if chosen is None:
+                names = ", ".join(sorted({each.key.source for each in found[instrument]}))
                 raise InvalidInput(
                     f"{instrument} has {interval} bars from {names}; name one with source=", pointer="query:source"
                 )
-            result.append(key)
+            result.append(chosen)
         return result
 
     async def series_known(
         self, owner: str, instruments: Sequence[str], interval: str, preferred: Mapping[str, str]
     ) -> list[SeriesKey]:
-        """Return what `series_of` returns, without the instruments for which it would raise."""
+        """Return the keys that `series_of` returns, without the instruments for which it would raise."""
         found = await self._candidates(owner, instruments, interval, None)
-        keys = (_one_of(found.get(name, []), owner, preferred.get(name)) for name in instruments)
-        return [key for key in keys if key is not None]
+        series_found = (_one_of(found.get(name, []), owner, preferred.get(name)) for name in instruments)
+        return [each.key for each in series_found if each is not None]
 
     async def _candidates(
         self, owner: str, instruments: Sequence[str], interval: str, source: str | None
-    ) -> dict[str, list[SeriesKey]]:
+    ) -> dict[str, list[ServedSeries]]:
         seen = await self._glances.read_each(series.candidates, instruments, Owner(owner), interval)
-        found: dict[str, list[SeriesKey]] = {}
-        for instrument, places in zip(instruments, seen, strict=True):
-            keys = [SeriesKey(*place) for place in places or () if source in (None, place[1])]
-            if keys:
-                found[instrument] = keys
+        found: dict[str, list[ServedSeries]] = {}
+        for instrument, candidates in zip(instruments, seen, strict=True):
+            named = [each for each in candidates or () if source in (None, each.place[1])]
+            if named:
+                found[instrument] = [ServedSeries(SeriesKey(*e.place), e.verdict, e.pre_adjusted) for e in named]
         return found
 
     async def page(
@@ -230,10 +238,10 @@ class MarketData:
         return _Held(version, frame["time"].to_numpy(), columns)
 
 
-def _one_of(keys: Sequence[SeriesKey], owner: str, preferred: str | None) -> SeriesKey | None:
-    if len(keys) > 1 and len({key.source for key in keys}) > 1:
-        keys = [key for key in keys if key.source == preferred]
-    return next((key for key in keys if key.owner == owner), keys[0]) if keys else None
+def _one_of(found: Sequence[ServedSeries], owner: str, preferred: str | None) -> ServedSeries | None:
+    if len(found) > 1 and len({each.key.source for each in found}) > 1:
+        found = [each for each in found if each.key.source == preferred]
+    return next((each for each in found if each.key.owner == owner), found[0]) if found else None
 
 
 def _last_close(held: _Held, until_us: int | None) -> tuple[int, float] | None:

@@ -176,7 +176,7 @@ class _Described:
         operation = self._operation
         names = ["ETag"] if operation.cacheable else []
         names += ["Idempotency-Replayed"] if operation.idempotent else []
-        names += ["Link"] if len(operation.media_types) > 1 else []
+        names += ["Link", "Data-Verdict"] if len(operation.media_types) > 1 else []
         return names
 
     def _content(self, kind: str) -> dict[str, Any]:
@@ -254,6 +254,12 @@ _HEADERS = {
     "Retry-After": _header("Seconds to wait.", {"type": "integer", "minimum": 0}, 5),
     "ETag": _header("Names this state; send it in If-None-Match.", _TEXT, '"8f14e45fceea167a5a36dedd"', True),
     "Idempotency-Replayed": _header("`true` when this is the answer of the first request.", _TEXT, "true"),
+    "Data-Verdict": _header(
+        "The series of CSV and Arrow answers by verdict, as a dictionary of RFC 9651. pre_adjusted: the source adjusts "
+        "its prices.",
+        _TEXT,
+        'clean=("crypto:AAA-USD"), usable=("equity:AAPL";pre_adjusted)',
+    ),
     "Link": _header("The next page, of CSV and Arrow answers.", _TEXT, '</v1/bars?cursor=...>; rel="next"'),
 }
 _PARAMETERS = {

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
 
 KEPT_BYTES = 64 * 1_048_576
 _OVERHEAD = 512  # of an entry besides its body, about
@@ -12,12 +12,12 @@ _OVERHEAD = 512  # of an entry besides its body, about
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A body and its ETag. Where the answer has a feed, the body ends before it."""
+    """A body and its ETag. Where the answer has a feed, the body ends before it. headers: what only they say."""
 
     body: bytes
     etag: str
     media_type: str = "application/json"
-    link: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

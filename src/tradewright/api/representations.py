@@ -1,4 +1,5 @@
-"""Which representation a caller wants, and bars as CSV and as an Arrow stream. Pure."""
+"""Which representation a caller wants, and bars as CSV and as an Arrow stream, whose verdicts stand in a
+header. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from tradewright.api.market_data import BarRow
+from tradewright.api.market_data import BarRow, ServedSeries
 from tradewright.api.problems import Refused
 from tradewright.clock import format_us
 
@@ -47,6 +48,16 @@ def _quality(name: str, ranges: Sequence[tuple[str, float]]) -> float:
         if found:
             return max(found)
     return 0.0
+
+
+def verdicts_of(served: Sequence[ServedSeries]) -> str:
+    """Return which series have which verdict, as a dictionary of lists by RFC 9651:
+    `clean=("crypto:AAA-USD"), usable=("equity:AAPL";pre_adjusted)`."""
+    names: dict[str, list[str]] = {}
+    for each in served:
+        mark = ";pre_adjusted" if each.pre_adjusted else ""
+        names.setdefault(each.verdict, []).append(f'"{each.key.instrument}"{mark}')
+    return ", ".join(f"{verdict}=({' '.join(named)})" for verdict, named in names.items())
 
 
 def csv_of(rows: Sequence[BarRow]) -> bytes:

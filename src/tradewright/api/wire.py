@@ -32,6 +32,8 @@ Rfc3339 = Annotated[str, msgspec.Meta(examples=["2024-03-28T20:00:00Z"], extra_j
 IntervalName = Literal["1m", "5m", "15m", "1h", "1d"]
 SeriesInterval = Literal["1m", "5m", "15m", "1h", "1d", "fact"]
 """Of a series: `fact` stands for what is no bar."""
+VerdictName = Literal["clean", "usable", "suspect", "rejected"]
+"""How far data can be trusted, worst last."""
 SourceName = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
 

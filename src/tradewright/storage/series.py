@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, lru_cache
 from heapq import merge
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -396,16 +396,23 @@ SeriesPlace = tuple[str, str, str, str]
 """Owner, source, instrument, interval."""
 
 
+class Candidate(NamedTuple):
+    """A series that an owner sees: where it is, its verdict, and whether its source adjusts its prices."""
+
+    place: SeriesPlace
+    verdict: str
+    pre_adjusted: bool
+
+
 @reads("series")
 @one_statement
-def candidates(tx: Tx, instruments: tuple[str, ...], owner: Owner, interval: str) -> dict[str, tuple[SeriesPlace, ...]]:
+def candidates(tx: Tx, instruments: tuple[str, ...], owner: Owner, interval: str) -> dict[str, tuple[Candidate, ...]]:
     """Return the series that `owner` sees of each of these instruments, ascending by (source, owner)."""
-    s = series.c
-    found: dict[str, list[SeriesPlace]] = {}
+    found: dict[str, list[Candidate]] = {}
     for row in list_series(tx, owner, instruments=instruments, interval=interval):
-        place = tuple(row[column.name] for column in (s.owner, s.source, s.instrument, s.interval))
-        found.setdefault(row["instrument"], []).append(place)
-    return {instrument: tuple(places) for instrument, places in found.items()}
+        place = (row["owner"], row["source"], row["instrument"], row["interval"])
+        found.setdefault(row["instrument"], []).append(Candidate(place, row["verdict"], row["pre_adjusted"]))
+    return {instrument: tuple(series_of) for instrument, series_of in found.items()}
 
 
 @reads("series", "bar_tail")

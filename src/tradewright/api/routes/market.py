@@ -12,7 +12,7 @@ import msgspec
 
 from tradewright.api import encoded, representations
 from tradewright.api.adjusted import adjusted_rows
-from tradewright.api.market_data import BarRow, SeriesKey
+from tradewright.api.market_data import BarRow, SeriesKey, ServedSeries
 from tradewright.api.operations import Call, Operation, Raw
 from tradewright.api.pages import Encoded
 from tradewright.api.pagination import PageQuery, decode_cursor, page
@@ -25,6 +25,7 @@ from tradewright.api.wire import (
     Moment,
     Rfc3339,
     SourceName,
+    VerdictName,
     feed_of,
     market_time_of,
     micros,
@@ -32,7 +33,6 @@ from tradewright.api.wire import (
     sources_of_feed,
 )
 from tradewright.clock import format_us
-from tradewright.ids import Owner
 from tradewright.market.adjustment import Adjustment
 from tradewright.storage import runs, series
 
@@ -66,14 +66,25 @@ class Bar(msgspec.Struct, frozen=True, gc=False):
     source: str
 
 
+class BarSeries(msgspec.Struct, frozen=True):
+    """What bars of an answer were taken from, and its verdict now. pre_adjusted: the source adjusts its prices."""
+
+    instrument: InstrumentId
+    source: str
+    verdict: VerdictName
+    pre_adjusted: bool
+
+
 class BarPage(msgspec.Struct, frozen=True):
-    """Bars, ascending by time, then instrument."""
+    """Bars, ascending by time, then instrument. adjustment: as asked for, or `pre_adjusted` where the source of one of
+    the series adjusts its prices. series: one for each instrument asked for, in that order."""
 
     data: list[Bar]
     has_more: bool
     next_cursor: str | None
     interval: IntervalName
-    adjustment: Literal["raw", "split", "all"]
+    adjustment: Literal["raw", "split", "all", "pre_adjusted"]
+    series: list[BarSeries]
     feed: Feed | None
 
 
@@ -94,7 +105,8 @@ class BarQuery(PageQuery, frozen=True, kw_only=True):
         Literal["raw", "split", "all"],
         msgspec.Meta(
             description="Prices and volumes as of the last moment asked for: adjusted for splits, or for splits and "
-            "dividends, that the source told of and that had taken place."
+            "dividends, that the source told of and that had taken place. What a source adjusted itself is served as "
+            "it is: raw."
         ),
     ] = "raw"
     source: Annotated[SourceName, msgspec.Meta(description="Needed where several sources have it.")] | None = None
@@ -130,7 +142,7 @@ _QUOTES_READ = (runs.latest_feed_session, series.get_data_set, series.candidates
 async def _list_bars(call: Call) -> Raw:
     media_type = representations.chosen(call.headers.get("accept"), _BARS)
     part = await _page_of_bars(call, media_type)
-    headers = {"vary": "accept"} | ({"link": part.link} if part.link else {})
+    headers = {"vary": "accept", **part.headers}
     if media_type != JSON:
         return Raw(part.body, part.media_type, headers={"etag": part.etag, **headers})
     answer = encoded.with_feed(part, await feed_of(call))
@@ -146,15 +158,15 @@ async def _page_of_bars(call: Call, media_type: str) -> Encoded:
     part = pages.get(key, state) if in_memory else None
     if part is not None:
         return part
-    keys, end = await _series_and_end(call)
+    served, end = await _series_and_end(call)
     if not in_memory:
-        return await _bars(call, keys, end, media_type)
-    version = (tuple(keys), end, await call.services.market_data.versions(keys))
+        return await _bars(call, served, end, media_type)
+    version = (tuple(served), end, await call.services.market_data.versions([each.key for each in served]))
     part = pages.renewed(key, state, version)
-    return part or pages.put(key, state, version, await _bars(call, keys, end, media_type))
+    return part or pages.put(key, state, version, await _bars(call, served, end, media_type))
 
 
-async def _series_and_end(call: Call) -> tuple[list[SeriesKey], int | None]:
+async def _series_and_end(call: Call) -> tuple[list[ServedSeries], int | None]:
     query: BarQuery = call.query
     wanted = listed_ids(query.instruments, 100 if query.as_of is None else _MOST_AS_OF)
     start, end = micros(query.start), micros(query.end)
@@ -164,14 +176,15 @@ async def _series_and_end(call: Call) -> tuple[list[SeriesKey], int | None]:
         shown_until = await market_time_of(call)
         end = None if shown_until is None else shown_until + 1
     organization = call.principal.organization
-    keys = await call.services.market_data.series_of(organization, wanted, query.interval, query.source)
+    served = await call.services.market_data.series_of(organization, wanted, query.interval, query.source)
     if query.adjustment != "raw":
-        await _refuse_adjusted_by_source(call, keys)
-    return keys, end
+        _refuse_adjusted_by_source(served)
+    return served, end
 
 
-async def _bars(call: Call, keys: Sequence[SeriesKey], end: int | None, media_type: str) -> Encoded:
+async def _bars(call: Call, served: Sequence[ServedSeries], end: int | None, media_type: str) -> Encoded:
     query: BarQuery = call.query
+    keys = [each.key for each in served]
     after = decode_cursor(query, tuple[int, str])
     rows = await call.services.market_data.page(
         keys, micros(query.start), end, micros(query.as_of), after, query.limit + 1
@@ -179,18 +192,12 @@ async def _bars(call: Call, keys: Sequence[SeriesKey], end: int | None, media_ty
     if query.adjustment != "raw":
         rows = await _adjusted(call, keys, rows)
     if len(rows) > _IN_A_THREAD:
-        return await asyncio.to_thread(_encoded, query, rows, media_type)
-    return _encoded(query, rows, media_type)
+        return await asyncio.to_thread(_encoded, query, served, rows, media_type)
+    return _encoded(query, served, rows, media_type)
 
 
-async def _refuse_adjusted_by_source(call: Call, keys: Sequence[SeriesKey]) -> None:
-    query: BarQuery = call.query
-    owner, names = Owner(call.principal.organization), [key.instrument for key in keys]
-    rows = await call.services.database.read_replica_async(
-        series.list_series, owner, instruments=names, interval=query.interval
-    )
-    adjusted = {SeriesKey(*(row[name] for name in SeriesKey._fields)) for row in rows if row["pre_adjusted"]}
-    wrong = [f"{key.instrument} from {key.source}" for key in keys if key in adjusted]
+def _refuse_adjusted_by_source(served: Sequence[ServedSeries]) -> None:
+    wrong = [f"{each.key.instrument} from {each.key.source}" for each in served if each.pre_adjusted]
     if wrong:
         text = f"the prices of {', '.join(wrong[:20])} were adjusted by their source; they are served as they are: raw"
         raise Refused("invalid_input", text, [FieldError("query:adjustment", text)])
@@ -206,18 +213,22 @@ async def _adjusted(call: Call, keys: Sequence[SeriesKey], rows: list[BarRow]) -
     return await adjusted_rows(data, call.principal.organization, keys, rows, kind, as_of, until)
 
 
-def _encoded(query: BarQuery, rows: list[BarRow], media_type: str) -> Encoded:
+def _encoded(query: BarQuery, served: Sequence[ServedSeries], rows: list[BarRow], media_type: str) -> Encoded:
     keys = [(row.time, row.key.instrument) for row in rows]
     if media_type == JSON:
         listed = page(query, rows, keys, _bar)
+        adjustment = "pre_adjusted" if any(each.pre_adjusted for each in served) else query.adjustment
+        told = [BarSeries(each.key.instrument, each.key.source, each.verdict, each.pre_adjusted) for each in served]  # type: ignore[arg-type]
         return encoded.before_feed(
-            BarPage(listed.data, listed.has_more, listed.next_cursor, query.interval, query.adjustment, None)
+            BarPage(listed.data, listed.has_more, listed.next_cursor, query.interval, adjustment, told, None)
         )
     listed = page(query, rows, keys, lambda row: None)
     body = (representations.csv_of if media_type == CSV else representations.arrow_of)(rows[: query.limit])
     shown = f"{CSV}; charset=utf-8; header=present" if media_type == CSV else media_type
-    following = _next_link(query, listed.next_cursor) if listed.has_more and listed.next_cursor else ""
-    return encoded.whole(body, shown, following)
+    headers = {"data-verdict": representations.verdicts_of(served)}
+    if listed.has_more and listed.next_cursor:
+        headers["link"] = _next_link(query, listed.next_cursor)
+    return encoded.whole(body, shown, headers)
 
 
 def _next_link(query: BarQuery, cursor: str) -> str:
@@ -248,9 +259,10 @@ async def _quoted(call: Call) -> list[SeriesKey]:
     session = await session_of(call)
     interval = session["interval"] if session else "1d"
     preferred = await sources_of_feed(call)
-    return await call.services.market_data.series_of(
+    served = await call.services.market_data.series_of(
         call.principal.organization, wanted, interval, query.source, preferred
     )
+    return [each.key for each in served]
 
 
 def _quote(key: SeriesKey, close: tuple[int, float] | None) -> Quote:
@@ -282,8 +294,8 @@ OPERATIONS = [
         "GET", "/v1/bars", "list_bars", "Bars of one or more instruments", "market data", "market:read",
         _list_bars, BarPage, BarQuery, cacheable=True, media_types=_BARS, errors=("not_found", "not_acceptable"),
         description="Ascending, up to 100 instruments and 10,000 rows a page, raw or adjusted, as JSON, CSV or an "
-        "Arrow stream by `Accept`. CSV and Arrow name the next page in the `Link` header. The ETag does not change "
-        "with the age of the feed.",
+        "Arrow stream by `Accept`, with the verdict of each series. CSV and Arrow name the next page in the `Link` "
+        "header, the verdicts in `Data-Verdict`. The ETag changes with the verdicts, not with the age of the feed.",
     ),
     Operation(
         "GET", "/v1/quotes", "list_quotes", "Latest prices", "market data", "market:read",

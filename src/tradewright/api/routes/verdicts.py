@@ -13,6 +13,7 @@ from tradewright.api.wire import (
     Rfc3339,
     SeriesInterval,
     SourceName,
+    VerdictName,
     moment,
 )
 from tradewright.ids import Owner
@@ -38,7 +39,7 @@ class SeriesVerdict(msgspec.Struct, frozen=True):
     instrument: InstrumentId
     interval: SeriesInterval
     owner: Annotated[str, msgspec.Meta(examples=["system"])]
-    verdict: Literal["clean", "usable", "suspect", "rejected"]
+    verdict: VerdictName
     findings: list[Finding]
     rows: int
     first_time: Rfc3339 | None

@@ -11,7 +11,8 @@ from recorded import bars_query
 from tradewright.clock import DAY_US
 from tradewright.market.instruments import Interval, Kind
 from tradewright.sources import alpha_vantage, kraken, polygon, yahoo
-from tradewright.sources.continuing import begin, rewritten
+from tradewright.sources.continuing import begin
+from tradewright.sources.scales import closes_changed
 
 NOW = 1_700_000_000_000_000
 
@@ -70,13 +71,13 @@ def test_adjusted_prices_are_compared_over_a_week() -> None:
     assert begin(NOW, Interval.DAY, NOW, yahoo.SOURCE.bars, NOW, Kind.EQUITY) == NOW - 7 * DAY_US
 
 
-def test_bars_are_rewritten_when_a_close_is_another() -> None:
+def test_closes_are_compared_bar_by_bar() -> None:
     def bars(*closes: float | None) -> pl.DataFrame:
         return pl.DataFrame({"time": range(len(closes)), "close": closes}, schema={"time": pl.Int64, "close": float})
 
     stored = bars(100.0, 101.0, 102.0)
-    assert not rewritten(stored, stored)
-    assert not rewritten(stored, bars(100.000001, 101.0))
-    assert rewritten(stored, bars(99.5, 101.0))
-    assert not rewritten(bars(), stored)
-    assert not rewritten(stored, bars(None))
+    assert closes_changed(stored, stored) == [False, False, False]
+    assert closes_changed(stored, bars(100.000001, 101.0)) == [False, False]
+    assert closes_changed(stored, bars(99.5, 101.0)) == [True, False]
+    assert closes_changed(bars(), stored) == []
+    assert closes_changed(stored, bars(None)) == []

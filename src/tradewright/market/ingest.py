@@ -22,6 +22,7 @@ from tradewright.market.checks import REVISED, Sifted, sift
 from tradewright.market.frames import SCHEMA, canonical
 from tradewright.market.instruments import Instrument, Interval
 from tradewright.market.judging import INPUT_CODES, SeriesReport, conclude, input_findings, merged
+from tradewright.market.provenance import Said
 from tradewright.market.records import instrument_to_row
 from tradewright.market.span import Asked, expected, until
 from tradewright.market.verdicts import DataVerdict, Finding, Verdict
@@ -107,7 +108,7 @@ class Ingestion:
         self._taken: list[Taken] = []
         self._settled: dict[str, SeriesReport] = {}
         self._asked: dict[str, Asked] = {}
-        self._actions_said: dict[str, str] = {}
+        self._said: dict[str, Said] = {}
         database.write(store.add_instruments, [instrument_to_row(i, now_us) for i in instruments])
         visible = database.read(store.list_series, owner, interval=self._arrival.interval.value, source=source)
         self._present = {row["instrument"] for row in visible if row["owner"] == owner}
@@ -222,7 +223,11 @@ class Ingestion:
 
     def asked_actions(self, instrument: str, refused: str) -> None:
         """The source was asked for splits and dividends. refused: why it did not give them, "" when it did."""
-        self._actions_said[instrument] = refused
+        self._said[instrument] = replace(self._said.get(instrument, Said()), actions_refused=refused)
+
+    def adjusted_apart(self, instrument: str, why: str) -> None:
+        """Stored bars are on another scale than what the source gives now, or may be. why: "" when none is any more."""
+        self._said[instrument] = replace(self._said.get(instrument, Said()), adjusted_apart=why)
 
     def settle(self, instrument: str) -> None:
         """Write down what a series holds now, with its verdict, if it was touched. `conclude` need not do it again."""
@@ -234,7 +239,7 @@ class Ingestion:
 
     def _concluded(self, instrument: str) -> SeriesReport:
         result, found, grew = self._seen[instrument], merged(self._input[instrument]), instrument in self._grew
-        asked, said = self._asked.get(instrument), self._actions_said.get(instrument)
+        asked, said = self._asked.get(instrument), self._said.get(instrument, Said())
         return conclude(self._arrival, self._known[instrument], result, found, grew, asked, said)
 
     def _without_rows(self, name: str) -> dict[str, SeriesReport]:

@@ -17,7 +17,7 @@ from tradewright.market.checks import ROWS_KEPT, Sifted, rejection_findings, ser
 from tradewright.market.consensus import kept
 from tradewright.market.frames import VALUES, resolve
 from tradewright.market.instruments import Instrument
-from tradewright.market.provenance import action_findings, address_findings, release_findings
+from tradewright.market.provenance import NOTHING_SAID, Said, address_findings, release_findings, said_findings
 from tradewright.market.records import finding_from_json, finding_to_json
 from tradewright.market.rewriting import rewriting_findings
 from tradewright.market.span import Asked, span_findings
@@ -47,13 +47,13 @@ def conclude(
     found: list[Finding],
     grew: bool,
     asked: Asked | None = None,
-    actions_said: str | None = None,
+    said: Said = NOTHING_SAID,
 ) -> SeriesReport:
     """Write down what a series holds now, with its verdict, and return it.
 
     result: what came of it in one frame, None for nothing. found: findings about the rows as they came. grew: the
-    series holds more than that frame. asked: the span that was asked for, when the source has answered. actions_said:
-    why the source gave no actions, as in `provenance.action_findings`. Raises StorageFailed.
+    series holds more than that frame. asked: the span that was asked for, when the source has answered. said: what
+    was learned of the series beside its rows. Raises StorageFailed.
     """
     key = (arrival.source, instrument.id, arrival.interval.value)
     rejected = arrival.database.read(store.count_quarantine, arrival.owner, *key)
@@ -73,8 +73,8 @@ def conclude(
     row = arrival.database.read(store.get_series, arrival.owner, *key)
     found += kept(row)
     found += address_findings(arrival.elsewhere, instrument.id, row)
+    found += said_findings(said, instrument.id, row, arrival.pre_adjusted)
     if not arrival.pre_adjusted:
-        found += action_findings(actions_said, instrument.id, row)
         told = arrival.catalog.actions.vintages(arrival.owner, arrival.source, [instrument.id])
         found += rewritten_actions(told, instrument.id)
     found += _span_findings(arrival, instrument, whole, asked, row)

@@ -4,6 +4,7 @@
 | --------------- | -------- | ----------------------------------------------------------------------------- |
 | released_rows   | usable   | rejected rows that a person released count as bars                            |
 | actions_refused | usable   | raw prices of a share of which the source did not give splits and dividends   |
+| mixed_adjustment | suspect | some bars of an adjusted source are on the scale of before a split or dividend  |
 | other_address   | usable   | rows came from another address than the source's own                          |
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
@@ -35,16 +37,33 @@ def release_findings(rows: Sequence[Mapping[str, Any]], whole: pl.DataFrame, ins
     return [Finding("released_rows", Verdict.USABLE, detail, instrument, number)]
 
 
-def action_findings(said: str | None, instrument: str, row: Mapping[str, Any] | None) -> list[Finding]:
-    """Return whether splits and dividends are unknown. said: why the source refused them, "" when it gave them, None
-    when nobody asked: then it is as it was. row: of table `series`, None for a new one."""
-    if said is None:
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What an ingestion learned of a series beside its rows. None: nothing, so it is as it was; "": that there is no
+    such finding any more.
+
+    actions_refused: why the source gave no splits and dividends. adjusted_apart: why bars are on several scales.
+    """
+
+    actions_refused: str | None = None
+    adjusted_apart: str | None = None
+
+
+NOTHING_SAID = Said()
+_UNKNOWN = "splits and dividends are not known, so a split is a loss and a dividend nothing: "
+
+
+def said_findings(said: Said, instrument: str, row: Mapping[str, Any] | None, pre_adjusted: bool) -> list[Finding]:
+    """Return the findings of what was learned, or those from before when nothing was. row: of table `series`, None for
+    a new one. pre_adjusted: the source adjusts its prices, and only then they can be mixed; else its splits and
+    dividends are needed."""
+    code, severity, what, why = ("actions_refused", Verdict.USABLE, _UNKNOWN, said.actions_refused)
+    if pre_adjusted:
+        code, severity, what, why = ("mixed_adjustment", Verdict.SUSPECT, "", said.adjusted_apart)
+    if why is None:
         before = [] if row is None else [finding_from_json(each) for each in row["findings"]]
-        return [finding for finding in before if finding.code == "actions_refused"]
-    if not said:
-        return []
-    detail = f"splits and dividends are not known, so a split is a loss and a dividend nothing: {said}"
-    return [Finding("actions_refused", Verdict.USABLE, detail, instrument)]
+        return [finding for finding in before if finding.code == code]
+    return [Finding(code, severity, what + why, instrument)] if why else []
 
 
 def address_findings(elsewhere: str, instrument: str, row: Mapping[str, Any] | None) -> list[Finding]:

@@ -27,8 +27,8 @@ from tradewright.market.frames import VALUES, ascends
 from tradewright.market.ingest import Ingestion, IngestReport, Taken
 from tradewright.market.instruments import Instrument, Interval, Kind
 from tradewright.market.span import Asked
-from tradewright.sources.continuing import rewritten
-from tradewright.sources.fetch import Fetched, Line, Outside, bar_pages, facts_of_span, fetch_actions, fetch_bars
+from tradewright.sources.fetch import Fetched, Line, Outside, bar_pages, facts_of_span, fetch_actions
+from tradewright.sources.scales import Span, span_of_one_scale
 from tradewright.storage import series
 from tradewright.storage.database import Database
 
@@ -193,34 +193,31 @@ class _Filling:
     async def bring(self, instrument: Instrument, mark: int | None, told: Callable[[float, int], None]) -> None:
         """Bring in what has not come of an instrument. mark: up to where an earlier run came. told: called after each
         page with the share that has come, and up to where."""
-        plan = self._plan
         await self.fetch_actions(instrument)  # before its bars, which never stand without what happened to them
         if mark is not None:
             self.ingestion.revisit(instrument.id)
-        start_us = await self.begin(instrument) if mark is None else max(plan.start_us, mark + 1)
-        if start_us <= plan.end_us:
-            async with aclosing(self.pages(instrument, start_us, plan.end_us)) as pages:  # ends before what it raises
+        span = await self.span(instrument)
+        start_us = span.start_us if mark is None else max(span.start_us, mark + 1)
+        if start_us <= span.end_us:
+            async with aclosing(self.pages(instrument, start_us, span.end_us)) as pages:  # ends before what it raises
                 async for page in pages:
-                    told((page.reached_us - start_us) / max(plan.end_us - start_us, 1), page.reached_us)
+                    told((page.reached_us - start_us) / max(span.end_us - start_us, 1), page.reached_us)
+        if span.whole:
+            self.ingestion.adjusted_apart(instrument.id, "")
         await self.mend(instrument)
         self.answered(instrument)
 
-    async def begin(self, instrument: Instrument) -> int:
-        """Return where to begin with an instrument: at the first bar that is stored when the source has rewritten the
-        last ones since, which one that adjusts its prices does, else where the plan says."""
-        plan, bars, catalog = self._plan, self._line.source.bars, self._stores.catalog
-        begin_us = plan.begin(instrument)
-        if instrument.id not in plan.begins or bars is None or not bars.adjusts(plan.interval):
-            return begin_us
-        key = (self._line.source.name, instrument.id, plan.interval.value)
-        row = catalog.database.read(series.get_series, plan.owner, *key)
-        if row is None or row["last_time"] is None or row["last_time"] < begin_us:
-            return begin_us
-        came = await fetch_bars(self._line, instrument, plan.interval, begin_us, min(row["last_time"], plan.end_us))
-        stored = catalog.read(plan.owner, key[0], [instrument.id], plan.interval, begin_us, row["last_time"])
-        if not rewritten(stored, came):
-            return begin_us
-        return int(max(row["first_time"], bars.oldest_us(plan.interval, self._now_us(), instrument.kind)))
+    async def span(self, instrument: Instrument) -> Span:
+        """Return what to ask for of an instrument: what the plan says, and all that is stored when the source, which
+        adjusts its prices, has rewritten that since."""
+        plan, catalog = self._plan, self._stores.catalog
+        wanted = Span(plan.begin(instrument), plan.end_us)
+        span = await span_of_one_scale(
+            self._line, catalog, plan.owner, instrument, plan.interval, wanted, self._now_us()
+        )
+        if span.apart is not None:
+            self.ingestion.adjusted_apart(instrument.id, span.apart)
+        return span
 
     async def pages(self, instrument: Instrument, start_us: int, end_us: int) -> AsyncGenerator[Fetched, None]:
         """Yield the pages of a span once they wait or are stored; all are stored when this ends, however it ends."""

@@ -1,17 +1,14 @@
 """Where an ingestion begins when nobody says: where the stored series ends, a few bars earlier.
 
 The bars of the overlap are asked for again, so that a revision of the last ones is seen; where splits and dividends
-come with the bars the overlap is a year, since some are told of late. A series that is not there yet
-begins USUAL_DAYS before the end, or where the source begins. What a source no longer has is not asked for. A source
-that adjusts its prices rewrites all of them at a dividend or split: when the overlap comes with other closes than are
-stored, the whole series is asked for again.
+come with the bars the overlap is a year, since some are told of late. A series that is not there yet begins USUAL_DAYS
+before the end, or where the source begins. What a source no longer has is not asked for. What is asked for again of a
+source that adjusts its prices stands in `scales.py`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import polars as pl
 
 from tradewright.clock import DAY_US
 from tradewright.ids import Owner
@@ -25,7 +22,6 @@ USUAL_DAYS = 500
 OVERLAP_BARS = 5
 ADJUSTED_OVERLAP_US = 7 * DAY_US  # at least, where the source adjusts: it may rewrite days after a dividend
 ACTIONS_US = 366 * DAY_US  # where splits and dividends come with the bars: some are told of late, or moved
-SAME_CLOSE = 1e-6  # relative: what rounding to other digits does
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +65,3 @@ def read_begins(tx: Tx, wanted: Wanted, now_us: int) -> dict[str, int]:
     ends = series.last_times(tx, wanted.owner, wanted.source, wanted.interval.value, wanted.instruments)
     span = (wanted.interval, wanted.end_us, bars, now_us)
     return {name: begin(ends.get(name), *span, Instrument(name).kind) for name in wanted.instruments}
-
-
-def rewritten(stored: pl.DataFrame, came: pl.DataFrame) -> bool:
-    """Return whether a bar came with another close than is stored. Both are canonical frames of one instrument."""
-    both = stored.select("time", "close").join(came.select("time", "close"), on="time", suffix="_came")
-    apart = (pl.col("close") - pl.col("close_came")).abs() > SAME_CLOSE * pl.col("close").abs()
-    return bool(both.select(apart.any()).item())

@@ -572,15 +572,28 @@ def test_misuse_ends_with_2_and_says_how(tmp_path: Path) -> None:
 def test_a_backtest_asked_of_the_api_alone_is_done_by_up(data_folder: Path, first_key: str, tmp_path: Path) -> None:
     assert "tradewright up" in tradewright(data_folder, "api", "--help").out
     body = {"strategy": "buy_and_hold", "data_set": "us-stocks"}
+    for name in ("one", "other"):
+        (tmp_path / f"{name}.csv").write_text(GOOD_CSV)
+        tradewright(data_folder, "ingest", tmp_path / f"{name}.csv", "equity:TEST", "--as", name)
     with api(data_folder) as address:
         made = call(address, "/v1/backtests", first_key, "POST", body)
         assert made.status == 202, made.body
         path = f"/v1/backtests/{made.json['id']}"
+        of_two = {"strategy": "buy_and_hold", "instruments": ["equity:TEST"]}
+        for more, why in (
+            ({}, "equity:TEST has bars from one, other; name the one to use"),
+            ({"source": "third"}, "there are no 1d bars of 'equity:TEST' from 'third', only from one, other"),
+        ):
+            refusal = call(address, "/v1/backtests", first_key, "POST", of_two | more).json
+            assert refusal["errors"] == [{"pointer": "/source", "detail": why}]
+        chosen = call(address, "/v1/backtests", first_key, "POST", of_two | {"source": "other"})
+        assert (chosen.status, chosen.json["request"]["source"]) == (202, "other")
         time.sleep(1)
         assert call(address, path, first_key).json["status"] == "queued"
         refused(tradewright(data_folder, "report", made.json["id"]), "no finished backtest")
     with Up(data_folder, speed="0.001") as up:
         assert _finished(up.address(), path, first_key) == "succeeded"
+        assert _finished(up.address(), f"/v1/backtests/{chosen.json['id']}", first_key) == "succeeded"
         assert up.stop() == 0
     output = tmp_path / "page.html"
     assert tradewright(data_folder, "report", made.json["id"], "--output", output).status == 0

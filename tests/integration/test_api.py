@@ -82,6 +82,8 @@ def test_every_fault_of_a_query_is_told_at_once(served: Any) -> None:
             {"/strategy", "/data_set", "/cash"},
         ),
         ({"strategy": "buy_and_hold", "instruments": ["crypto:ZZZ-USD"]}, {}, 422, {"/instruments/0"}),
+        ({"strategy": "buy_and_hold", "instruments": ["crypto:AAA-USD"], "source": "x"}, {}, 422, {"/source"}),
+        ({"strategy": "buy_and_hold", "data_set": "x", "source": "binance"}, {}, 422, {"/source"}),
         ({"strategy": "buy_and_hold", "data_set": "x", "cash": "1e3"}, {}, 422, {"/cash"}),
         ({"strategy": "buy_and_hold", "data_set": "x", "cash": 1000}, {}, 422, {"/cash"}),
         ({"strategy": "buy_and_hold", "data_set": "x", "costs": {"fee": 1}}, {}, 422, {"/costs"}),

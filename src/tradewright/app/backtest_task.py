@@ -34,6 +34,7 @@ def run_backtest(payload: dict[str, Any], report: Report) -> dict[str, Any]:
             request.get("data_set"),
             instruments=request.get("instruments"),
             interval=request["interval"],
+            source=request.get("source"),
             owner=Owner(organization),
             start_us=request.get("start_us"),
             end_us=visible_until(

@@ -295,6 +295,12 @@ def _series_of_data_set(tx: Tx, owner: Owner, name: str) -> list[dict[str, Any]]
     return rows
 
 
+def series_to_choose_from(found: Sequence[dict[str, Any]], owner: Owner, instrument: str) -> list[dict[str, Any]]:
+    """Return the series of an instrument that a panel may be of: the owner's own, those of all where it has none."""
+    mine = [row for row in found if row["instrument"] == instrument]
+    return [row for row in mine if row["owner"] == owner] or mine
+
+
 def _series_of_instruments(
     tx: Tx, owner: Owner, instruments: list[str], interval: str, source: str | None
 ) -> list[dict[str, Any]]:
@@ -305,8 +311,7 @@ def _series_of_instruments(
     found = store.list_series(tx, owner, instruments=instruments, interval=interval, source=source)
     rows = []
     for instrument in instruments:
-        mine = [row for row in found if row["instrument"] == instrument]
-        own = [row for row in mine if row["owner"] == owner] or mine
+        own = series_to_choose_from(found, owner, instrument)
         sources = sorted({row["source"] for row in own})
         if not own:
             known = {row["instrument"] for row in store.list_series(tx, owner, interval=interval)}

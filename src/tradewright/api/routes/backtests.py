@@ -13,9 +13,10 @@ from tradewright.api.operations import Call, Effect, Operation, Raw
 from tradewright.api.pagination import Page, PageQuery, decode_cursor, page
 from tradewright.api.problems import FieldError, Refused
 from tradewright.api.results import Arrays
-from tradewright.api.wire import Amount, InstrumentId, IntervalName, Moment, Rfc3339, found, micros, moment
+from tradewright.api.wire import Amount, InstrumentId, IntervalName, Moment, Rfc3339, SourceName, found, micros, moment
 from tradewright.errors import InvalidInput
 from tradewright.ids import Owner
+from tradewright.market.catalog import series_to_choose_from
 from tradewright.storage import backtests, jobs, series
 from tradewright.storage.database import Tx
 from tradewright.strategies import registry
@@ -37,12 +38,14 @@ class CostsRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class BacktestRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """Name a data set, or instruments. Without `costs` the defaults of the instruments' class apply, not zero."""
+    """Name a data set, or instruments; with these the source of their bars, where one has bars of several. Without
+    `costs` the defaults of the instruments' class apply, not zero."""
 
     strategy: Annotated[str, msgspec.Meta(min_length=1, max_length=64, examples=["moving_average_cross"])]
     params: dict[str, Any] = {}
     data_set: Annotated[str, msgspec.Meta(max_length=64, examples=["us-stocks"])] | None = None
     instruments: Annotated[list[InstrumentId], msgspec.Meta(min_length=1, max_length=500)] | None = None
+    source: SourceName | None = None
     interval: IntervalName = "1d"
     start: Moment | None = None
     end: Moment | None = None
@@ -132,6 +135,7 @@ async def _checked(call: Call, request: BacktestRequest) -> tuple[dict[str, Any]
         "params": dict(request.params),
         "data_set": request.data_set,
         "instruments": request.instruments,
+        "source": request.source,
         "interval": request.interval,
         "start_us": start,
         "end_us": end,
@@ -175,6 +179,8 @@ async def _unknown_data(call: Call, request: BacktestRequest) -> list[FieldError
     owner = Owner(call.principal.organization)
     database = call.services.database
     if request.data_set is not None:
+        if request.source is not None:
+            return [FieldError("/source", "a data set names the sources of its bars itself; leave source out")]
         known = await database.read_async(series.list_data_sets, owner)
         names = sorted({row["name"] for row in known})
         if request.data_set not in names:
@@ -182,12 +188,20 @@ async def _unknown_data(call: Call, request: BacktestRequest) -> list[FieldError
             return [FieldError("/data_set", text)]
     wanted = request.instruments or []
     rows = await database.read_async(series.list_series, owner, instruments=wanted, interval=request.interval)
-    have = {row["instrument"] for row in rows}
-    return [
-        FieldError(f"/instruments/{place}", f"there are no {request.interval} bars of {name!r}; see GET /v1/verdicts")
-        for place, name in enumerate(wanted)
-        if name not in have
-    ]
+    faults = []
+    for place, name in enumerate(wanted):
+        sources = sorted({row["source"] for row in rows if row["instrument"] == name})
+        chosen = [row["source"] for row in series_to_choose_from(rows, owner, name)]
+        if not sources:
+            text = f"there are no {request.interval} bars of {name!r}; see GET /v1/verdicts"
+            faults.append(FieldError(f"/instruments/{place}", text))
+        elif request.source is not None and request.source not in sources:
+            text = f"there are no {request.interval} bars of {name!r} from {request.source!r}, only from"
+            faults.append(FieldError("/source", f"{text} {', '.join(sources)}"))
+        elif request.source is None and len(chosen) > 1:
+            text = f"{name} has bars from {', '.join(sorted(chosen))}; name the one to use"
+            faults.append(FieldError("/source", text))
+    return faults
 
 
 async def _list(call: Call) -> Page[Backtest]:

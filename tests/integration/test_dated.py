@@ -12,7 +12,7 @@ from tradewright.clock import parse_us
 from tradewright.errors import InvalidInput
 from tradewright.ids import SYSTEM, Owner
 from tradewright.market.catalog import Catalog
-from tradewright.market.consensus import compare_sources
+from tradewright.market.comparing import compare_sources
 from tradewright.market.dated import FACTS, actions_of, facts_of
 from tradewright.market.fact_intake import ingest_facts, judge_facts
 from tradewright.market.freshness import read_freshness

@@ -14,7 +14,8 @@ from recorded import bars_query, recorded
 from tradewright.clock import DAY_US, parse_us
 from tradewright.ids import SYSTEM, Owner
 from tradewright.market.catalog import Catalog
-from tradewright.market.consensus import compare_sources, consensus
+from tradewright.market.comparing import compare_sources
+from tradewright.market.consensus import consensus
 from tradewright.market.frames import canonical
 from tradewright.market.freshness import read_freshness
 from tradewright.market.ingest import ingest_frame

@@ -8,7 +8,8 @@ from typing import Any
 
 from tradewright.ids import Owner
 from tradewright.market.catalog import Catalog
-from tradewright.market.consensus import CODES, compare_sources
+from tradewright.market.comparing import compare_sources
+from tradewright.market.consensus import CODES
 from tradewright.market.ingest import IngestReport
 from tradewright.market.instruments import Interval
 from tradewright.market.judging import SeriesReport

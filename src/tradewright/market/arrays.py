@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+Positions = NDArray[np.intp]
 Times = NDArray[np.int64]
 
 PRICES = ("open", "high", "low", "close")

@@ -50,13 +50,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from tradewright.market.actions import became_of_a_unit
-from tradewright.market.arrays import Action, Flags, Floats, Times
+from tradewright.market.arrays import Action, Flags, Floats, Positions, Times
 from tradewright.market.calendars import coverage, on_closed_days
 from tradewright.market.frames import VALUES, resolve
 from tradewright.market.instruments import Instrument, Interval, Kind
 from tradewright.market.verdicts import DataVerdict, Finding, Verdict
-
-Positions = NDArray[np.intp]
 
 ROUNDING = 2e-3  # relative; published prices are rounded, adjusted ones twice
 FEW = 0.01

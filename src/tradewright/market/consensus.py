@@ -1,58 +1,55 @@
 """What several sources say of the same bars: who is outvoted, who disagrees, whose prices are on another scale.
 
-Each source has a level, the usual ratio of its prices to those of the others around a bar: 1 where both are raw, 7
-before a split that only one of them adjusts for. Bars are compared with the levels taken out, so a split or a dividend
-that one source adjusts for is no error. The level is the nearer one of the medians before and after the bar, without
-the bar itself: it changes where a ratio changes for good, and a wrong row does not move it. At each time the median of
-the sources stands for the price; a row further from it than the tolerance deviates. Volumes are not compared: sources
-count different venues.
+Bars are compared with the levels (`levels.py`) taken out, so a split or a dividend that one source adjusts for is no
+error. At each time the median of the sources stands for the price; a row further from it than the tolerance deviates.
+The tolerance grows with the usual distance between the sources, up to a share of the usual move: sources that never
+agree are not the more allowed to differ. Each pair is held against each other, too (`pairs.py`): a series that is one
+bar late, that has nothing to do with the other, or whose level leaves and comes back deviates on those rows. Volumes
+are not compared: sources count different venues.
 
 Sources that give the prices of one market have one vote together, each a share of it: they are wrong together. Where
 nobody else has a bar, each has a vote.
 
-| code               | severity                       | what it says                                               |
-| ------------------ | ------------------------------ | ---------------------------------------------------------- |
-| source_deviates    | usable up to FEW, else suspect | a majority of at least three markets has another price     |
-| sources_disagree   | usable up to FEW, else suspect | two markets, or several without a majority: it stays open  |
-| scaled_differently | usable                         | a constant factor to the others: adjusted by one of them   |
-| another_level      | suspect above LEVEL_APART      | the same of coins and currencies, which nobody adjusts     |
+| code               | severity                      | what it says                                                |
+| ------------------ | ----------------------------- | ----------------------------------------------------------- |
+| source_deviates    | usable up to FEW (*)          | a majority of at least three markets has another price      |
+| sources_disagree   | usable up to FEW (*)          | two markets, or several without a majority: it stays open   |
+| another_hour       | usable                        | the closes are of another time of the day: a reference rate |
+| scaled_differently | usable                        | a constant factor to the others: adjusted by one of them    |
+| another_level      | suspect above LEVEL_APART     | the same of what nobody adjusts: coins, currencies, indices |
 
-FEW is that of the checks, a share of the bars that can be compared.
+(*) FEW is that of the checks, a share of the bars that can be compared. Suspect above it, and where LEVEL_LEAST closes
+in a row are further than LEVEL_APART from the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import polars as pl
 
-from tradewright.ids import Owner
 from tradewright.market.arrays import Flags, Floats, Times
-from tradewright.market.catalog import Catalog
 from tradewright.market.checks import FEW, MAD_TO_SIGMA, ROWS_KEPT
 from tradewright.market.frames import resolve
-from tradewright.market.instruments import FACT, Instrument, Interval, Kind
-from tradewright.market.records import finding_from_json, finding_to_json
-from tradewright.market.verdicts import DataVerdict, Finding, Verdict
-from tradewright.storage import series as store
-from tradewright.storage.database import Tx
+from tradewright.market.instruments import Instrument, Interval, Kind
+from tradewright.market.levels import LEVEL_LEAST, LEVEL_ROWS, TIE, levels_of, median_of
+from tradewright.market.pairs import Pair, compare_pair, usual_move
+from tradewright.market.verdicts import Finding, Verdict
 
-CODES = frozenset({"source_deviates", "sources_disagree", "scaled_differently", "another_level"})
-UNADJUSTED = (Kind.CRYPTO, Kind.FX)  # no splits, no dividends: nothing to adjust for
+CODES = frozenset({"source_deviates", "sources_disagree", "another_hour", "scaled_differently", "another_level"})
+UNADJUSTED = (Kind.CRYPTO, Kind.FX, Kind.INDEX)  # no splits, no dividends: nothing to adjust for
 LEVEL_APART = 0.01  # relative: venues that trade the same differ by less for long
 FLOOR = {Interval.DAY: 2e-3, Interval.HOUR: 1.5e-3}  # relative; official and last prices differ by about as much
 FLOOR_WITHIN_THE_HOUR = 1e-3
 FLOORS_OPEN = 5.0  # floors: an opening auction and a first trade differ by more than two closes do
 FLOORS_EXTREME = 2.5  # floors: one trade that a source leaves out is the high or low of another
 SPREADS = 12.0  # a deviation counts from so many of the usual spreads between the sources
-LEVEL_ROWS = 7  # bars on one side whose ratio is the level there: up to three wrong ones in a row do not move it
-LEVEL_LEAST = 3  # fewer bars have no level of their own
-_ROUNDS = 3  # of estimating prices from levels and levels from prices
+FLOORS_MOST = 3.0  # floors that the spreads can raise the tolerance to
+MOVES_MOST = 0.5  # usual moves of the price, if that is more
 _DECIMALS = 8
-_TIE = 1e-9  # of a vote
 _PRICES = {"close": 1.0, "open": FLOORS_OPEN, "high": FLOORS_EXTREME, "low": FLOORS_EXTREME}
 
 
@@ -71,38 +68,81 @@ def consensus(
         return dict.fromkeys(names, ())
     times, prices, allowance = _wide([current[name] for name in names])
     given = [(markets or {}).get(name, name) for name in names]
-    votes = np.isfinite(prices[0])
-    compared = votes & (votes.sum(axis=1) > 1)[:, None]
-    weights = _weights(votes, given)
-    levels = _levels(prices[0], weights)
-    floor = FLOOR.get(interval, FLOOR_WITHIN_THE_HOUR)
-    outvoted, open_question = np.zeros_like(votes), np.zeros_like(votes)
-    fields: dict[str, Flags] = {}
-    tolerances: list[Floats] = []
-    for (field, floors), logs in zip(_PRICES.items(), prices, strict=True):
-        shares = _weights(np.isfinite(logs), given)
-        apart = _apart(logs - levels, shares)
-        allowed = max(floors * floor, SPREADS * _spread(apart)) + allowance
-        tolerances.append(allowed)
-        wrong, unclear = _judged(apart, allowed, shares)
-        fields[field] = wrong | unclear
-        outvoted |= wrong
-        open_question |= unclear
-    open_question &= ~outvoted
-    scaled, factors = _scaled(np.where(compared, levels, np.nan), 2.0 * tolerances[0], weights)
-    differ = f"the prices of {_counted(given)} differ, and no majority says which is right"
+    compared = _Compared(names, given, prices, allowance, FLOOR.get(interval, FLOOR_WITHIN_THE_HOUR))
     found: dict[str, tuple[Finding, ...]] = {}
     for column, name in enumerate(names):
         instrument = str(current[name]["instrument"][0]) if current[name].height else ""
-        differing = {field: rows[:, column] for field, rows in fields.items()}
-        told = _Told(instrument, times, int(compared[:, column].sum()), differing)
-        findings = (
-            told.deviation("source_deviates", "other sources agree on another price", outvoted[:, column]),
-            told.deviation("sources_disagree", differ, open_question[:, column]),
-            told.scale(factors[column], scaled[:, column]),
-        )
-        found[name] = tuple(finding for finding in findings if finding.count)
+        told = _Told(instrument, times, column, compared)
+        found[name] = tuple(finding for finding in told.findings() if finding.count)
     return found
+
+
+class _Compared:
+    """What the prices of all sources say, each (T, sources).
+
+    outvoted, unclear: rows of a source that deviate, with and without a majority against it. far: those whose close is
+    further than LEVEL_APART away. levels: where the source is on a scale of its own, NaN elsewhere.
+    """
+
+    def __init__(
+        self, names: Sequence[str], markets: Sequence[str], prices: Sequence[Floats], allowance: Floats, floor: float
+    ) -> None:
+        self.names, self.markets = names, markets
+        votes = np.isfinite(prices[0])
+        self.compared: Flags = votes & (votes.sum(axis=1) > 1)[:, None]
+        weights = _weights(votes, markets)
+        levels = levels_of(prices[0], weights)
+        aparts = [_apart(logs - levels, _weights(np.isfinite(logs), markets)) for logs in prices]
+        close_step = 2.0 * (floor + allowance)
+        self.pairs = _pairs(prices[0], self.compared, np.fmax(LEVEL_APART, close_step))
+        usual = np.nan if any(pair.another_hour for pair in self.pairs.values()) else _usual_move(prices[0])
+        self.outvoted, self.unclear = _votes_on_pairs(self.pairs, votes, weights)
+        alone = weights.sum(axis=1) < 2.0 + TIE  # the median of two lies in the middle
+        beyond = np.abs(aparts[0]) > LEVEL_APART / np.where(alone, 2.0, 1.0)[:, None]
+        at_odds = self.outvoted | self.unclear
+        self.far: Flags = beyond | at_odds
+        self.fields: dict[str, Flags] = {}
+        for (field, floors), apart, logs in zip(_PRICES.items(), aparts, prices, strict=True):
+            most = np.fmax(FLOORS_MOST * floor, MOVES_MOST * usual) if np.isfinite(usual) else np.inf
+            allowed = floors * max(floor, min(SPREADS * _spread(apart) / floors, most)) + allowance
+            wrong, unclear = _judged(apart, allowed, _weights(np.isfinite(logs), markets))
+            self.fields[field] = wrong | unclear
+            if field == "close":
+                self.fields[field] |= at_odds
+                close_step = 2.0 * allowed
+            self.outvoted |= wrong
+            self.unclear |= unclear
+        self.unclear &= ~self.outvoted
+        self.far &= self.fields["close"]
+        scales = _scaled(np.where(self.compared, levels, np.nan), close_step, weights)
+        self.scales: Floats = np.where(at_odds, np.nan, scales)
+
+
+def _usual_move(closes: Floats) -> float:
+    # of the calmest source: what one adds is noise
+    usual = [each for column in closes.T if np.isfinite(each := usual_move(column))]
+    return min(usual, default=np.nan)
+
+
+def _pairs(closes: Floats, compared: Flags, step: Floats) -> dict[tuple[int, int], Pair]:
+    return {
+        (one, other): compare_pair(closes[:, one], closes[:, other], step)
+        for one, other in combinations(range(closes.shape[1]), 2)
+        if (compared[:, one] & compared[:, other]).sum() >= LEVEL_LEAST
+    }
+
+
+def _votes_on_pairs(pairs: Mapping[tuple[int, int], Pair], votes: Flags, weights: Floats) -> tuple[Flags, Flags]:
+    """Which rows of which source are outvoted by those it is at odds with, and which are without a majority."""
+    against, at_odds = np.zeros_like(weights), np.zeros_like(votes)
+    for (one, other), pair in pairs.items():
+        for mine, theirs in ((one, other), (other, one)):
+            against[pair.odd, mine] += weights[pair.odd, theirs]
+            at_odds[:, mine] |= pair.odd
+    many = weights.sum(axis=1)
+    backed = votes & ((many[:, None] - against) * 2 > many[:, None] + TIE)
+    majority = ((many > 3.0 - TIE) & backed.any(axis=1))[:, None]
+    return at_odds & majority & ~backed, at_odds & ~majority
 
 
 def _counted(markets: Sequence[str]) -> str:
@@ -129,26 +169,60 @@ def _weights(votes: Flags, markets: Sequence[str]) -> Floats:
 class _Told:
     instrument: str
     times: Times
-    compared: int
-    fields: Mapping[str, Flags]
+    column: int
+    of: _Compared
 
-    def deviation(self, code: str, detail: str, rows: Flags) -> Finding:
-        severity = Verdict.SUSPECT if int(rows.sum()) > FEW * self.compared else Verdict.USABLE
-        each = {field: int((rows & differing).sum()) for field, differing in self.fields.items()}
-        return self._finding(code, severity, f"{detail} ({', '.join(f'{f} {n}' for f, n in each.items() if n)})", rows)
+    def findings(self) -> tuple[Finding, ...]:
+        differ = f"the prices of {_counted(self.of.markets)} differ, and no majority says which is right"
+        return (
+            self._deviation("source_deviates", "other sources agree on another price", self.of.outvoted),
+            self._deviation("sources_disagree", differ, self.of.unclear),
+            self._hour(),
+            self._scale(),
+        )
 
-    def scale(self, factor: float, rows: Flags) -> Finding:
-        level = f"the level is {factor:.6g} times that of other sources"
+    def _deviation(self, code: str, detail: str, all_rows: Flags) -> Finding:
+        rows, compared = all_rows[:, self.column], self.of.compared[:, self.column]
+        lasts = _lasting(rows & self.of.far[:, self.column], compared, LEVEL_LEAST).any()
+        severity = Verdict.SUSPECT if lasts or int(rows.sum()) > FEW * int(compared.sum()) else Verdict.USABLE
+        each = {field: int((rows & differing[:, self.column]).sum()) for field, differing in self.of.fields.items()}
+        why = f"{detail} ({', '.join(f'{f} {n}' for f, n in each.items() if n)})"
+        return self._finding(code, severity, "; ".join([why, *self._of_pairs(rows)]), rows)
+
+    def _of_pairs(self, rows: Flags) -> list[str]:
+        return [
+            text.format(self.of.names[pair_of[1 - side]])
+            for pair_of, pair in self.of.pairs.items()
+            for side in (0, 1)
+            if pair_of[side] == self.column and (rows & pair.odd).any()
+            for text in pair.said[side]
+        ]
+
+    def _hour(self) -> Finding:
+        mine = {of: pair.another_hour for of, pair in self.of.pairs.items() if self.column in of}
+        alone = sum(mine.values()) * 2 > len(mine)
+        rows = self.of.compared[:, self.column] & alone
+        detail = "the moves agree with two bars of the other sources, a part with each: closes of another hour"
+        return self._finding("another_hour", Verdict.USABLE, detail, rows)
+
+    def _scale(self) -> Finding:
+        logs = self.of.scales[:, self.column]
+        rows = np.isfinite(logs)
+        level = f"the level is {np.exp(np.median(logs[rows])) if rows.any() else 1.0:.6g} times that of other sources"
         if not self.instrument or Instrument(self.instrument).kind not in UNADJUSTED:
             return self._finding("scaled_differently", Verdict.USABLE, f"{level}: adjusted differently", rows)
-        severity = Verdict.SUSPECT if abs(factor - 1.0) > LEVEL_APART else Verdict.USABLE
+        far = rows & (np.abs(np.expm1(np.where(rows, logs, 0.0))) > LEVEL_APART)
+        far = _lasting(far, self.of.compared[:, self.column], LEVEL_ROWS)
+        if far.any() and not far[rows].all():
+            level += f", in {int(far.sum())} of these rows {np.exp(np.median(logs[far])):.6g} times"
+        severity = Verdict.SUSPECT if far.any() else Verdict.USABLE
         why = "no split explains that: another currency, or another market"
         return self._finding("another_level", severity, f"{level}, and {why}", rows)
 
     def _finding(self, code: str, severity: Verdict, detail: str, rows: Flags) -> Finding:
-        count = int(rows.sum())
+        count, compared = int(rows.sum()), int(self.of.compared[:, self.column].sum())
         first = tuple(int(time) for time in self.times[rows][:ROWS_KEPT])
-        return Finding(code, severity, f"{count} of {self.compared} rows: {detail}", self.instrument, count, first)
+        return Finding(code, severity, f"{count} of {compared} rows: {detail}", self.instrument, count, first)
 
 
 def _wide(frames: Sequence[pl.DataFrame]) -> tuple[Times, list[Floats], Floats]:
@@ -174,47 +248,8 @@ def _rounded_to(values: Floats) -> float:
     return 0.0
 
 
-def _levels(logs: Floats, weights: Floats) -> Floats:
-    levels = np.zeros_like(logs)
-    for _ in range(_ROUNDS):
-        ratios = logs - _median(logs - levels, weights)[:, None]
-        levels = np.column_stack([_level(ratios[:, column]) for column in range(logs.shape[1])])
-    return np.where(np.isfinite(logs), levels, np.nan)
-
-
-def _level(ratios: Floats) -> Floats:
-    known = np.isfinite(ratios)
-    if known.sum() < LEVEL_LEAST:
-        return np.zeros_like(ratios)
-    mine = pl.Series(ratios[known])
-    before = _trailing(mine)
-    after = _trailing(mine.reverse())[::-1]
-    values = ratios[known]
-    nearer = np.where(np.abs(values - before) <= np.abs(values - after), before, after)
-    nearer = np.where(np.isnan(before), after, np.where(np.isnan(after), before, nearer))
-    levels = np.zeros_like(ratios)
-    levels[known] = np.where(np.isnan(nearer), np.median(values), nearer)
-    return levels
-
-
-def _trailing(values: pl.Series) -> Floats:
-    medians = values.rolling_median(LEVEL_ROWS, min_samples=LEVEL_LEAST).shift(1)
-    return np.asarray(medians.fill_null(np.nan).to_numpy(), dtype=np.float64)
-
-
 def _apart(logs: Floats, weights: Floats) -> Floats:
-    return np.asarray(logs - _median(logs, weights)[:, None])
-
-
-def _median(logs: Floats, weights: Floats) -> Floats:
-    """The median of each row by the votes of its values, NaN for one without a value."""
-    order = np.argsort(logs, axis=1, kind="stable")  # NaN last
-    ordered = np.take_along_axis(logs, order, axis=1)
-    votes = np.take_along_axis(np.where(np.isfinite(logs), weights, 0.0), order, axis=1).cumsum(axis=1)
-    half = votes[:, -1:] / 2.0
-    row = np.arange(len(logs))
-    lower, upper = np.argmax(votes >= half - _TIE, axis=1), np.argmax(votes > half + _TIE, axis=1)
-    return np.asarray((ordered[row, lower] + ordered[row, upper]) / 2)
+    return np.asarray(logs - median_of(logs, weights)[:, None])
 
 
 def _spread(apart: Floats) -> float:
@@ -229,99 +264,41 @@ def _judged(apart: Floats, allowed: Floats, weights: Floats) -> tuple[Flags, Fla
     """Which rows of which source are outvoted, and which differ without a majority, both (T, sources)."""
     votes = np.isfinite(apart)
     many = weights.sum(axis=1)
-    limit = np.where(many < 2.0 + _TIE, allowed / 2, allowed)[:, None]  # the median of two lies in the middle
+    limit = np.where(many < 2.0 + TIE, allowed / 2, allowed)[:, None]  # the median of two lies in the middle
     near = votes & (np.abs(np.where(votes, apart, 0.0)) <= limit)
-    majority = ((many > 3.0 - _TIE) & _most(near, weights))[:, None]
+    majority = ((many > 3.0 - TIE) & _most(near, weights))[:, None]
     far = votes & ~near
-    unclear = votes & (far.any(axis=1) & (many > 2.0 - _TIE))[:, None] & ~majority
+    unclear = votes & (far.any(axis=1) & (many > 2.0 - TIE))[:, None] & ~majority
     return far & majority, unclear
 
 
 def _most(rows: Flags, weights: Floats) -> Flags:
-    return np.asarray(np.where(rows, weights, 0.0).sum(axis=1) * 2 > weights.sum(axis=1) + _TIE)
+    return np.asarray(np.where(rows, weights, 0.0).sum(axis=1) * 2 > weights.sum(axis=1) + TIE)
 
 
-def _scaled(levels: Floats, allowed: Floats, weights: Floats) -> tuple[Flags, list[float]]:
-    """Which rows are on a scale that no majority shares, and the usual factor of each source to the others."""
+def _scaled(levels: Floats, allowed: Floats, weights: Floats) -> Floats:
+    """The log factor of each source to the others where no majority shares its scale for LEVEL_ROWS, NaN elsewhere."""
     votes = np.isfinite(levels)
-    several = weights.sum(axis=1) > 2.0 - _TIE
-    scaled = np.zeros_like(votes)
-    factors = []
+    several = weights.sum(axis=1) > 2.0 - TIE
+    scales = np.full_like(levels, np.nan)
     for column in range(levels.shape[1]):
         mine = levels[:, [column]]
         alike = votes & (np.abs(np.where(votes, levels - mine, 0.0)) <= allowed[:, None]) & votes[:, [column]]
         alone = votes[:, column] & several & ~_most(alike, weights)
-        scaled[:, column] = _lasting(alone, votes[:, column])
-        others = _median(np.delete(levels, column, axis=1), np.delete(weights, column, axis=1))
-        known = (mine[:, 0] - others)[scaled[:, column]]
-        factors.append(float(np.exp(np.median(known))) if len(known) else 1.0)
-    return scaled, factors
+        rows = _lasting(alone, votes[:, column], LEVEL_ROWS)
+        others = median_of(np.delete(levels, column, axis=1), np.delete(weights, column, axis=1))
+        scales[rows, column] = (mine[:, 0] - others)[rows]
+    return scales
 
 
-def _lasting(rows: Flags, known: Flags) -> Flags:
-    """Those of `rows` that stand in runs of at least LEVEL_ROWS, rows that are not known left out."""
+def _lasting(rows: Flags, known: Flags, least: int) -> Flags:
+    """Those of `rows` that stand in runs of at least `least`, rows that are not known left out."""
     of_known = np.concatenate([[False], rows[known], [False]])
     edges = np.flatnonzero(np.diff(of_known))
     lengths = edges[1::2] - edges[::2]
     kept_rows = np.zeros(len(of_known) - 2, dtype=np.bool_)
-    for_run = np.repeat(lengths >= LEVEL_ROWS, lengths)
+    for_run = np.repeat(lengths >= least, lengths)
     kept_rows[np.flatnonzero(of_known[1:-1])] = for_run
     lasting = np.zeros_like(rows)
     lasting[known] = kept_rows
     return lasting
-
-
-def compare_sources(
-    catalog: Catalog,
-    owner: Owner,
-    now_us: int,
-    *,
-    instruments: Sequence[str] | None = None,
-    interval: Interval | None = None,
-    market_of: Callable[[str, Kind], str] = lambda source, kind: source,
-) -> dict[tuple[str, str, str], tuple[Finding, ...]]:
-    """Compare the sources of each instrument that `owner` can read and write the findings into the verdicts of the
-    series that are the owner's; return the findings by (source, instrument, interval).
-
-    market_of: from a source and a kind of instrument to whose prices those are. Findings of an earlier comparison are
-    replaced, those of the checks stay; a series that is checked again keeps
-    those of the last comparison. Another verdict than before is told as an event. Raises StorageFailed.
-    """
-    step = None if interval is None else interval.value
-    rows = catalog.database.read(store.list_series, owner, instruments=instruments, interval=step)
-    groups: dict[tuple[str, str], dict[str, Mapping[str, Any]]] = {}
-    for row in sorted(rows, key=lambda row: row["owner"] == owner):  # of one source the owner's series counts
-        if row["rows"] and row["interval"] != FACT:
-            groups.setdefault((row["instrument"], row["interval"]), {})[row["source"]] = row
-    found: dict[tuple[str, str, str], tuple[Finding, ...]] = {}
-    for (instrument, name), by_source in sorted(groups.items()):
-        frames = {source: catalog.read(owner, source, [instrument], name) for source in by_source}
-        markets = {source: market_of(source, Instrument(instrument).kind) for source in frames}
-        for source, findings in consensus(frames, Interval.parse(name), markets).items():
-            key = (source, instrument, name)
-            found[key] = findings
-            if by_source[source]["owner"] == owner:
-                catalog.database.write(_write_down, owner, key, findings, now_us)
-    return found
-
-
-def _write_down(
-    tx: Tx,
-    owner: Owner,
-    key: tuple[str, str, str],
-    findings: Sequence[Finding],
-    now_us: int,
-) -> None:
-    row = store.get_series(tx, owner, *key, lock=True)  # an ingestion may be writing down its bars
-    if row is None or kept(row) == list(findings):
-        return
-    of_the_checks = [f for stored in row["findings"] if (f := finding_from_json(stored)).code not in CODES]
-    verdict = DataVerdict.of([*of_the_checks, *(replace(f, instrument=key[1]) for f in findings)])
-    told = [finding_to_json(finding) for finding in verdict.findings]
-    store.save_series(tx, row | {"verdict": verdict.verdict.label, "findings": told, "checked_at": now_us})
-
-
-def kept(row: Mapping[str, Any] | None) -> list[Finding]:
-    """Return the findings of the last comparison in a row of table `series`, which a new check of it keeps."""
-    stored = [] if row is None else row["findings"]
-    return [finding_from_json(each) for each in stored if each["code"] in CODES]

@@ -14,7 +14,7 @@ from tradewright.market.actions import actions_of_column
 from tradewright.market.arrays import Action
 from tradewright.market.arrival import Arrival
 from tradewright.market.checks import ROWS_KEPT, Sifted, rejection_findings, series_findings
-from tradewright.market.consensus import kept
+from tradewright.market.comparing import kept
 from tradewright.market.frames import VALUES, resolve
 from tradewright.market.instruments import Instrument
 from tradewright.market.provenance import NOTHING_SAID, Said, address_findings, release_findings, said_findings

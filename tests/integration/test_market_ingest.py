@@ -50,8 +50,8 @@ def catalog(tmp_path: Path, database: Database) -> Catalog:
 def _ingest_csv(catalog: Catalog, text: str, ingestion: str = "ing_1", **rest: Any) -> IngestReport:
     path = catalog.folder.parent / "bars.csv"
     path.write_text(text)
-    given: dict[str, Any] = {"interval": "1d", "now_us": NOW, **rest}
-    return ingest_csv(path, catalog, catalog.database, SYSTEM, COIN, ingestion_id=ingestion, **given)
+    given: dict[str, Any] = {"owner": SYSTEM, "interval": "1d", "now_us": NOW, **rest}
+    return ingest_csv(path, catalog, catalog.database, instrument=COIN, ingestion_id=ingestion, **given)
 
 
 def _state(database: Database) -> dict[str, list[tuple[Any, ...]]]:
@@ -133,6 +133,17 @@ def test_what_replaces_a_bar_was_known_when_it_came_and_no_earlier(catalog: Cata
     assert closes(NOW + 1) == [2.0, 1.5]
     assert closes(NOW) == [2.0, 2.0]
     assert closes(parse_us("2024-01-04")) == [2.0, 2.0]
+
+
+def test_a_private_series_is_compared_with_itself_and_not_with_the_shared_one(catalog: Catalog) -> None:
+    text = "time,open,high,low,close,volume\n2024-01-03,1,2,1,2,5\n2024-01-04,1,2,1,2,5\n"
+    changed, own = text.replace("04,1,2,1,2,5", "04,1,2,1,1.5,5"), Owner("org_1")
+    _ingest_csv(catalog, changed)  # of `system`
+    _ingest_csv(catalog, text, "ing_2", owner=own, now_us=NOW + 1)
+    report = _ingest_csv(catalog, changed, "ing_3", owner=own, now_us=NOW + 9)
+    assert (report.accepted, report.stored, report.revised) == (2, 1, 1)
+    for as_of_us, closes in ((NOW + 8, [2.0, 2.0]), (NOW + 9, [2.0, 1.5])):
+        assert catalog.read(own, "file", None, "1d", as_of_us=as_of_us)["close"].to_list() == closes
 
 
 def test_lines_with_too_many_or_too_few_values_are_kept_aside_whole(catalog: Catalog) -> None:

@@ -81,10 +81,11 @@ def test_a_recorded_asset_is_listed(shared: Path) -> None:
     assert [(one.symbol, one.instrument.id, one.active) for one in page.listed] == [("AAPL", "equity:AAPL", True)]
 
 
-def test_a_split_and_a_dividend_are_dated_by_their_ex_day(shared: Path) -> None:
+def test_a_split_and_a_dividend_are_dated_by_their_ex_day() -> None:
     body = {
         "corporate_actions": {
             "forward_splits": [{"symbol": "AAPL", "ex_date": "2020-08-31", "new_rate": 4, "old_rate": 1}],
+            "reverse_splits": [{"symbol": "AAPL", "ex_date": "2021-06-01", "new_rate": 1, "old_rate": 8}],
             "cash_dividends": [{"symbol": "AAPL", "ex_date": "2023-02-10", "rate": 0.23}],
         },
         "next_page_token": None,
@@ -92,11 +93,16 @@ def test_a_split_and_a_dividend_are_dated_by_their_ex_day(shared: Path) -> None:
     page = alpaca.parse_actions(json_answer(body), span_query(alpaca.SOURCE, "AAPL"))
     assert [(format_us(r[1]), r[3], r[4]) for r in page.actions.rows()] == [
         ("2020-08-31T20:00:00Z", 4.0, 0.0),
+        ("2021-06-01T20:00:00Z", 0.125, 0.0),
         ("2023-02-10T21:00:00Z", 1.0, 0.23),
     ]
+
+
+def test_a_recorded_dividend_is_taken_of_its_symbol_only(shared: Path) -> None:
     recorded_one = recorded(shared, "alpaca", "corporate_actions__corporate-actions-get_corporate_actions-1")
     other = alpaca.parse_actions(recorded_one, span_query(alpaca.SOURCE, "ZMTBY"))
     assert other.actions["dividend"].to_list() == [0.086928]
+    assert alpaca.parse_actions(recorded_one, span_query(alpaca.SOURCE, "AAPL")).actions.height == 0
 
 
 def test_the_request_asks_for_raw_prices_by_starts_and_holds_no_secret() -> None:

@@ -17,10 +17,18 @@ from tradewright.clock import parse_us
 from tradewright.errors import SourceFailed
 from tradewright.market.calendars import expected_times
 from tradewright.market.instruments import Instrument, Interval
+from tradewright.sources.rows import wall_times
 from tradewright.sources.tables import actions_frame, asked_days, facts_frame, in_sessions, merged, table_of, unpacked
 from tradewright.transport.messages import Response
 
 AAPL = Instrument("equity:AAPL", calendar="XNYS")
+
+
+def test_an_hour_that_occurs_twice_is_the_first_of_the_two_and_one_that_does_not_occur_fails() -> None:
+    autumn = wall_times(["2024-11-03 00:30:00", "2024-11-03 01:30:00", "2024-11-03 02:30:00"], "America/New_York", "x")
+    assert autumn == [parse_us(f"2024-11-03T{hour}:30:00Z") for hour in ("04", "05", "07")]
+    with pytest.raises(SourceFailed, match="does not exist in the zone America/New_York"):
+        wall_times(["2024-03-10 02:30:00"], "America/New_York", "x")
 
 
 def ends(*at_us: int) -> pl.DataFrame:

@@ -17,10 +17,23 @@ from tradewright.market import (
     rewriting,
     span,
 )
+from tradewright.market.checks import moves, presence, repetition, series, shapes, sifting, thresholds, volumes
 from tradewright.market.instruments import Interval
 
 PAGE = (Path(__file__).parents[2] / "docs" / "quality.md").read_text(encoding="utf-8")
-MODULES = (action_intake, checks, consensus, fact_checks, freshness, levels, pairs, provenance, rewriting, span)
+CHECKS = (checks, moves, presence, repetition, series, shapes, sifting, thresholds, volumes)
+MODULES = (
+    *CHECKS,
+    action_intake,
+    consensus,
+    fact_checks,
+    freshness,
+    levels,
+    pairs,
+    provenance,
+    rewriting,
+    span,
+)
 TABLE = re.compile(r"(?m)^\| ([a-z_]+) +\|")
 
 
@@ -52,7 +65,7 @@ def test_every_threshold_has_the_value_of_the_code() -> None:
 
 
 def test_what_the_sentences_say_is_what_counts() -> None:
-    assert checks.STALE_ROWS == {Interval.DAY: 10, Interval.HOUR: 24}
+    assert repetition.STALE_ROWS == {Interval.DAY: 10, Interval.HOUR: 24}
     assert "10 days, 24 hours or 60 shorter bars" in PAGE
     assert consensus.FLOOR == {Interval.DAY: 0.002, Interval.HOUR: 0.0015}
     assert "0.2% for days, 0.15% for hours" in PAGE

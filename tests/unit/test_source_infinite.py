@@ -9,7 +9,7 @@ import pytest
 from recorded import LATE, bars_query
 from tradewright.clock import parse_us
 from tradewright.errors import SourceFailed
-from tradewright.market.checks import sift
+from tradewright.market.checks.sifting import sift
 from tradewright.market.instruments import Interval
 from tradewright.sources import answers
 from tradewright.sources.registry import SOURCES

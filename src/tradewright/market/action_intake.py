@@ -18,7 +18,7 @@ import polars as pl
 
 from tradewright.clock import format_us
 from tradewright.ids import Owner
-from tradewright.market.checks import ROWS_KEPT
+from tradewright.market.checks.thresholds import ROWS_KEPT
 from tradewright.market.dated import ACTIONS, Dated
 from tradewright.market.verdicts import Finding, Verdict
 

@@ -13,7 +13,7 @@ import polars as pl
 from tradewright import ids
 from tradewright.ids import Owner
 from tradewright.market.catalog import Catalog
-from tradewright.market.checks import Sifted
+from tradewright.market.checks.sifting import Sifted
 from tradewright.market.frames import VALUES, same_values
 from tradewright.market.instruments import Interval
 from tradewright.market.rewriting import differs

@@ -32,7 +32,7 @@ import numpy as np
 import polars as pl
 
 from tradewright.market.arrays import Flags, Floats, Times
-from tradewright.market.checks import FEW, MAD_TO_SIGMA, ROWS_KEPT
+from tradewright.market.checks.thresholds import FEW, MAD_TO_SIGMA, ROWS_KEPT
 from tradewright.market.frames import resolve
 from tradewright.market.instruments import Instrument, Interval, Kind
 from tradewright.market.levels import LEVEL_LEAST, LEVEL_ROWS, TIE, levels_of, median_of

@@ -28,7 +28,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from tradewright.clock import DAY_US, format_us
-from tradewright.market.checks import FEW, MAD_TO_SIGMA, MANY, OUTLIER_Z, ROWS_KEPT
+from tradewright.market.checks.moves import OUTLIER_Z
+from tradewright.market.checks.thresholds import FEW, MAD_TO_SIGMA, MANY, ROWS_KEPT
 from tradewright.market.freshness import LATE_BARS
 from tradewright.market.instruments import Instrument, Kind
 from tradewright.market.verdicts import Finding, Verdict

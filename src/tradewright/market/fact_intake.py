@@ -14,7 +14,7 @@ import polars as pl
 
 from tradewright import ids
 from tradewright.ids import Owner
-from tradewright.market.checks import rejection_findings
+from tradewright.market.checks.sifting import rejection_findings
 from tradewright.market.dated import FACTS, Dated
 from tradewright.market.fact_checks import FactsChecked, check_facts
 from tradewright.market.ingest import Taken

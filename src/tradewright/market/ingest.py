@@ -18,7 +18,8 @@ from tradewright.errors import UnknownName
 from tradewright.ids import Owner
 from tradewright.market.arrival import Arrival, append, keep_rejected, keep_unreadable, store_new, without_stored
 from tradewright.market.catalog import Catalog
-from tradewright.market.checks import REVISED, Sifted, sift
+from tradewright.market.checks.sifting import Sifted, sift
+from tradewright.market.checks.thresholds import REVISED
 from tradewright.market.frames import SCHEMA, canonical
 from tradewright.market.instruments import Instrument, Interval
 from tradewright.market.judging import INPUT_CODES, SeriesReport, conclude, input_findings, merged

@@ -13,7 +13,9 @@ from tradewright.market.action_intake import rewritten_actions
 from tradewright.market.actions import actions_of_column
 from tradewright.market.arrays import Action
 from tradewright.market.arrival import Arrival
-from tradewright.market.checks import ROWS_KEPT, Sifted, rejection_findings, series_findings
+from tradewright.market.checks import series_findings
+from tradewright.market.checks.sifting import Sifted, rejection_findings
+from tradewright.market.checks.thresholds import ROWS_KEPT
 from tradewright.market.comparing import kept
 from tradewright.market.frames import VALUES, resolve
 from tradewright.market.instruments import Instrument

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tradewright.market.arrays import Flags, Floats, Positions
-from tradewright.market.checks import MAD_TO_SIGMA
+from tradewright.market.checks.thresholds import MAD_TO_SIGMA
 from tradewright.market.levels import level_of
 
 LEAST_MOVES = 40  # fewer say nothing about who follows whom

@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from tradewright.clock import format_us
-from tradewright.market.checks import MANY, ROUNDING, ROWS_KEPT
+from tradewright.market.checks.thresholds import MANY, ROUNDING, ROWS_KEPT
 from tradewright.market.frames import TOTAL_ORDER, VALUES, ascends
 from tradewright.market.verdicts import Finding, Verdict
 

@@ -1,0 +1,17 @@
+"""What several checks share: shares of rows, what is rounding, how many times a finding names."""
+
+from __future__ import annotations
+
+from tradewright.market.verdicts import Finding, Verdict
+
+ROUNDING = 2e-3  # relative; published prices are rounded, adjusted ones twice
+FEW = 0.01
+MANY = 0.05
+MOST = 0.20
+ROWS_KEPT = 20  # times named in a finding
+MAD_TO_SIGMA = 1.4826  # median absolute deviation to standard deviation, normal law
+REVISED = Finding(
+    "revised",
+    Verdict.USABLE,
+    "history is filled in without vintages: a value may not be what was published at its time",
+)

@@ -20,6 +20,7 @@ from tradewright.market.calendars import close_of
 from tradewright.market.catalog import Catalog
 from tradewright.market.dated import ACTIONS, FACTS, actions_of, facts_of
 from tradewright.market.instruments import Interval
+from tradewright.market.verdicts import Verdict
 from tradewright.sources import polygon, tiingo
 from tradewright.sources.backfill import Filled, Plan, Stores, backfill
 from tradewright.sources.continuing import Wanted, read_begins
@@ -44,10 +45,12 @@ def close_us(day: str) -> int:
 
 
 class World:
-    """Answers like Polygon and like Tiingo, of one share. cut: the second page of dividends never comes."""
+    """Answers like Polygon and like Tiingo, of one share. cut: the second page of dividends never comes. currencies: of
+    dividends that are not paid in dollars, by ex day."""
 
     def __init__(self, told: Told) -> None:
         self.told, self.cut, self.refuse, self.asked, self.until = told, False, False, [], "2024-09-30"  # type: ignore[var-annotated]
+        self.currencies: dict[str, str] = {}
 
     async def bars(self, request: web.Request) -> web.StreamResponse:
         self.asked.append((request.path, dict(request.query)))
@@ -84,6 +87,7 @@ class World:
             ]
         else:
             rows = [{"cash_amount": d, day: at, "ticker": "XYZ"} for at, (_, d) in within.items() if d]
+            rows = [row | {"currency": self.currencies.get(str(row[day]), "USD")} for row in rows]
         body: dict[str, Any] = {"status": "OK", "results": rows}
         if self.cut and not split:
             if "cursor" in request.query:
@@ -262,3 +266,23 @@ def test_a_plan_that_refuses_after_the_first_answer_keeps_what_came(catalog: Cat
     world.refuse = True
     assert come_in(catalog, world, "ing_2", begins=going_on(catalog)).refused
     assert held(catalog) == [("2024-06-10", 2.0, 0.0)]
+
+
+def test_a_dividend_in_another_currency_is_left_out_and_told_until_it_is_none(catalog: Catalog) -> None:
+    world = World({"2024-06-03": (1.0, 100.0), "2024-07-01": (1.0, 0.5)})
+    world.currencies["2024-06-03"] = "JPY"
+
+    def left_out(done: Filled) -> list[Any]:
+        return [each for each in done.report.verdict.findings if each.code == "actions_left_out"]
+
+    (told,) = left_out(come_in(catalog, world, "ing_1", FAR))
+    assert (told.severity, told.count, told.rows) == (Verdict.USABLE, 1, (close_us("2024-06-03"),))
+    assert told.detail.startswith("dividend in JPY on 2024-06-03: left out")
+    assert held(catalog) == [("2024-07-01", 1.0, 0.5)]
+    later = {"start_us": parse_us("2024-09-01")}
+    assert left_out(come_in(catalog, world, "ing_2", FAR, **later)) == [told], "nobody asked for June again"
+    world.refuse = True
+    assert left_out(come_in(catalog, world, "ing_3", FAR, **later)) == [told], "nobody said anything else"
+    world.refuse, world.currencies = False, {}
+    assert left_out(come_in(catalog, world, "ing_4", FAR)) == []
+    assert held(catalog) == [("2024-06-03", 1.0, 100.0), ("2024-07-01", 1.0, 0.5)]

@@ -112,7 +112,7 @@ def test_splits_and_dividends_come_in_two_requests() -> None:
         [{"date": "2024-02-09", "dividend": 0.24, "declarationDate": "2024-02-01"}],
     )
     found = asyncio.run(fetch_actions(line(fmp.SOURCE, shelf), fmp.instrument_of("AAPL"), START, END))
-    assert found.select("split", "dividend").rows() == [(4.0, 0.0), (1.0, 0.24)]
+    assert found.actions.select("split", "dividend").rows() == [(4.0, 0.0), (1.0, 0.24)]
     assert shelf.paths == ["stable/splits", "stable/dividends"]
 
 
@@ -121,13 +121,13 @@ def test_a_split_and_a_dividend_of_one_day_are_one_action() -> None:
         [{"date": "2024-02-09", "numerator": 4, "denominator": 1}], [{"date": "2024-02-09", "dividend": 0.24}]
     )
     found = asyncio.run(fetch_actions(line(fmp.SOURCE, shelf), fmp.instrument_of("AAPL"), START, END))
-    assert found.select("split", "dividend").rows() == [(4.0, 0.24)]
+    assert found.actions.select("split", "dividend").rows() == [(4.0, 0.24)]
 
 
 def test_nothing_is_asked_for_the_actions_of_what_is_no_share() -> None:
     shelf = Shelf()
     found = asyncio.run(fetch_actions(line(polygon.SOURCE, shelf), polygon.instrument_of("X:BTCUSD"), START, END))
-    assert (found.height, shelf.asked) == (0, [])
+    assert (found.actions.height, shelf.asked) == (0, [])
 
 
 class Endless:

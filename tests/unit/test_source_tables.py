@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 from datetime import date
+from typing import Any
 
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recorded import LATE
+from recorded import LATE, json_answer, span_query
 from source_checks import actions, times
 from tradewright.clock import parse_us
 from tradewright.errors import SourceFailed
 from tradewright.market.calendars import expected_times
+from tradewright.market.dated import LeftOut
 from tradewright.market.instruments import Instrument, Interval
+from tradewright.sources.registry import SOURCES
 from tradewright.sources.rows import wall_times
-from tradewright.sources.tables import actions_frame, asked_days, facts_frame, in_sessions, merged, table_of, unpacked
+from tradewright.sources.tables import (
+    actions_frame,
+    asked_days,
+    facts_frame,
+    in_sessions,
+    merged,
+    own_currency,
+    table_of,
+    unpacked,
+)
 from tradewright.transport.messages import Response
 
 AAPL = Instrument("equity:AAPL", calendar="XNYS")
@@ -104,3 +117,45 @@ def test_facts_without_vintages_are_known_from_when_they_were_received() -> None
 
 def test_days_are_asked_for_from_the_one_before() -> None:
     assert asked_days(parse_us("2024-03-08T21:00:00Z"), parse_us("2024-03-09")) == ("2024-03-07", "2024-03-09")
+
+
+PAID_IN_YEN: dict[str, tuple[str, Any]] = {
+    "polygon": (
+        "/v3/reference/dividends",
+        {"results": [{"ticker": "AAPL", "ex_dividend_date": "2024-05-10", "cash_amount": 9.5, "currency": "JPY"}]},
+    ),
+    "twelve_data": (
+        "dividends",
+        {"meta": {"currency": "JPY"}, "dividends": [{"ex_date": "2024-05-10", "amount": 9.5}]},
+    ),
+    "intrinio": (
+        "",
+        {
+            "stock_price_adjustments": [
+                {"date": "2024-05-10", "split_ratio": 1.0, "dividend": 9.5, "dividend_currency": "JPY"}
+            ]
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PAID_IN_YEN)
+def test_a_dividend_in_another_currency_is_no_dividend_of_the_share_and_is_told(name: str) -> None:
+    (token, body), offer = PAID_IN_YEN[name], SOURCES[name].actions
+    assert offer is not None
+    query = span_query(SOURCES[name], "AAPL").page(token)
+    page = offer.parse(json_answer(body), query)
+    assert page.actions.height == 0
+    assert page.left_out == (LeftOut(parse_us("2024-05-10T20:00:00Z"), "dividend in JPY"),)
+    own = offer.parse(json_answer(json.loads(json.dumps(body).replace("JPY", "usd"))), query)
+    assert (own.actions["dividend"].to_list(), own.left_out) == ([9.5], ())
+    unnamed = offer.parse(json_answer(json.loads(json.dumps(body).replace('"JPY"', "null"))), query)
+    assert (unnamed.actions["dividend"].to_list(), unnamed.left_out) == ([9.5], ())
+
+
+def test_a_split_beside_a_dividend_in_another_currency_stays() -> None:
+    paid, told = own_currency(
+        AAPL, ["2024-05-10", "2024-05-13", "2024-05-14"], [9.5, 0.0, 0.25], ["JPY", "JPY", ""], "x"
+    )
+    assert paid == [0.0, 0.0, 0.25]
+    assert [each.what for each in told] == ["dividend in JPY"]

@@ -39,6 +39,24 @@ FACTS: dict[str, pl.DataType] = {
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Something that changes the price and that a source told of, which is no split and no dividend of the instrument's
+    currency. time_us: as of an action. what: a noun, such as `dividend in JPY`."""
+
+    time_us: int
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOuts:
+    """What was left out of a complete answer about the days start_us..end_us, both included."""
+
+    start_us: int
+    end_us: int
+    told: tuple[LeftOut, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class _Kind:
     folder: str
     schema: dict[str, pl.DataType]

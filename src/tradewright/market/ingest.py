@@ -20,6 +20,7 @@ from tradewright.market.arrival import Arrival, append, keep_rejected, keep_unre
 from tradewright.market.catalog import Catalog
 from tradewright.market.checks.sifting import Sifted, sift
 from tradewright.market.checks.thresholds import REVISED
+from tradewright.market.dated import LeftOuts
 from tradewright.market.frames import SCHEMA, canonical
 from tradewright.market.instruments import Instrument, Interval
 from tradewright.market.judging import INPUT_CODES, SeriesReport, conclude, input_findings, merged
@@ -222,9 +223,11 @@ class Ingestion:
         if instrument in self._present and instrument not in self._seen:
             self.revisit(instrument)
 
-    def asked_actions(self, instrument: str, refused: str) -> None:
-        """The source was asked for splits and dividends. refused: why it did not give them, "" when it did."""
-        self._said[instrument] = replace(self._said.get(instrument, Said()), actions_refused=refused)
+    def asked_actions(self, instrument: str, refused: str, left_out: LeftOuts | None = None) -> None:
+        """The source was asked for splits and dividends. refused: why it did not give them, "" when it did. left_out:
+        what it told of beside them."""
+        said = replace(self._said.get(instrument, Said()), actions_refused=refused)
+        self._said[instrument] = replace(said, actions_left_out=left_out)
 
     def adjusted_apart(self, instrument: str, why: str) -> None:
         """Stored bars are on another scale than what the source gives now, or may be. why: "" when none is any more."""

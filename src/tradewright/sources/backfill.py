@@ -21,7 +21,7 @@ from tradewright.ids import Owner
 from tradewright.market.action_intake import ActionsTaken, take_actions
 from tradewright.market.calendars import ALWAYS, expected_times
 from tradewright.market.catalog import Catalog
-from tradewright.market.dated import Dated
+from tradewright.market.dated import Dated, LeftOuts
 from tradewright.market.fact_intake import ingest_facts, judge_facts
 from tradewright.market.frames import VALUES, ascends
 from tradewright.market.ingest import Ingestion, IngestReport, Taken
@@ -270,15 +270,16 @@ class _Filling:
         a series is gone on with, those of the whole of it: they are few, and some are told of late, or moved."""
         if self._line.source.actions is None:
             return
-        plan, start_us = self._plan, self._actions_from(instrument)
+        start_us, end_us = self._actions_from(instrument), self._plan.end_us + DAY_US
         try:
-            found = await fetch_actions(self._line, instrument, start_us, plan.end_us + DAY_US)
-            self._add_actions(instrument, found, pl.col("time").is_between(start_us, plan.end_us + DAY_US))
-            self._told.add(instrument.id)
-            refused = ""
+            found = await fetch_actions(self._line, instrument, start_us, end_us)
         except SourceRefused as error:
-            self.refused = refused = error.message
-        self.ingestion.asked_actions(instrument.id, refused)
+            self.refused = error.message
+            self.ingestion.asked_actions(instrument.id, error.message)
+            return
+        self._add_actions(instrument, found.actions, pl.col("time").is_between(start_us, end_us))
+        self._told.add(instrument.id)
+        self.ingestion.asked_actions(instrument.id, "", LeftOuts(start_us, end_us, found.left_out))
 
     def _actions_from(self, instrument: Instrument) -> int:
         plan, bars = self._plan, self._line.source.bars

@@ -309,8 +309,9 @@ async def facts_of_span(
     return within, None if within.height or not came.height else Outside.of(came["period_end"])
 
 
-async def fetch_actions(line: Line, instrument: Instrument, start_us: int, end_us: int) -> pl.DataFrame:
-    """Return the splits and dividends whose ex day lies in start_us..end_us, one row a day; only shares have any.
+async def fetch_actions(line: Line, instrument: Instrument, start_us: int, end_us: int) -> ActionsPage:
+    """Return the splits and dividends whose ex day lies in start_us..end_us, one row a day, and what the source told of
+    that is neither; only shares have any.
 
     Raises InvalidInput for a source without actions, and what the source and the transport raise.
     """
@@ -318,11 +319,13 @@ async def fetch_actions(line: Line, instrument: Instrument, start_us: int, end_u
     if offer is None:
         raise InvalidInput(f"{line.source.title} has no actions; it has {', '.join(line.source.offers)}")
     if instrument.kind is not Kind.EQUITY:
-        return no_actions()
+        return ActionsPage(no_actions())
     query = SpanQuery(instrument, line.source.symbol_of(instrument), start_us, end_us)
     trail = Trail(line.source.title, list(ACTIONS))
-    parts = [page.actions async for page in _span_pages(line, offer.request, offer.parse, query, trail)]
-    return merged(pl.concat(parts).filter(pl.col("time").is_between(start_us, end_us)))
+    pages = [page async for page in _span_pages(line, offer.request, offer.parse, query, trail)]
+    found = merged(pl.concat(page.actions for page in pages).filter(pl.col("time").is_between(start_us, end_us)))
+    left_out = (each for page in pages for each in page.left_out if start_us <= each.time_us <= end_us)
+    return ActionsPage(found, left_out=tuple(sorted(set(left_out), key=lambda each: (each.time_us, each.what))))
 
 
 async def _span_pages(

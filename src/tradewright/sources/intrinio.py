@@ -29,7 +29,7 @@ from tradewright.sources.source import (
     Source,
     SpanQuery,
 )
-from tradewright.sources.tables import actions_frame, asked_days, quotes_frame
+from tradewright.sources.tables import actions_frame, asked_days, own_currency, quotes_frame
 from tradewright.transport.messages import Request, Response
 from tradewright.transport.pace import Limit
 
@@ -92,7 +92,9 @@ def parse_actions(response: Response, query: SpanQuery) -> ActionsPage:
     columns = rows_of(rows, ("date", "split_ratio", "dividend"), TITLE)
     dividends = [0.0 if each is None else each for each in columns["dividend"]]
     ratios = [1.0 if each is None else each for each in columns["split_ratio"]]
-    return ActionsPage(actions_frame(query.instrument, columns["date"], ratios, dividends, TITLE), _token(body))
+    currencies = [row.get("dividend_currency") for row in rows]
+    paid, other = own_currency(query.instrument, columns["date"], dividends, currencies, TITLE)
+    return ActionsPage(actions_frame(query.instrument, columns["date"], ratios, paid, TITLE), _token(body), other)
 
 
 def quotes_request(wanted: Sequence[str]) -> Request:

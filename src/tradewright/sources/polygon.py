@@ -36,7 +36,7 @@ from tradewright.sources.source import (
     Source,
     SpanQuery,
 )
-from tradewright.sources.tables import actions_frame, asked_days, in_sessions, quotes_frame
+from tradewright.sources.tables import actions_frame, asked_days, in_sessions, own_currency, quotes_frame
 from tradewright.transport.messages import Request, Response
 from tradewright.transport.pace import Limit
 
@@ -122,7 +122,8 @@ def actions_request(query: SpanQuery) -> Request:
 
 
 def parse_actions(response: Response, query: SpanQuery) -> ActionsPage:
-    """Return the splits or dividends of a page. A dividend is known from the end of the day it was declared."""
+    """Return the splits or dividends of a page. A dividend is known from the end of the day it was declared; one in
+    another currency than the share's is left out."""
     results = _results(response, query.symbol)
     own = [each for each in results if not isinstance(each, dict) or each.get("ticker") == query.symbol]
     paid = query.token.startswith(_DIVIDENDS)
@@ -130,9 +131,10 @@ def parse_actions(response: Response, query: SpanQuery) -> ActionsPage:
     if paid:
         columns = rows_of(own, ("ex_dividend_date", "cash_amount"), TITLE)
         told = [each.get("declaration_date") for each in own]
-        ones = [1.0] * len(own)
-        dividends = (columns["ex_dividend_date"], ones, columns["cash_amount"])
-        return ActionsPage(actions_frame(query.instrument, *dividends, TITLE, told), following)
+        ex_days, currencies = columns["ex_dividend_date"], [each.get("currency") for each in own]
+        paid_own, other = own_currency(query.instrument, ex_days, columns["cash_amount"], currencies, TITLE)
+        frame = actions_frame(query.instrument, ex_days, [1.0] * len(own), paid_own, TITLE, told)
+        return ActionsPage(frame, following, other)
     columns = rows_of(own, ("execution_date", "split_from", "split_to"), TITLE)
     before, after = (_sides(columns[name]) for name in ("split_from", "split_to"))
     ratios = [new / old for new, old in zip(after, before, strict=True)]

@@ -19,6 +19,7 @@ from enum import StrEnum
 import polars as pl
 
 from tradewright.clock import DAY_US
+from tradewright.market.dated import LeftOut
 from tradewright.market.instruments import Instrument, Interval, Kind
 from tradewright.sources.rows import no_actions
 from tradewright.sources.streams import Stream
@@ -174,10 +175,12 @@ class Facts:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ActionsPage:
-    """What one answer held. actions: frame of `rows.ACTIONS`. token: of the next page, or ""."""
+    """What one answer held. actions: frame of `rows.ACTIONS`. token: of the next page, or "". left_out: what it told of
+    and no action can hold."""
 
     actions: pl.DataFrame
     token: str = ""
+    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

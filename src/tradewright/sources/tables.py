@@ -16,7 +16,7 @@ import polars as pl
 from tradewright.clock import DAY_US, from_us
 from tradewright.errors import SourceFailed
 from tradewright.market.calendars import ALWAYS, sessions
-from tradewright.market.dated import FACTS
+from tradewright.market.dated import FACTS, LeftOut
 from tradewright.market.instruments import Instrument, Interval
 from tradewright.sources import answers
 from tradewright.sources.rows import LATEST_US, QUOTES, closes, days, end_of_day_us, no_actions, numbers
@@ -155,6 +155,25 @@ def actions_frame(
     )
     changing = frame.filter(pl.col("time").is_not_null(), (pl.col("split") != 1.0) | (pl.col("dividend") != 0.0))
     return merged(changing.select(no_actions().columns))
+
+
+def left_out(instrument: Instrument, what: Sequence[str], on_days: Sequence[Any], title: str) -> tuple[LeftOut, ...]:
+    """Return what a source told of that no action can hold, dated as `actions_frame` does. Raises SourceFailed."""
+    times = closes(instrument.calendar, days(on_days, title), title)
+    return tuple(LeftOut(time, each) for time, each in zip(times, what, strict=True) if time is not None)
+
+
+def own_currency(
+    instrument: Instrument, ex_days: Sequence[Any], paid: Sequence[Any], currencies: Sequence[Any], title: str
+) -> tuple[list[Any], tuple[LeftOut, ...]]:
+    """Return the dividends that are paid in the instrument's currency, 0.0 for each other one, and those others.
+
+    currencies: of each; None or "" where the source does not say. Raises SourceFailed.
+    """
+    named = [str(each or instrument.currency)[:12].upper() for each in currencies]
+    other = [at for at, each in enumerate(named) if each != instrument.currency and paid[at]]
+    told = left_out(instrument, [f"dividend in {named[at]}" for at in other], [ex_days[at] for at in other], title)
+    return [0.0 if at in other else each for at, each in enumerate(paid)], told
 
 
 def merged(actions: pl.DataFrame) -> pl.DataFrame:

@@ -35,7 +35,7 @@ from tradewright.sources.source import (
     Source,
     SpanQuery,
 )
-from tradewright.sources.tables import actions_frame, asked_days, in_sessions, quotes_frame
+from tradewright.sources.tables import actions_frame, asked_days, in_sessions, own_currency, quotes_frame
 from tradewright.transport.messages import Request, Response
 from tradewright.transport.pace import Limit
 
@@ -126,8 +126,10 @@ def parse_actions(response: Response, query: SpanQuery) -> ActionsPage:
         raise answers.changed(response, TITLE, f"list of {part}")
     if part == _DIVIDENDS:
         paid = rows_of(entries, ("ex_date", "amount"), TITLE)
-        ones = [1.0] * len(entries)
-        return ActionsPage(actions_frame(query.instrument, paid["ex_date"], ones, paid["amount"], TITLE))
+        meta, ones = body.get("meta"), [1.0] * len(entries)
+        currencies = [meta.get("currency") if isinstance(meta, dict) else None] * len(entries)
+        amounts, other = own_currency(query.instrument, paid["ex_date"], paid["amount"], currencies, TITLE)
+        return ActionsPage(actions_frame(query.instrument, paid["ex_date"], ones, amounts, TITLE), "", other)
     split = rows_of(entries, ("date", "ratio"), TITLE)
     ratios = (1.0 / numbers(split["ratio"], f"{TITLE}, ratio")).to_list()
     frame = actions_frame(query.instrument, split["date"], ratios, [0.0] * len(entries), TITLE)

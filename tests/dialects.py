@@ -29,7 +29,8 @@ def at(time_us: int) -> str:
 @dataclass(frozen=True)
 class Dialect:
     """How a source speaks. said: a trade. greeting: the answers to a message of the client, with what happened so far.
-    beat: a sign of life, None for none. path: of its history. history: minutes by start in seconds, as it says them."""
+    beat: a sign of life, None for none. path: of its history. history: minutes by start in seconds, as it says them.
+    withdrawn: a trade taken back, or replaced by another, at a moment."""
 
     source: Source
     instrument: str
@@ -39,6 +40,7 @@ class Dialect:
     beat: object
     path: str
     history: Callable[[dict[int, tuple[float, float, float, float, float]]], object]
+    withdrawn: Callable[[Number, Number | None, int], object] = lambda trade, instead, now_us: None
 
 
 def _kraken_trade(trade: Number) -> dict[str, object]:
@@ -83,6 +85,18 @@ def _alpaca_greeting(asked: dict[str, Any], happened: list[Number]) -> list[obje
     return [[{"T": "subscription", "trades": asked["trades"], "bars": asked["bars"]}]]
 
 
+def _alpaca_withdrawn(trade: Number, instead: Number | None, now_us: int) -> object:
+    number, _, price, size = trade
+    if instead is None:
+        return [{"T": "x", "S": "AAPL", "i": number, "x": "V", "p": price, "s": size, "a": "C", "t": at(now_us)}]
+    return [
+        {
+            "T": "c", "S": "AAPL", "x": "V", "oi": number, "op": price, "os": size, "oc": ["@"], "ci": instead[0],
+            "cp": instead[2], "cs": instead[3], "cc": ["@"], "t": at(now_us), "z": "C",
+        }
+    ]  # fmt: skip
+
+
 ALPACA = Dialect(
     alpaca.SOURCE,
     "AAPL",
@@ -100,6 +114,7 @@ ALPACA = Dialect(
         },
         "next_page_token": None,
     },
+    _alpaca_withdrawn,
 )
 FINNHUB = Dialect(
     finnhub.SOURCE,
@@ -159,6 +174,15 @@ class Venue(Market):
             await asyncio.sleep(0.1)
             if self.dialect.beat is not None:
                 await self._send(self.dialect.beat, True)
+
+    async def withdraw(self, back: int, price: float | None = None) -> int:
+        """Take the trade of so many ago back, or give it another price; return when it was."""
+        trade = self.trades.pop(-back)
+        instead = None if price is None else (trade[0] + 10**6, trade[1], price, trade[3])
+        if instead is not None:
+            self.trades.insert(len(self.trades) - back + 1, instead)
+        await self._send(self.dialect.withdrawn(trade, instead, self.clock.now_us()))  # type: ignore[arg-type] # any
+        return trade[1]
 
     async def say(self, text: str) -> None:
         """Send this as it is."""

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from dialects import DIALECTS, FINNHUB, KRAKEN, Dialect, Venue
+from dialects import ALPACA, DIALECTS, FINNHUB, KRAKEN, Dialect, Venue
 from market_server import trading
 from tradewright.market.instruments import Interval
 from tradewright.sources import watching
@@ -129,6 +129,24 @@ def test_silence_is_told_and_so_is_its_end(dialect: Dialect, monkeypatch: pytest
 
     seen, _ = followed(Venue(dialect), play)
     assert "connected, but no trade" in seen.states[0][1]
+
+
+def test_alpaca_that_takes_trades_back_and_puts_them_right_leaves_none_of_them_in_a_bar() -> None:
+    async def play(venue: Venue, seen: Followed, stream: LiveStream) -> None:
+        await until(lambda: seen.whole(2))
+        running = [await venue.withdraw(3), await venue.withdraw(2, 150.0)]
+        closed = [await venue.withdraw(70), await venue.withdraw(75, 50.0)]
+        begins = {us // 60_000_000 * 60 for us in running + closed}
+        assert len(begins & set(seen.bars)) >= 1, "one of them was handed on"
+        assert not begins <= set(seen.bars), "one of them was not"
+        await until(lambda: all(seen.bars.get(begin) == venue.bars(60)[begin] for begin in begins))
+        count = len(seen.bars)
+        await until(lambda: len(seen.bars) >= count + 2)
+
+    seen, stream = followed(Venue(ALPACA), play)
+    assert stream.counts.withdrawn == 4
+    assert stream.counts.revisions >= 1
+    assert seen.states == []
 
 
 def test_kraken_that_counts_anew_costs_no_bar() -> None:

@@ -79,6 +79,44 @@ def test_a_late_trade_makes_a_revision_with_all_trades(trades: list[Trade], late
     assert got == {end: values[:4] for end, values in by_hand(trades).items()}
 
 
+def test_a_bar_of_which_a_trade_was_taken_back_comes_from_the_source_or_not_at_all() -> None:
+    builder = BarBuilder(MINUTE)
+    for number in range(180):
+        builder.trade("X", BEGIN + number * 1_000_000, 1.0, 1.0, number, number, BEGIN + number * 1_000_000)
+    (told,) = [bar for bar in builder.close(BEGIN + 2 * MINUTE) if bar.time_us == BEGIN + MINUTE]
+    held = [builder.withdraw("X", number, BEGIN + 170_000_000) for number in (5, 100)]
+    assert held == [BEGIN, BEGIN + MINUTE], "the bar is the one that has the trade, however the message is stamped"
+    assert builder.withdraw("X", "unknown", BEGIN + 130_000_000) == BEGIN + 2 * MINUTE
+    assert builder.withdraw("X", "unknown", BEGIN - 9 * MINUTE) is None
+    for moment_us in held:
+        builder.doubt("X", moment_us, moment_us)
+    assert [bar.time_us for bar in builder.close(BEGIN + 4 * MINUTE)] == [BEGIN + 3 * MINUTE]
+    assert builder.awaited("X", BEGIN + MINUTE, BEGIN + 3 * MINUTE) == {BEGIN + MINUTE: True, BEGIN + 2 * MINUTE: True}
+    values = (1.0, 1.0, 1.0, 1.0, 59.0)
+    revised = builder.closed_by_source("X", BEGIN + MINUTE, values)
+    assert revised is not None
+    assert (revised.revision, revised.volume, told.volume) == (True, 59.0, 60.0)
+    builder.withdraw("X", 6, BEGIN)
+    builder.doubt("X", BEGIN, BEGIN)
+    assert builder.awaited("X", BEGIN + MINUTE, BEGIN + MINUTE) == {BEGIN + MINUTE: True}, "asked for once more"
+
+
+def test_what_is_awaited_is_remembered_until_a_late_history_can_answer() -> None:
+    for kept_us in (0, 15 * MINUTE):
+        builder = BarBuilder(MINUTE, kept_us=LATE_US + kept_us)
+        for number in range(1_600):
+            now = BEGIN + number * 1_000_000
+            builder.trade("X", now, 1.0, 1.0, number, number, now)
+            if number == 70:
+                builder.close(now)
+                builder.doubt("X", BEGIN, BEGIN)
+            builder.close(now)
+        builder.trade("X", BEGIN + 2_000_000, 9.0, 1.0, "late", 0, BEGIN + 1_600_000_000)
+        assert builder.dropped == 1
+        assert builder.close(BEGIN + 1_600_000_000) == []
+        assert builder.awaited("X", BEGIN + MINUTE, BEGIN + MINUTE) == ({BEGIN + MINUTE: True} if kept_us else {})
+
+
 def test_a_trade_on_the_edge_belongs_to_the_next_bar() -> None:
     builder = BarBuilder(MINUTE)
     builder.trade("X", BEGIN + MINUTE - 1, 1.0, 1.0, 1, 1, BEGIN + MINUTE - 1)

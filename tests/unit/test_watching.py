@@ -32,6 +32,13 @@ STREAM = Stream(
 )  # fmt: skip
 
 
+def test_a_trade_taken_back_puts_its_bar_in_doubt_and_is_no_sign_of_trouble() -> None:
+    told = Told()
+    told.hear(1, Acknowledged(), trade(5, 1))
+    assert told.watch.withdrawn("A", 30 * SECOND) == [Fill("A", 30 * SECOND, 30 * SECOND)]
+    assert not told.watch.degraded
+
+
 def trade(number: int, second: float, symbol: str = "A", past: bool = False) -> Trade:
     return Trade(symbol, round(second * SECOND), 1.0, 1.0, str(number), number, past)
 

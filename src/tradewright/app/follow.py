@@ -81,6 +81,6 @@ async def _follow(
     counts = stream.counts
     return {
         "messages": counts.messages, "trades": counts.trades, "bars": counts.bars, "revisions": counts.revisions,
-        "filled": counts.filled, "lost": counts.lost, "refused": counts.refused, "connections": counts.connections,
-        "rejected": intake.rejected,
+        "filled": counts.filled, "lost": counts.lost, "refused": counts.refused,
+        "withdrawn": counts.withdrawn, "connections": counts.connections, "rejected": intake.rejected,
     }  # fmt: skip

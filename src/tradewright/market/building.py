@@ -18,8 +18,10 @@ The rules, exactly:
    trades alone never close it. It comes from the source, or it is missing. Once a symbol is lost (`lose`), every bar
    that ends after that moment is in doubt, until `doubt` says how far it reached. A bar that began before we came
    (`begin`) stays in doubt, whatever late trades of it are still told.
-9. A trade more than `skew_us` ahead of the clock of the source is refused and counted; no bar ends ahead of that clock.
-   Only when AGREED trades in a row, over at least AGREED_US, are all ahead is it the clock that has changed.
+9. A bar of which the source took a trade back, or put one right, is in doubt, and no longer closed by the source where
+   it was (`withdraw`).
+10. A trade more than `skew_us` ahead of the clock of the source is refused and counted; no bar ends ahead of that
+    clock. Only when AGREED trades in a row, over at least AGREED_US, are all ahead is it the clock that has changed.
 """
 
 from __future__ import annotations
@@ -126,16 +128,23 @@ class SourceClock:
 class BarBuilder:
     """Bars of one interval of any number of symbols. Not for several threads.
 
-    interval_us: a divisor of a day. clock: that of the source. dropped: trades that came too late for everything.
+    interval_us: a divisor of a day. kept_us: so long after its end a bar is remembered, at least `late_us`: a source
+    may be asked about it that long. clock: that of the source. dropped: trades that came too late for everything.
     repeated: trades that had come.
     """
 
     def __init__(
-        self, interval_us: int, grace_us: int = GRACE_US, late_us: int = LATE_US, skew_us: int = SKEW_US
+        self,
+        interval_us: int,
+        grace_us: int = GRACE_US,
+        late_us: int = LATE_US,
+        skew_us: int = SKEW_US,
+        kept_us: int = LATE_US,
     ) -> None:
         self._step = interval_us
         self._grace = grace_us
         self._late = late_us
+        self._kept = max(kept_us, late_us)
         self._bars: dict[str, dict[int, _Open]] = {}
         self._doubted: set[tuple[str, int]] = set()
         self._lost: dict[str, int] = {}  # by symbol: since when
@@ -164,10 +173,10 @@ class BarBuilder:
             bars = self._bars[symbol] = {}
         bar = bars.get(end)
         place = (time_us, sequence, self._arrivals)
+        if (bar is None or bar.closed) and self.clock.now(now_us) > end + self._late:
+            self.dropped += 1
+            return True
         if bar is None:
-            if self.clock.now(now_us) > end + self._late:
-                self.dropped += 1
-                return True
             bar = bars[end] = _Open(place, place, price, price, price, price, size)
             if key is not None:
                 bar.seen.add(key)
@@ -232,8 +241,19 @@ class BarBuilder:
                         self._next_end = end
         if now >= self._next_tidying:
             self._next_tidying = now + self._step
-            self._forget(now - self._late, now + self._skew)
+            self._forget(now - self._kept, now + self._skew)
         return sorted(made, key=lambda built: (built.time_us, built.symbol))
+
+    def withdraw(self, symbol: str, key: object, time_us: int) -> int | None:
+        """The source took the trade of this key back, by a message stamped time_us; return a moment of the bar that
+        has it, by the stamp where none has; None where that bar is not remembered. Put it in doubt next (`doubt`)."""
+        bars = self._bars.get(symbol, {})
+        stamped = time_us - time_us % self._step + self._step
+        end = next((end for end, bar in bars.items() if key in bar.seen), stamped)
+        if end not in bars:
+            return None
+        bars[end].final = False
+        return end - self._step
 
     def begin(self, now_us: int) -> None:
         """We came when our clock showed now_us: bars that began before are never closed by trades alone."""

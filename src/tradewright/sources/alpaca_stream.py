@@ -1,7 +1,8 @@
 """The socket of Alpaca: trades, quotes and minutes of US shares as the exchange IEX has them.
 
-Messages are arrays of `{T: ...}`: `t` a trade, `q` a quote, `b` a minute that has ended, `subscription`, `success` and
-`error` with a code. Times are RFC 3339 with nanoseconds.
+Messages are arrays of `{T: ...}`: `t` a trade, `x` one taken back, `c` one put right (both come with the trades), `q` a
+quote, `b` a minute that has ended, `u` the same with trades that came late, `subscription`, `success` and `error` with
+a code. Times are RFC 3339 with nanoseconds.
 Source: Alpaca documentation, real-time stock data.
 """
 
@@ -22,6 +23,7 @@ from tradewright.sources.streams import (
     Ticker,
     Trade,
     Trouble,
+    Withdrawn,
     objects_of,
     reading,
 )
@@ -48,7 +50,7 @@ _PASSING = {
 def opening(symbols: Sequence[str], credentials: Mapping[str, str]) -> tuple[str, ...]:
     """Return the login and the subscription of trades and minutes."""
     login = {"action": "auth", "key": credentials["key_id"], "secret": credentials["secret_key"]}
-    wanted = {"action": "subscribe", "trades": list(symbols), "bars": list(symbols)}
+    wanted = {"action": "subscribe"} | {channel: list(symbols) for channel in ("trades", "bars", "updatedBars")}
     return msgspec.json.encode(login).decode(), msgspec.json.encode(wanted).decode()
 
 
@@ -61,12 +63,15 @@ def _read(entry: Mapping[str, Any], text: str) -> Event | None:
     with reading(text, TITLE):
         match entry["T"]:
             case "t":
-                own = f"{entry.get('x', '')}/{entry['i']}"  # every exchange counts for itself
-                return Trade(str(entry["S"]), _time(entry), float(entry["p"]), float(entry["s"]), own)
+                return Trade(str(entry["S"]), _time(entry), float(entry["p"]), float(entry["s"]), _id(entry, "i"))
+            case "x":
+                return Withdrawn(str(entry["S"]), _time(entry), _id(entry, "i"))
+            case "c":
+                return Withdrawn(str(entry["S"]), _time(entry), _id(entry, "oi"))
             case "q":
                 bid, ask = float(entry["bp"]), float(entry["ap"])
                 return Ticker(str(entry["S"]), _time(entry), (bid + ask) / 2, bid, ask) if bid > 0 < ask else None
-            case "b":
+            case "b" | "u":
                 start_us = _time(entry)
                 prices = tuple(float(entry[name]) for name in ("o", "h", "l", "c", "v"))
                 return Candle(str(entry["S"]), start_us, start_us + MINUTE_US, *prices)
@@ -77,6 +82,10 @@ def _read(entry: Mapping[str, Any], text: str) -> Event | None:
                 advice = _FATAL.get(code) or _PASSING.get(code, "unknown code")
                 return Trouble(f"{TITLE}: {entry['msg']} ({code}): {advice}", fatal=code in _FATAL)
     return None
+
+
+def _id(entry: Mapping[str, Any], name: str) -> str:
+    return f"{entry.get('x', '')}/{entry[name]}"  # every exchange counts for itself
 
 
 def _time(entry: Mapping[str, Any]) -> int:

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 from tradewright.clock import Clock
 from tradewright.errors import InvalidInput, SourceFailed, TradewrightError
-from tradewright.market.building import GRACE_US, SKEW_US, BarBuilder, Built
+from tradewright.market.building import GRACE_US, LATE_US, SKEW_US, BarBuilder, Built
 from tradewright.market.instruments import Instrument, Interval
 from tradewright.sources.fetch import Line, bar_pages
-from tradewright.sources.streams import Candle, Event, Ticker, Trade, fault_of
+from tradewright.sources.streams import Candle, Event, Ticker, Trade, Withdrawn, fault_of
 from tradewright.sources.watching import Command, Doubt, Fill, Give, Now, Reconnect, Say, Stop, Watch
 from tradewright.transport.sockets import Connect, Socket, connected
 
@@ -40,7 +40,8 @@ class Outlets:
 @dataclass(slots=True)
 class Counts:
     """What a stream saw. filled: bars that came from the history. lost: spans that the history did not give either.
-    refused: trades, candles and prices that cannot be, or are stamped too far ahead of the source's clock."""
+    refused: trades, candles and prices that cannot be, or are stamped too far ahead of the source's clock. withdrawn:
+    trades that the source took back or put right."""
 
     messages: int = 0
     trades: int = 0
@@ -51,6 +52,7 @@ class Counts:
     lost: int = 0
     unreadable: int = 0
     refused: int = 0
+    withdrawn: int = 0
 
 
 @dataclass(slots=True)
@@ -136,7 +138,8 @@ class LiveStream:
         self._url = url or stream.url
         self._connect, self._monotonic, self._draw = connect, monotonic, draw
         self._instruments = {line.source.symbol_of(each): each for each in instruments}
-        self._builder = BarBuilder(interval.us)
+        lag_us = 0 if line.source.bars is None else line.source.bars.lag_us
+        self._builder = BarBuilder(interval.us, kept_us=LATE_US + lag_us)  # a bar in doubt, until the history answers
         self._watch = Watch(stream, tuple(self._instruments), line.credentials)
         self._gaps: list[_Gap] = []
         self._since_us = self._begun_us = since_us
@@ -212,6 +215,10 @@ class LiveStream:
                 return []  # nobody asked for it
             self.counts.refused += 1
             return self._watch.unsound(event, fault, self.now_us())
+        if isinstance(event, Withdrawn) and event.symbol in self._instruments:
+            self.counts.withdrawn += 1
+            held_us = self._builder.withdraw(event.symbol, event.id, event.time_us)
+            return [] if held_us is None else self._watch.withdrawn(event.symbol, held_us)
         return self._watch.received((event,), self._monotonic(), self.now_us())
 
     async def _carry_out(self, commands: Sequence[Command], socket: Socket | None) -> float | None:

@@ -56,6 +56,16 @@ class Ticker:
 
 
 @dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """A trade that the source has told does not count, or not as it was told. id: of that trade. time_us: of the
+    message; a source may stamp it with the trade or with the moment it was taken back."""
+
+    symbol: str
+    time_us: int
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Acknowledged:
     """The source has taken a subscription. symbols: which, () for all that were asked for."""
 
@@ -80,7 +90,7 @@ class Trouble:
     fatal: bool = False
 
 
-Event = Trade | Candle | Ticker | Acknowledged | Heartbeat | Trouble
+Event = Trade | Candle | Ticker | Withdrawn | Acknowledged | Heartbeat | Trouble
 
 
 @dataclass(frozen=True, slots=True)

@@ -217,6 +217,12 @@ class Watch:
                 self._suspect(event.symbol, after_us, before_us, made)
         return [*made, *self._degrade(True, f"{event.symbol}: a {type(event).__name__.lower()} is refused, {why}")]
 
+    def withdrawn(self, symbol: str, time_us: int) -> list[Command]:
+        """A trade of the bar that holds this moment was taken back or put right: that bar comes from the history."""
+        made: list[Command] = []
+        self._suspect(symbol, time_us, time_us, made)
+        return made
+
     def lost(self, symbol: str, why: str) -> list[Command]:
         """The history did not give what was to be filled: told until data come again."""
         return self._degrade(True, f"the history of {symbol} could not be filled: {why}")

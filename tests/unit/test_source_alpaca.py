@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from recorded import LATE, bars_query, json_answer, recorded, span_query
-from tradewright.clock import format_us, parse_us
+from tradewright.clock import DAY_US, format_us, parse_us
 from tradewright.errors import SourceFailed, SourceRefused, UnknownName
+from tradewright.market.adjustment import adjusted
 from tradewright.market.instruments import Interval
+from tradewright.market.panel import Action, Panel
 from tradewright.sources import alpaca
 from tradewright.transport.messages import Response
 
@@ -96,6 +99,55 @@ def test_a_split_and_a_dividend_are_dated_by_their_ex_day() -> None:
         ("2021-06-01T20:00:00Z", 0.125, 0.0),
         ("2023-02-10T21:00:00Z", 1.0, 0.23),
     ]
+
+
+def test_a_stock_dividend_is_a_split_of_one_and_its_rate() -> None:
+    body = {"corporate_actions": {"stock_dividends": [{"symbol": "AAPL", "ex_date": "2024-03-04", "rate": 0.03}]}}
+    page = alpaca.parse_actions(json_answer(body), span_query(alpaca.SOURCE, "AAPL"))
+    assert page.actions.select("split", "dividend").rows() == [(1.03, 0.0)]
+    assert page.left_out == ()
+    # 100 shares at 32.96 are 103 of the same worth at 32.00
+    _, at_us, known_us, split, paid = page.actions.row(0)
+    times, values = np.array([at_us - DAY_US, at_us]), [np.array([[32.96], [32.00]])] * 5
+    action = Action(0, at_us, known_us, split, paid)
+    panel = Panel.of(times, (alpaca.instrument_of("AAPL"),), Interval.DAY, *values, actions=(action,))
+    assert adjusted(panel, "split").close[:, 0] == pytest.approx([32.00, 32.00])
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"stock_dividends": [{"symbol": "AAPL", "ex_date": "2024-03-04", "rate": -0.5}]},
+        {"stock_dividends": [{"symbol": "AAPL", "ex_date": "2024-03-04"}]},
+        {"spin_offs": [None]},
+        {"spin_offs": [{"source_symbol": "AAPL"}]},
+        {"spin_offs": [{"source_symbol": "AAPL", "ex_date": "soon"}]},
+    ],
+)
+def test_what_cannot_be_read_of_other_kinds_is_a_failure_too(told: dict[str, object]) -> None:
+    with pytest.raises(SourceFailed, match="Alpaca"):
+        alpaca.parse_actions(json_answer({"corporate_actions": told}), span_query(alpaca.SOURCE, "AAPL"))
+
+
+def test_what_changes_the_price_and_is_neither_split_nor_dividend_is_told() -> None:
+    entries = {
+        "spin_offs": {"source_symbol": "AAPL", "source_rate": 1, "new_symbol": "XYZ", "new_rate": 0.5},
+        "rights_distributions": {"source_symbol": "AAPL", "new_symbol": "AAPLR", "rate": 1},
+        "unit_splits": {"old_symbol": "AAPL", "old_rate": 1, "new_symbol": "XYZ", "new_rate": 1},
+        "what_comes_later": {"symbol": "AAPL"},
+    }
+    days = {"spin_offs": "ex_date", "rights_distributions": "ex_date", "unit_splits": "effective_date"}
+    told = {
+        kind: [entry | {days.get(kind, "process_date"): "2024-06-03"}, {"source_symbol": "IBM", "old_symbol": "IBM"}]
+        for kind, entry in entries.items()
+    }
+    page = alpaca.parse_actions(json_answer({"corporate_actions": told}), span_query(alpaca.SOURCE, "AAPL"))
+    assert page.actions.height == 0
+    kinds = [each.what for each in page.left_out]
+    assert kinds == ["spin off", "rights distribution", "unit split", "what comes later"]
+    assert {each.time_us for each in page.left_out} == {parse_us("2024-06-03T20:00:00Z")}
+    asked = dict(alpaca.actions_request(span_query(alpaca.SOURCE, "AAPL")).query)["types"].split(",")
+    assert {"stock_dividend", "spin_off", "rights_distribution", "unit_split"} < set(asked)
 
 
 def test_a_recorded_dividend_is_taken_of_its_symbol_only(shared: Path) -> None:

@@ -83,7 +83,7 @@ def _told(code: str, severity: Verdict, why: str | None, instrument: str, before
 def _left_out(answer: LeftOuts, before: Sequence[Finding], instrument: str) -> list[Finding]:
     # one finding for each kind, which its text begins with; what an answer does not tell of stays
     times = {
-        finding.detail.partition(_ON)[0]: [at for at in finding.rows if not answer.start_us <= at <= answer.end_us]
+        finding.detail.rpartition(_ON)[0]: [at for at in finding.rows if not answer.start_us <= at <= answer.end_us]
         for finding in before
     }
     for each in answer.told:

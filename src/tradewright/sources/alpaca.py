@@ -3,7 +3,8 @@
 `GET /v2/stocks/bars` answers `{"bars": {SYMBOL: [{t, o, h, l, c, v}]}, "next_page_token"}`, oldest first, a page of up
 to 10,000; a symbol without data is absent. `t` is the start of the bar in RFC 3339; that of a day is midnight in New
 York. Coins stand under `/v1beta3/crypto/us/bars` as BTC/USD. `adjustment=raw` leaves prices as they were. The free plan
-refuses bars of shares of the last 15 minutes, so that is their lag; coins have none.
+refuses bars of shares of the last 15 minutes, so that is their lag; coins have none. A stock dividend of rate 0.03
+gives 3 shares for 100, a split of 1.03; a spin-off, a right or a unit that falls apart is neither split nor dividend.
 Source: Alpaca Market Data API documentation; for the lag its FAQ: SIP data of the last 15 minutes needs a paid plan.
 """
 
@@ -15,6 +16,8 @@ from typing import Any
 import polars as pl
 
 from tradewright.clock import DAY_US, format_us
+from tradewright.errors import SourceFailed
+from tradewright.market.dated import LeftOut
 from tradewright.market.instruments import Instrument, Interval, Kind
 from tradewright.sources import alpaca_stream, answers, symbols
 from tradewright.sources.rows import QUOTES, bars_frame, moments, no_actions, numbers, rows_of
@@ -34,7 +37,7 @@ from tradewright.sources.source import (
     Source,
     SpanQuery,
 )
-from tradewright.sources.tables import actions_frame
+from tradewright.sources.tables import actions_frame, left_out
 from tradewright.transport.messages import Request, Response
 from tradewright.transport.pace import Limit
 
@@ -45,6 +48,9 @@ PAGE_ROWS = 10_000
 LAG_US = 15 * 60 * 1_000_000
 
 _FRAMES = {"1m": "1Min", "5m": "5Min", "15m": "15Min", "1h": "1Hour", "1d": "1Day"}
+_ACTIONS = "cash_dividend,stock_dividend,forward_split,reverse_split,unit_split,spin_off,rights_distribution"
+_SYMBOLS = ("symbol", "source_symbol", "old_symbol", "acquiree_symbol")  # of whose price is changed
+_DAYS = ("ex_date", "effective_date", "process_date")
 _VALUES = {"open": "o", "high": "h", "low": "l", "close": "c", "volume": "v"}
 
 
@@ -100,10 +106,10 @@ def parse_bars(response: Response, query: BarsQuery) -> BarsPage:
 
 
 def actions_request(query: SpanQuery) -> Request:
-    """Return the request for a page of splits and cash dividends by ex date."""
+    """Return the request for a page of what changes prices, by ex date."""
     asked = {
         "symbols": query.symbol,
-        "types": "cash_dividend,forward_split,reverse_split",
+        "types": _ACTIONS,
         "start": format_us(query.start_us)[:10],
         "end": format_us(query.end_us)[:10],
         "limit": "1000",
@@ -114,26 +120,49 @@ def actions_request(query: SpanQuery) -> Request:
 
 
 def parse_actions(response: Response, query: SpanQuery) -> ActionsPage:
-    """Return the actions of a page. Alpaca does not say when one was announced, so it counts as known a day before."""
+    """Return the actions of a page, and apart what no action can hold. Alpaca does not say when one was announced, so
+    it counts as known a day before."""
     body = _read(response, query.symbol)
     found = body.get("corporate_actions")
     if not isinstance(found, dict):
         raise answers.changed(response, TITLE, "object of corporate actions")
     parts = [no_actions()]
+    others: tuple[LeftOut, ...] = ()
     for kind, entries in found.items():
         listed = entries if isinstance(entries, list) else [entries]
-        own = [each for each in listed if not isinstance(each, dict) or each.get("symbol") == query.symbol]
-        if kind.endswith("_splits"):
-            columns = rows_of(own, ("ex_date", "new_rate", "old_rate"), TITLE)
-            ratios = numbers(columns["new_rate"], TITLE) / numbers(columns["old_rate"], TITLE)
-            changes = (ratios.to_list(), [0.0] * len(own))
-        elif kind == "cash_dividends":
-            columns = rows_of(own, ("ex_date", "rate"), TITLE)
-            changes = ([1.0] * len(own), columns["rate"])
-        else:
+        own = [each for each in listed if not isinstance(each, dict) or query.symbol in map(each.get, _SYMBOLS)]
+        changes = _changes(kind, own)
+        if changes is None:
+            others += left_out(query.instrument, [_noun(kind)] * len(own), _days_of(own), TITLE)
             continue
+        columns = rows_of(own, ("ex_date",), TITLE)
         parts.append(actions_frame(query.instrument, columns["ex_date"], *changes, TITLE))
-    return ActionsPage(pl.concat(parts), _token(body))
+    return ActionsPage(pl.concat(parts), _token(body), others)
+
+
+def _changes(kind: str, entries: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any]] | None:
+    # splits and dividends of entries, None for a kind that is neither
+    if kind in ("forward_splits", "reverse_splits"):
+        columns = rows_of(entries, ("new_rate", "old_rate"), TITLE)
+        ratios = numbers(columns["new_rate"], TITLE) / numbers(columns["old_rate"], TITLE)
+        return ratios.to_list(), [0.0] * len(entries)
+    if kind == "stock_dividends":
+        rates = numbers(rows_of(entries, ("rate",), TITLE)["rate"], TITLE)
+        if (rates < 0.0).any():
+            raise SourceFailed(f"{TITLE} sent a stock dividend that cannot be: {rates.to_list()}")
+        return (1.0 + rates).to_list(), [0.0] * len(entries)
+    if kind == "cash_dividends":
+        return [1.0] * len(entries), rows_of(entries, ("rate",), TITLE)["rate"]
+    return None
+
+
+def _days_of(entries: Sequence[Any]) -> list[Any]:
+    rows_of(entries, (), TITLE)
+    return [next((each[name] for name in _DAYS if each.get(name)), None) for each in entries]
+
+
+def _noun(kind: str) -> str:
+    return kind[:40].replace("_", " ").removesuffix("s")
 
 
 def quotes_request(wanted: Sequence[str]) -> Request:
@@ -223,5 +252,8 @@ SOURCE = Source(
     quotes=Quotes(100, quotes_request, parse_quotes),
     listing=Listing(listing_request, parse_listing),
     stream=alpaca_stream.STREAM,
-    notes=("the free plan has the whole market's bars only when they are older than 15 minutes",),
+    notes=(
+        "the free plan has the whole market's bars only when they are older than 15 minutes",
+        "a stock dividend is a split; spin-offs, rights and split units are told of (`actions_left_out`), not booked",
+    ),
 )

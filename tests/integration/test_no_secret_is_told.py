@@ -16,7 +16,7 @@ from tradewright.sources.fetch import Line, fetch_bars
 from tradewright.sources.registry import source as find
 from tradewright.transport.http import HttpTransport
 from tradewright.transport.lane import Lane
-from tradewright.transport.messages import Policy
+from tradewright.transport.messages import Policy, Response
 from tradewright.transport.recording import Recorder
 
 SECRET = "S3KRET/planted+one=="
@@ -79,3 +79,12 @@ def test_a_key_that_a_server_repeats_is_told_to_nobody(
     for text in (*told, *files, caplog.text):
         for spelled in (SECRET, quote(SECRET), quote(SECRET, safe="")):
             assert spelled not in text, text[:400]
+
+
+def test_a_text_is_cut_beside_the_word_that_stands_for_a_secret_and_never_in_it() -> None:
+    for length in range(1, 130):
+        text = f"{'x' * length} REDACTED {'y' * 200}"
+        told = Response(403, text.encode()).start_of_body
+        assert "R" not in told.replace("REDACTED", ""), told
+        assert text.startswith(told)
+        assert 112 <= len(told) <= 120

@@ -39,7 +39,7 @@ from tradewright.sources.source import (
     SpanQuery,
 )
 from tradewright.sources.tables import actions_frame, in_sessions, quotes_frame, table_of
-from tradewright.transport.messages import Request, Response
+from tradewright.transport.messages import Request, Response, shortened
 from tradewright.transport.pace import Limit
 
 NAME, TITLE, EXAMPLE = "alpha_vantage", "Alpha Vantage", "equity:IBM"
@@ -242,8 +242,9 @@ def _read(response: Response, symbol: str) -> Mapping[str, Any]:
         raise answers.limited(response, TITLE, told)
     if "premium" in told.lower():
         raise SourceRefused(
-            f"{TITLE} does not give this on the present plan: {told[:200]}; the free plan has days only, the latest "
-            f"{COMPACT_ROWS}: ask for a span of at most {COMPACT_US // DAY_US} days until now, or change the plan",
+            f"{TITLE} does not give this on the present plan: {shortened(told, 200)}; the free plan has days only, "
+            f"the latest {COMPACT_ROWS}: ask for a span of at most {COMPACT_US // DAY_US} days until now, or change "
+            "the plan",
             source=NAME,
             status=response.status,
         )

@@ -10,7 +10,7 @@ import msgspec
 
 from tradewright.clock import format_us
 from tradewright.errors import InvalidInput, SourceFailed, SourceLimited, SourceRefused, UnknownName
-from tradewright.transport.messages import Response
+from tradewright.transport.messages import Response, shortened
 
 _SAID = ("message", "error", "detail", "Error Message", "error_message")
 _PAGES = (b"<!doctype", b"<html", b"<head", b"<?xml")
@@ -101,13 +101,16 @@ def listed(body: Any, response: Response, title: str, expected: str) -> list[Any
 
 def unknown(title: str, symbol: str, said: str, example: str) -> Exception:
     """Return the refusal of a symbol."""
-    return UnknownName(f"{title} does not know {symbol!r} ({said[:120]}); write it like {example}", name=symbol)
+    return UnknownName(
+        f"{title} does not know {symbol!r} ({shortened(said, 120)}); write it like {example}", name=symbol
+    )
 
 
 def limited(response: Response, title: str, said: str = "") -> Exception:
     """Return the refusal of somebody who asked too often."""
     return SourceLimited(
-        f"{title} asks us to slow down: {(said or response.start_of_body)[:200]}; try again later, or ask for less",
+        f"{title} asks us to slow down: {shortened(said or response.start_of_body, 200)}; try again later, or ask for "
+        "less",
         status=response.status,
     )
 
@@ -115,8 +118,8 @@ def limited(response: Response, title: str, said: str = "") -> Exception:
 def refused_key(response: Response, title: str, name: str, said: str) -> Exception:
     """Return the refusal of a key that is missing or wrong."""
     return SourceRefused(
-        f"{title} does not accept the key ({response.status}): {said[:200]}; check the credentials of the source "
-        f"{name!r}",
+        f"{title} does not accept the key ({response.status}): {shortened(said, 200)}; check the credentials of "
+        f"the source {name!r}",
         status=response.status,
     )
 
@@ -124,8 +127,8 @@ def refused_key(response: Response, title: str, name: str, said: str) -> Excepti
 def not_in_plan(response: Response, title: str, said: str) -> Exception:
     """Return the refusal of what the caller's plan does not include."""
     return SourceRefused(
-        f"{title} does not give this on the present plan ({response.status}): {said[:200]}; ask for an older or "
-        "shorter span, use another source, or change the plan",
+        f"{title} does not give this on the present plan ({response.status}): {shortened(said, 200)}; ask for an "
+        "older or shorter span, use another source, or change the plan",
         status=response.status,
     )
 
@@ -142,7 +145,7 @@ def refused_place(response: Response, title: str, name: str) -> Exception:
 def busy(response: Response, title: str, said: str) -> Exception:
     """Return the failure of a source that is under maintenance or overloaded; asking again may help."""
     return SourceFailed(
-        f"{title} is not available now ({response.status}): {said[:200]}; try again later",
+        f"{title} is not available now ({response.status}): {shortened(said, 200)}; try again later",
         status=response.status,
         transient=True,
     )
@@ -187,7 +190,7 @@ def only_latest(title: str, oldest_us: int) -> Exception:
 def failed(response: Response, title: str, said: str = "") -> Exception:
     """Return any other refusal."""
     return SourceFailed(
-        f"{title} refused ({response.status}): {(said or response.start_of_body)[:200]}", status=response.status
+        f"{title} refused ({response.status}): {shortened(said or response.start_of_body, 200)}", status=response.status
     )
 
 

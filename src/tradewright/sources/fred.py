@@ -25,7 +25,7 @@ from tradewright.sources import answers, symbols
 from tradewright.sources.rows import days, end_of_day_us, numbers, rows_of, whole_numbers
 from tradewright.sources.source import Auth, Credentials, Facts, FactsPage, Source, SpanQuery
 from tradewright.sources.tables import facts_frame, midnight_us
-from tradewright.transport.messages import Request, Response
+from tradewright.transport.messages import Request, Response, shortened
 from tradewright.transport.pace import Limit
 
 NAME, TITLE, EXAMPLE = "fred", "FRED", "macro:CPIAUCSL"
@@ -156,8 +156,8 @@ def _read(response: Response, symbol: str) -> dict[str, Any]:
         raise answers.refused_key(response, TITLE, NAME, said)
     if _TOO_MANY in said:
         raise SourceFailed(
-            f"{TITLE} has more vintages of {symbol!r} in five years than one answer holds: {said[:200]}; use a series "
-            "of a longer period, or bring its vintages in from a file of ALFRED",
+            f"{TITLE} has more vintages of {symbol!r} in five years than one answer holds: {shortened(said, 200)}; use "
+            "a series of a longer period, or bring its vintages in from a file of ALFRED",
             status=response.status,
         )
     if _NOT_THERE in said:

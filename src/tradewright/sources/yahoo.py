@@ -25,7 +25,7 @@ from tradewright.sources import answers, symbols
 from tradewright.sources.rows import bars_frame, no_actions, rows_of, whole_numbers
 from tradewright.sources.source import Bars, BarsPage, BarsQuery, Paging, Quotes, Source
 from tradewright.sources.tables import actions_frame, in_sessions, merged, quotes_frame
-from tradewright.transport.messages import Request, Response
+from tradewright.transport.messages import Request, Response, shortened
 from tradewright.transport.pace import Limit
 
 NAME, TITLE, EXAMPLE = "yahoo", "Yahoo Finance", "equity:AAPL"
@@ -238,7 +238,9 @@ def _refuse(response: Response, symbol: str, said: str) -> None:
     if "No data found" in said or "delisted" in said or response.status == 404:
         raise answers.unknown(TITLE, symbol, said, EXAMPLE)
     if "granularity" in said or "not available" in said:
-        raise SourceFailed(f"{TITLE}: {said[:200]}; ask for a later span or for longer bars", status=response.status)
+        raise SourceFailed(
+            f"{TITLE}: {shortened(said, 200)}; ask for a later span or for longer bars", status=response.status
+        )
     raise answers.failed(response, TITLE, said)
 
 

@@ -8,6 +8,8 @@ from urllib.parse import quote, quote_plus, urlsplit, urlunsplit
 
 from tradewright.errors import SettingsInvalid
 
+_HIDDEN = "REDACTED"
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -28,7 +30,7 @@ class Request:
         for secret in self.secrets:
             for spelled in (secret, quote(secret), quote(secret, safe=""), quote_plus(secret)):
                 for form in (spelled, _lower_escapes(spelled)):
-                    text = text.replace(form, "REDACTED")
+                    text = text.replace(form, _HIDDEN)
         return text
 
     def asking(self, **more: str) -> Request:
@@ -53,9 +55,15 @@ class Request:
         except ValueError:  # brackets or a port that cannot be read
             usable = False
         if not usable or any(letter.isspace() for letter in base_url):
-            shown = re.sub(r"[^/]*@", "REDACTED@", base_url)  # there may be a password before it
+            shown = re.sub(r"[^/]*@", f"{_HIDDEN}@", base_url)  # there may be a password before it
             raise SettingsInvalid(f"the address of a source must begin with http:// or https://, got {shown!r}")
         return replace(self, url=urlunsplit((base.scheme, base.netloc, base.path.rstrip("/") + own.path, "", "")))
+
+
+def shortened(text: str, most: int) -> str:
+    """Return the first `most` characters of a text; the word that stands for a secret is whole or left out."""
+    begin = text.find(_HIDDEN, max(0, most - len(_HIDDEN) + 1), most + len(_HIDDEN) - 1)
+    return text[: most if begin < 0 else begin]
 
 
 def _lower_escapes(text: str) -> str:
@@ -80,7 +88,8 @@ class Response:
     @property
     def start_of_body(self) -> str:
         """The first 120 characters on one line, for error messages."""
-        return " ".join(self.body[:400].decode("utf-8", "replace").split())[:120]
+        text = shortened(self.body[:500].decode("utf-8", "replace"), 400)
+        return shortened(" ".join(text.split()), 120)
 
 
 @dataclass(frozen=True, slots=True)

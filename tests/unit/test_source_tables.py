@@ -18,10 +18,12 @@ from source_checks import actions, times
 from tradewright.clock import parse_us
 from tradewright.errors import SourceFailed
 from tradewright.market.calendars import expected_times
+from tradewright.market.checks.sifting import sift
 from tradewright.market.dated import LeftOut
 from tradewright.market.instruments import Instrument, Interval
 from tradewright.sources.registry import SOURCES
-from tradewright.sources.rows import wall_times
+from tradewright.sources.rows import bars_frame, wall_times
+from tradewright.sources.source import BarsQuery
 from tradewright.sources.tables import (
     actions_frame,
     asked_days,
@@ -42,6 +44,17 @@ def test_an_hour_that_occurs_twice_is_the_first_of_the_two_and_one_that_does_not
     assert autumn == [parse_us(f"2024-11-03T{hour}:30:00Z") for hour in ("04", "05", "07")]
     with pytest.raises(SourceFailed, match="does not exist in the zone America/New_York"):
         wall_times(["2024-03-10 02:30:00"], "America/New_York", "x")
+
+
+def test_two_bars_of_the_hour_that_occurs_twice_have_one_time_and_are_kept_aside() -> None:
+    autumn = wall_times(["2024-11-03 01:00:00", "2024-11-03 01:00:00"], "America/New_York", "x")
+    assert autumn[0] == autumn[1]
+    prices = {"open": [1.0, 2.0], "high": [1.0, 2.0], "low": [1.0, 2.0], "close": [1.0, 2.0], "volume": [1.0, 1.0]}
+    query = BarsQuery(Instrument("crypto:BTC-USD"), "BTC-USD", Interval.HOUR, 0, autumn[0], 10)
+    frame = bars_frame("x", query, autumn[0] + 9 * 3_600_000_000, prices, starts_us=autumn)
+    assert frame.height == 2
+    sifted = sift(frame, query.instrument, close_only=False)
+    assert (sifted.accepted.height, [finding.code for finding in sifted.findings]) == (0, ["conflicting_rows"])
 
 
 def ends(*at_us: int) -> pl.DataFrame:

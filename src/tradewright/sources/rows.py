@@ -127,7 +127,8 @@ def days(values: Sequence[Any], what: str) -> list[date]:
 def wall_times(values: Sequence[Any], zone: str, what: str) -> list[int]:
     """Return the moments of texts like `2024-03-08 15:59:00`, wall time of a zone, in microseconds.
 
-    An hour that occurs twice is taken as the first of the two. Raises SourceFailed for what cannot be read.
+    An hour that occurs twice is taken as the first of the two: a stamp without a zone cannot say which. Bars of both
+    have one time then, and the checks keep them aside where they differ. Raises SourceFailed for what cannot be read.
     """
     read = pl.Series([str(value)[:19].replace("T", " ") for value in values], dtype=pl.String)
     form = "%Y-%m-%d %H:%M:%S"

@@ -81,6 +81,10 @@ def test_bars_name_what_is_wrong_with_a_request(served: Any) -> None:
         refused = await client.get(BARS, headers={"Accept": "text/html"})
         assert (refused.status, refused.json["code"]) == (406, "not_acceptable")
         assert (await client.get(f"{BARS}&adjustment=both")).status == 422
+        moment = "2020-09-14T00:00:00Z"
+        empty = await client.get(f"{BARS}&start={moment}&end={moment}")
+        assert (empty.status, empty.json["errors"][0]["pointer"]) == (422, "query:start")
+        assert "alone name a later end" in empty.json["detail"]
         many = ",".join(f"crypto:Z{n}-USD" for n in range(3))
         unknown = await client.get(f"/v1/quotes?instruments=crypto:AAA-USD,{many}")
         assert unknown.status == 404

@@ -9,8 +9,7 @@ import msgspec
 from tradewright.api.dated_data import FactKey, FactsWanted
 from tradewright.api.operations import Call, Operation
 from tradewright.api.pagination import Page, PageQuery, decode_cursor, page
-from tradewright.api.problems import FieldError, Refused
-from tradewright.api.routes.market import Ids, listed_ids
+from tradewright.api.routes.market import Ids, listed_ids, refuse_empty
 from tradewright.api.wire import InstrumentId, Moment, Rfc3339, market_time_of, micros, moment
 from tradewright.clock import format_us
 
@@ -59,8 +58,7 @@ class FactQuery(PageQuery, frozen=True, kw_only=True):
 async def _list(call: Call) -> Page[Fact]:
     query: FactQuery = call.query
     start, end = micros(query.start), micros(query.end)
-    if start is not None and end is not None and start >= end:
-        raise Refused("invalid_input", "start must lie before end", [FieldError("query:start", "not before end")])
+    refuse_empty(start, end)
     wanted = FactsWanted(
         instruments=tuple(listed_ids(query.instruments, _MOST)),
         names=None if query.names is None else tuple(query.names.split(",")),

@@ -170,8 +170,7 @@ async def _series_and_end(call: Call) -> tuple[list[ServedSeries], int | None]:
     query: BarQuery = call.query
     wanted = listed_ids(query.instruments, 100 if query.as_of is None else _MOST_AS_OF)
     start, end = micros(query.start), micros(query.end)
-    if start is not None and end is not None and start >= end:
-        raise Refused("invalid_input", "start must lie before end", [FieldError("query:start", "not before end")])
+    refuse_empty(start, end)
     if end is None:
         shown_until = await market_time_of(call)
         end = None if shown_until is None else shown_until + 1
@@ -268,6 +267,15 @@ async def _quoted(call: Call) -> list[SeriesKey]:
 def _quote(key: SeriesKey, close: tuple[int, float] | None) -> Quote:
     time, price = (None, None) if close is None else (format_us(close[0]), close[1])
     return Quote(key.instrument, price, time, key.source, key.interval)  # type: ignore[arg-type]
+
+
+def refuse_empty(start_us: int | None, end_us: int | None) -> None:
+    """Raise Refused when no moment lies from start on and before end."""
+    if start_us is None or end_us is None or start_us < end_us:
+        return
+    text = f"start must lie before end: {format_us(start_us)} is included, {format_us(end_us)} is not"
+    text += f"; for the row of {format_us(start_us)} alone name a later end" if start_us == end_us else ""
+    raise Refused("invalid_input", text, [FieldError("query:start", "not before end")])
 
 
 def listed_ids(text: str, most: int) -> list[str]:

@@ -631,6 +631,16 @@ def test_doctor_finds_a_sound_installation_sound_and_shows_no_secret(tmp_path: P
     assert "did you mean TRADEWRIGHT_SPEED?" in mistyped.out
 
 
+def test_every_command_warns_once_of_a_variable_that_nothing_reads(tmp_path: Path) -> None:
+    made = tradewright(
+        tmp_path / "data", "keys", "create", "--json", data_dir="/elsewhere", fred_api_key="k", speed="1"
+    )
+    assert made.json["key"].startswith("tw_paper_")
+    warning = "warning: TRADEWRIGHT_DATA_DIR is no setting and is ignored, did you mean TRADEWRIGHT_DATA_FOLDER?\n"
+    assert made.err == warning
+    assert tradewright(tmp_path / "data", "keys", "list", fred_url="http://x").err == ""
+
+
 def test_doctor_names_what_is_wrong_with_keys_cache_and_origins(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     assert tradewright(folder, "keys", "create").status == 0

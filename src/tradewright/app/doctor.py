@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
 import os
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from tradewright.api import rules
 from tradewright.app import house
+from tradewright.app.variables import unread
 from tradewright.errors import SettingsInvalid, StorageFailed, TradewrightError
-from tradewright.settings import PREFIX, Settings
+from tradewright.settings import Settings
 from tradewright.storage.cache import Cache, SharedBucket
 
 _LEAST_FREE = 1_000_000_000
@@ -48,40 +48,12 @@ def _python(_: Settings) -> str:
 
 
 def _settings(settings: Settings) -> str:
-    unknown = sorted(unknown_variables(os.environ))
+    unknown = unread(os.environ)
     if unknown:
-        raise SettingsInvalid("; ".join(f"{name} is no setting and is ignored{_meant(name)}" for name in unknown))
+        raise SettingsInvalid("; ".join(unknown))
     rules.of_settings(settings)
     changed = [name for name, origin in settings.origins.items() if origin != "default"]
     return f"{len(changed)} differ from the defaults; `tradewright doctor --settings` shows them"
-
-
-_LONG_TAIL = PREFIX + "CCXT_"
-
-
-def unknown_variables(environ: Mapping[str, str]) -> set[str]:
-    """Return the TRADEWRIGHT_ variables that nothing reads."""
-    return {name for name in environ if name.startswith(PREFIX) and not name.startswith(_LONG_TAIL)} - _variables()
-
-
-def _variables() -> set[str]:
-    from tradewright.sources.registry import SOURCES
-
-    own = {PREFIX + name.upper() for name in Settings.__dataclass_fields__ if name != "origins"}
-    tests = {
-        PREFIX + name for name in ("TEST_POSTGRES", "SHARED", "SOAK_REQUESTS", "SOAK_MINUTES")
-    }  # of a source checkout
-    of_sources = {
-        f"{PREFIX}{source.name.upper()}_{what.upper()}"
-        for source in SOURCES.values()
-        for what in ("url", "stream_url", "limits", *source.auth.fields)
-    }
-    return own | {PREFIX + name for name in ("SETTINGS", "RECORD", "SOURCES_OPT_IN")} | of_sources | tests
-
-
-def _meant(name: str) -> str:
-    close = difflib.get_close_matches(name, sorted(_variables()), n=1)
-    return f", did you mean {close[0]}?" if close else ""
 
 
 def _lightgbm(_: Settings) -> str:

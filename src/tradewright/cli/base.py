@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +14,7 @@ import msgspec
 import typer
 
 from tradewright import settings as settings_module
+from tradewright.app.variables import unread
 from tradewright.settings import Settings
 
 app = typer.Typer(
@@ -35,10 +38,17 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def settings_of(folder: Path | None = None, **overrides: Any) -> Settings:
-    """Return the settings, those of the command line first. Raises SettingsInvalid."""
+    """Return the settings, those of the command line first; tell of variables that are none. Raises SettingsInvalid."""
+    _warn_of_variables()
     loaded = settings_module.load(overrides={"data_folder": folder, **overrides})
     logging.basicConfig(level=loaded.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
     return loaded
+
+
+@cache  # once a process
+def _warn_of_variables() -> None:
+    for sentence in unread(os.environ):
+        print(f"warning: {sentence}", file=sys.stderr)
 
 
 def show(value: Any, as_json: bool, text: Callable[[Any], str]) -> None:

@@ -37,17 +37,17 @@ DAYS = expected_times("XNYS", Interval.DAY, FIRST, LAST)
 
 class World:
     """A share at a source. divided: its prices are those of after a split. breaks: the connection ends after a page.
-    corrected: the day whose close is another."""
+    corrected: the day whose close is another. since: it has nothing before."""
 
     def __init__(self, source: Source) -> None:
         assert source.bars is not None
         bars = replace(source.bars, pages=self.pages, reach_us=None, reach_rows=None)
         self.source = replace(source, bars=bars, actions=None)
-        self.divided, self.breaks, self.corrected, self.asked = 1.0, False, 0, []  # type: ignore[var-annotated]
+        self.divided, self.breaks, self.corrected, self.since, self.asked = 1.0, False, 0, 0, []  # type: ignore[var-annotated]
 
     async def pages(self, query: BarsQuery, ask: Ask) -> AsyncIterator[BarsPage]:
         self.asked.append((query.start_us, query.end_us))
-        days = DAYS[(query.start_us <= DAYS) & (query.end_us >= DAYS)]
+        days = DAYS[(max(query.start_us, self.since) <= DAYS) & (query.end_us >= DAYS)]
         for part in np.array_split(days, max(len(days) // 50, 1)):
             closes = [(100.0 + at // DAY_US % 7) / self.divided + (at == self.corrected) for at in part]
             values = dict.fromkeys(("open", "high", "low", "close"), closes) | {"volume": [9.0] * len(part)}
@@ -129,6 +129,16 @@ def test_a_series_that_was_rewritten_in_part_is_suspect_until_all_of_it_has_come
     assert levels(stores, world) == {4.0}
 
 
+def test_one_that_was_rewritten_up_to_its_last_days_is_seen(stores: Stores, world: World) -> None:
+    come_in(stores, world, FIRST, int(DAYS[57]))
+    world.divided, world.breaks = 4.0, True  # after the first page, of 56 days
+    with pytest.raises(SourceFailed):
+        come_in(stores, world, int(DAYS[58]), LAST)
+    world.breaks = False
+    assert mixed(come_in(stores, world, int(DAYS[58]), LAST)) == []
+    assert levels(stores, world) == {4.0}
+
+
 def test_what_the_source_no_longer_gives_is_told_and_stays_told(stores: Stores, world: World) -> None:
     come_in(stores, world, FIRST, SPLIT)
     assert world.source.bars is not None
@@ -138,7 +148,9 @@ def test_what_the_source_no_longer_gives_is_told_and_stays_told(stores: Stores, 
     assert levels(stores, world) == {1.0, 4.0}
     oldest_us = world.source.bars.oldest_us(Interval.DAY, NOW, Kind.EQUITY)
     assert f"bars before {format_us(oldest_us)}" in told.detail
-    assert [told] == mixed(come_in(stores, world, None, LAST)), "a second one heals nothing"
+    world.since = oldest_us
+    for start_us in (None, FIRST):
+        assert [told] == mixed(come_in(stores, world, start_us, LAST)), "another one heals nothing"
 
 
 def test_bars_that_cannot_be_compared_are_told(stores: Stores, world: World) -> None:

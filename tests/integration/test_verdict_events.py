@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Any
 
@@ -51,12 +52,13 @@ def told(database: Database, organization: str | None) -> list[tuple[str | None,
 @pytest.mark.parametrize("owner", [SYSTEM, Owner("org_a")])
 def test_another_verdict_is_told_once_to_whom_it_concerns(database: Database, tmp_path: Path, owner: Owner) -> None:
     catalog = Catalog(tmp_path, database)
-    good = [100.0 + n % 7 for n in range(60)]
+    draw = random.Random(1)
+    good, more, later = ([100.0 + draw.random() for _ in range(60)] for _ in range(3))
     before = ingest(catalog, owner, "one", bars(0, good))
-    assert ingest(catalog, owner, "two", bars(60, good)) == before
+    assert ingest(catalog, owner, "two", bars(60, more)) == before
     assert told(database, None) == told(database, "org_a") == []
     for _ in range(2):  # a repeated ingestion says nothing new
-        after = ingest(catalog, owner, "three", bars(150, good))  # a hole of a month
+        after = ingest(catalog, owner, "three", bars(150, later))  # a hole of a month
         assert after != before
     data = {"source": "s", "instrument": COIN.id, "interval": "1d", "verdict": after, "before": before}
     mine, shared = told(database, "org_a"), told(database, None)

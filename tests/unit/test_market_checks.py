@@ -258,6 +258,93 @@ def test_an_outlier_that_is_taken_back_is_a_spike_and_one_that_stays_is_not() ->
     assert _codes(_check(frame.with_columns(up)))["outlier_return"] is Verdict.USABLE
 
 
+def _changed(rows: np.ndarray | slice, **factors: float) -> pl.DataFrame:
+    frame = _bars(500).to_dict(as_series=False)
+    for name, factor in factors.items():
+        column = np.array(frame[name], dtype=np.float64)
+        column[rows] *= factor
+        frame[name] = column
+    return pl.DataFrame(frame, schema=_bars(2).schema)
+
+
+def test_a_range_out_of_all_proportion_is_named_and_suspect_when_it_is_not_alone() -> None:
+    for changes in ({"high": 10.0}, {"low": 0.05}, {"high": 2.0, "open": 2.0}):
+        found = _check(_changed(slice(5, None, 50), **changes)).verdict.findings
+        assert [(f.code, f.severity, f.count) for f in found] == [("range_outlier", Verdict.SUSPECT, 10)]
+        (found,) = _check(_changed(slice(250, 251), **changes)).verdict.findings
+        assert (found.code, found.severity) == ("range_outlier", Verdict.USABLE)
+        assert found.rows == (START + 250 * DAY_US,)
+
+
+def test_a_wild_week_has_ranges_of_its_own() -> None:
+    assert _codes(_check(_changed(slice(250, 300), high=1.3))) == {}
+
+
+def test_many_outliers_are_suspect_and_a_few_are_not() -> None:
+    frame = _bars(500)
+    prices = ("open", "high", "low", "close")
+    every = pl.int_range(pl.len()) % 12 < 2
+    many = frame.with_columns(pl.when(every).then(pl.col(name) * 1.6).otherwise(pl.col(name)) for name in prices)
+    assert _codes(_check(many)) == {"outlier_return": Verdict.SUSPECT}
+
+
+@pytest.mark.parametrize("ratio", [1.25, 12.0, 40.0, 1 / 12])
+def test_splits_that_are_less_usual_are_seen(ratio: float) -> None:
+    prices = dict.fromkeys(("open", "high", "low", "close"), 1 / ratio)
+    frame = _changed(slice(300, None), **prices, volume=ratio)
+    assert _codes(_check(frame, SHARE))["split_like_jump"] is Verdict.SUSPECT
+
+
+@pytest.mark.parametrize("news", [{"volume": 4.0}, {"high": 1.2}])
+def test_a_fall_by_a_fifth_with_much_volume_or_range_is_news_and_no_split(news: dict[str, float]) -> None:
+    frame = _changed(slice(300, None), **dict.fromkeys(("open", "high", "low", "close"), 0.8))
+    ((column, factor),) = news.items()
+    frame = frame.with_columns(
+        pl.when(pl.int_range(pl.len()) == 300).then(pl.col(column) * factor).otherwise(pl.col(column)).alias(column)
+    )
+    assert "split_like_jump" not in _codes(_check(frame, SHARE))
+
+
+def test_rows_that_are_copied_from_an_earlier_time_are_suspect() -> None:
+    frame = _bars(500, volume=dict(enumerate(np.random.default_rng(5).uniform(1, 9, 500))))
+    again = frame[140:200].with_columns(frame[200:260]["time"], frame[200:260]["known_at"])
+    copied = pl.concat([frame[:200], again, frame[260:]])
+    (found,) = (f for f in _check(copied).verdict.findings if f.code == "repeated_block")
+    assert (found.severity, found.count, found.rows[0]) == (Verdict.SUSPECT, 60, START + 200 * DAY_US)
+    assert "repeated_block" not in _codes(_check(frame))
+
+
+def test_a_copy_is_found_in_a_long_series_and_repeated_flat_prices_are_none() -> None:
+    draw = np.random.default_rng(6)
+    close = 100.0 + np.cumsum(draw.integers(-1, 2, 60_000)) * 0.01
+    columns = {"time": START + 60_000_000 * np.arange(60_000), "close": close}
+    columns["volume"] = draw.integers(0, 3, 60_000) * 1.0
+    columns |= dict.fromkeys(("open", "high", "low"), close)
+
+    def codes(frame: pl.DataFrame) -> dict[str, int]:
+        bars = canonical(frame, source="s", instrument=COIN.id, interval="1m", observed_at_us=START + 10_000 * DAY_US)
+        checked = check_bars(bars, COIN, Interval.MINUTE, close_only=True, pre_adjusted=False)
+        return {finding.code: finding.count for finding in checked.verdict.findings}
+
+    assert "repeated_block" not in codes(pl.DataFrame(columns))
+    for name in ("close", "volume", "open", "high", "low"):
+        columns[name] = np.concatenate([columns[name][:50_000], columns[name][10_000:10_040], columns[name][50_040:]])
+    assert codes(pl.DataFrame(columns))["repeated_block"] in range(40, 44)
+
+
+def test_a_missing_volume_and_one_in_another_unit_are_told() -> None:
+    half = _changed(slice(0, 0)).with_columns(
+        pl.when(pl.int_range(pl.len()) % 2 == 0).then(pl.col("volume")).alias("volume")
+    )
+    assert _codes(_check(half)) == {"missing_volume": Verdict.SUSPECT}
+    one = half.with_columns(pl.when(pl.int_range(pl.len()) != 7).then(10.0).alias("volume"))
+    assert _codes(_check(one)) == {"missing_volume": Verdict.USABLE}
+    (found,) = _check(_changed(slice(300, None), volume=1_000.0)).verdict.findings
+    assert (found.code, found.severity) == ("volume_level", Verdict.USABLE)
+    assert found.rows[0] == pytest.approx(START + 300 * DAY_US, abs=20 * DAY_US)
+    assert _codes(_check(_changed(slice(300, 350), volume=1_000.0))) == {}, "it does not stay"
+
+
 def test_a_stale_run_needs_enough_equal_closes() -> None:
     def stale(n: int) -> pl.DataFrame:
         cells = dict.fromkeys(range(50, 50 + n), 100.0)

@@ -23,9 +23,13 @@ value one is kept and the others are counted.
 | split_like_jump     | kept     | suspect (raw equity prices only)          | a split that no action tells of         |
 | action_without_jump | kept     | suspect (raw prices only)                 | a split that the prices do not show     |
 | price_spike         | kept     | suspect                                   | an outlier that the next bar takes back |
-| outlier_return      | kept     | usable                                    | far outside of what is usual around it  |
+| outlier_return      | kept     | usable, suspect above MANY of the rows    | far outside of what is usual around it  |
+| range_outlier       | kept     | usable, suspect above FEW of the rows     | high or low out of all proportion       |
+| repeated_block      | kept     | suspect                                   | closes and volumes of an earlier time   |
 | stale_run           | kept     | usable, suspect above MANY of the rows    | the same close again and again          |
 | zero_volume         | kept     | usable, suspect above MANY (no index)     | no volume while other bars have some    |
+| missing_volume      | kept     | usable, suspect above MANY (no index)     | no volume is given while others have it |
+| volume_level        | kept     | usable                                    | the usual volume changes for good       |
 | flat_bars           | kept     | from FEW usable, above MOST suspect       | one price for open, high, low and close |
 | no_volume           | kept     | usable                                    | no bar has any volume                   |
 | close_only          | -        | usable                                    | the source has closes only              |
@@ -48,11 +52,11 @@ import polars as pl
 from tradewright.market.arrays import Action
 from tradewright.market.checks.moves import actions_without_jump, outliers, split_like_jumps
 from tradewright.market.checks.presence import gaps
-from tradewright.market.checks.repetition import stale_runs
+from tradewright.market.checks.repetition import repeated_blocks, stale_runs
 from tradewright.market.checks.series import Series
-from tradewright.market.checks.shapes import flat_bars, missing_prices, price_outside_range
+from tradewright.market.checks.shapes import flat_bars, missing_prices, price_outside_range, range_outliers
 from tradewright.market.checks.sifting import sift
-from tradewright.market.checks.volumes import zero_volumes
+from tradewright.market.checks.volumes import volume_levels, zero_volumes
 from tradewright.market.frames import resolve
 from tradewright.market.instruments import Instrument, Interval
 from tradewright.market.verdicts import DataVerdict, Finding, Verdict
@@ -118,4 +122,7 @@ _CHECKS: tuple[Callable[[Series], Iterator[Finding]], ...] = (
     stale_runs,
     zero_volumes,
     flat_bars,
+    range_outliers,
+    repeated_blocks,
+    volume_levels,
 )

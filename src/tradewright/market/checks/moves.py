@@ -8,16 +8,17 @@ import numpy as np
 
 from tradewright.market.arrays import Flags, Floats, Positions
 from tradewright.market.checks.series import Series
-from tradewright.market.checks.thresholds import MAD_TO_SIGMA
+from tradewright.market.checks.thresholds import MAD_TO_SIGMA, MANY, TICKS
 from tradewright.market.instruments import Kind
 from tradewright.market.verdicts import Finding, Verdict
 
 OUTLIER_Z = 20.0
-NEARBY = 30  # bars on each side whose moves say what is usual there
-TICKS = 2.5  # a move of so many of the smallest steps of price is none, however rarely the price moves
 SPIKE_RETURN = 0.2  # a spike is taken back to within this share of itself
 SPIKE_ALWAYS = 0.2  # a move that is taken back is a spike from here on, even if the market traded on from it
-SPLIT_RATIOS = (1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 15.0, 20.0, 25.0, 30.0, 50.0, 100.0)
+SPLIT_RATIOS = (1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 12.0, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0, 100.0)
+FIVE_FOR_FOUR = 1.25
+FIVE_TOLERANCE = 0.02  # of the logarithm, from close to open
+CALM = 1.5  # usual volumes and ranges: a fall by a fifth that is news has more of both
 SPLIT_TOLERANCE = 0.03  # from close to open; the market moves overnight, too
 SPLIT_CLOSE_TOLERANCE = 0.02  # from close to close, where the open is still on the old terms
 SPLIT_ONLY_CLOSES = 0.06  # from close to close, where there is no open: a day's move comes on top
@@ -32,7 +33,7 @@ def split_like_jumps(series: Series) -> Iterator[Finding]:
     by_open = _like_split(opening, SPLIT_TOLERANCE) & stayed
     by_close = _like_split(series.returns, SPLIT_CLOSE_TOLERANCE)
     closes_only = np.isnan(opening) & _like_split(series.returns, SPLIT_ONLY_CLOSES)
-    jumps = np.flatnonzero(by_open | by_close | closes_only) + 1
+    jumps = np.flatnonzero(by_open | by_close | closes_only | _five_for_four(series)) + 1
     if len(jumps):
         seen = series.close[jumps[0]] / series.close[jumps[0] - 1]
         detail = (
@@ -59,6 +60,19 @@ def _like_split(moves: Floats, tolerance: float) -> Flags:
     return like
 
 
+def _five_for_four(series: Series) -> Flags:
+    """A fall by a fifth overnight that nobody took notice of: volume and range of the day are as usual."""
+    like = np.zeros(len(series) - 1, dtype=np.bool_)
+    at = np.flatnonzero(np.abs(series.opening + np.log(FIVE_FOR_FOUR)) < FIVE_TOLERANCE) + 1
+    ranges = series.high / series.low - 1.0
+    at = at[(series.volume[at] > 0.0) & np.isfinite(ranges[at])]
+    if len(at):
+        calm = series.volume[at] < CALM * series.around(series.volume, at)
+        calm &= ranges[at] < CALM * np.fmin(series.around(ranges, at), np.nanmedian(ranges))
+        like[at[calm] - 1] = True
+    return like
+
+
 def outliers(series: Series) -> Iterator[Finding]:
     """Yield moves far outside of the usual: those that are taken back, and the others."""
     moves = series.returns
@@ -77,9 +91,10 @@ def outliers(series: Series) -> Iterator[Finding]:
     spikes = far[_taken_back(series, far)]
     others = np.setdiff1d(far, np.concatenate([spikes, spikes + 1]))
     others = others[_far_for_their_place(series, sizes, sigma, others)]
+    many = Verdict.SUSPECT if len(others) > MANY * len(series) else Verdict.USABLE
     for code, severity, which, text in (
         ("price_spike", Verdict.SUSPECT, spikes, "an outlier that the next bar takes back"),
-        ("outlier_return", Verdict.USABLE, others, f"a log return beyond {OUTLIER_Z:g} robust standard deviations"),
+        ("outlier_return", many, others, f"a log return beyond {OUTLIER_Z:g} robust standard deviations"),
     ):
         if len(which):
             yield series.finding(code, severity, text, which + 1)
@@ -88,8 +103,7 @@ def outliers(series: Series) -> Iterator[Finding]:
 def _far(series: Series, sizes: Floats, sigma: float) -> Positions:
     far = np.flatnonzero(sizes > OUTLIER_Z * sigma)
     if len(far):
-        steps = np.abs(np.diff(series.close))
-        far = far[steps[far] > TICKS * steps[steps > 0.0].min()]
+        far = far[np.abs(series.close[far + 1] - series.close[far]) > TICKS * series.step]
     return far
 
 
@@ -104,8 +118,6 @@ def _taken_back(series: Series, far: Positions) -> Flags:
 
 def _far_for_their_place(series: Series, sizes: Floats, sigma: float, at: Positions) -> Flags:
     """Which moves are far among their neighbours, and for the time that passed, too."""
-    window = min(2 * NEARBY + 1, len(sizes))
-    begin = np.clip(at - NEARBY, 0, len(sizes) - window)
-    local = np.median(np.lib.stride_tricks.sliding_window_view(sizes, window)[begin], axis=1)
+    local = series.around(sizes, at)
     passed = np.maximum((series.times[at + 1] - series.times[at]) / series.interval.us, 1.0)
     return np.asarray(sizes[at] > OUTLIER_Z * np.maximum(sigma, MAD_TO_SIGMA * local) * np.sqrt(passed))

@@ -11,8 +11,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from tradewright.market.actions import became_of_a_unit
-from tradewright.market.arrays import Action, Flags, Floats, Times
-from tradewright.market.checks.thresholds import MANY, ROWS_KEPT
+from tradewright.market.arrays import Action, Flags, Floats, Positions, Times
+from tradewright.market.checks.thresholds import MANY, NEARBY, ROWS_KEPT
 from tradewright.market.frames import VALUES
 from tradewright.market.instruments import Instrument, Interval
 from tradewright.market.verdicts import Finding, Verdict
@@ -50,6 +50,19 @@ class Series:
     @cached_property
     def opening(self) -> Floats:
         return self._grown(self.open)
+
+    @cached_property
+    def step(self) -> float:
+        """The smallest step of the close, 0 if it never moves."""
+        steps = np.abs(np.diff(self.close))
+        return float(steps[steps > 0.0].min(initial=np.inf)) if (steps > 0.0).any() else 0.0
+
+    def around(self, values: Floats, at: Positions) -> Floats:
+        """The median of NEARBY values on each side of each position, as many at an end."""
+        window = min(2 * NEARBY + 1, len(values))
+        begin = np.clip(at - NEARBY, 0, len(values) - window)
+        found = np.lib.stride_tricks.sliding_window_view(values, window)[begin]
+        return np.asarray(np.nanmedian(found, axis=1) if np.isnan(found).any() else np.median(found, axis=1))
 
     def _grown(self, price: Floats) -> Floats:
         return np.asarray(np.log((price * self._units + self._cash)[1:] / self.close[:-1]))

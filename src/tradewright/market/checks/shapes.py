@@ -7,8 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from tradewright.market.checks.series import Series
-from tradewright.market.checks.thresholds import FEW, MOST, ROUNDING
+from tradewright.market.checks.thresholds import FEW, MOST, NEARBY, ROUNDING, SAMPLE, TICKS
 from tradewright.market.verdicts import Finding, Verdict
+
+RANGES = 20.0  # a high or low is out of proportion from so many usual ranges of a bar beyond both closes around it
 
 
 def missing_prices(series: Series) -> Iterator[Finding]:
@@ -49,3 +51,24 @@ def flat_bars(series: Series) -> Iterator[Finding]:
         severity = Verdict.SUSPECT if share > MOST and traded else Verdict.USABLE
         detail = "open, high, low and close are one price: a single trade, or a bar that somebody made of one"
         yield series.finding("flat_bars", severity, detail, flat)
+
+
+def range_outliers(series: Series) -> Iterator[Finding]:
+    """Yield bars whose high or low, and with it perhaps the open, is out of all proportion."""
+    if series.close_only or len(series) < NEARBY:
+        return
+    ranges = series.high / series.low - 1.0
+    some = ranges[:: len(ranges) // SAMPLE + 1]
+    moving = some[some > 0.0]
+    if not len(moving):
+        return
+    before = np.append(series.close[:1], series.close[:-1])
+    beyond = np.fmax(series.high / np.fmax(series.close, before), np.fmin(series.close, before) / series.low) - 1.0
+    far = np.flatnonzero(beyond > RANGES * np.median(moving))
+    if len(far):
+        local = np.nan_to_num(series.around(ranges, far))
+        far = far[(beyond[far] > RANGES * local) & (beyond[far] * series.close[far] > TICKS * series.step)]
+    if len(far):
+        severity = Verdict.SUSPECT if len(far) > FEW * len(series) else Verdict.USABLE
+        detail = f"high or low lies more than {RANGES:g} usual ranges beyond the closes around it"
+        yield series.finding("range_outlier", severity, detail, far)

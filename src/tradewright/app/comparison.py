@@ -1,4 +1,4 @@
-"""What an ingestion says once its sources were compared: the verdict is the one that the series then has."""
+"""What an ingestion or a stream says once its sources were compared: the verdict is the one that a series then has."""
 
 from __future__ import annotations
 
@@ -24,7 +24,16 @@ def compared(
     catalog: Catalog, owner: Owner, report: IngestReport, instruments: Sequence[str], interval: Interval, now_us: int
 ) -> tuple[IngestReport, list[dict[str, Any]]]:
     """Compare the sources of instruments of which there are several; return the report with the verdicts after that,
-    and what was compared: instrument, sources, findings of each of these. Raises StorageFailed."""
+    and what was compared, as `compared_now` says it. Raises StorageFailed."""
+    found, told = compared_now(catalog, owner, instruments, interval, now_us)
+    return replace(report, series=tuple(_judged_again(each, found) for each in report.series)), told
+
+
+def compared_now(
+    catalog: Catalog, owner: Owner, instruments: Sequence[str], interval: Interval, now_us: int
+) -> tuple[Found, list[dict[str, Any]]]:
+    """Compare the sources of instruments of which `owner` can read several and mark the owner's series; return the
+    findings, and of each instrument that was compared: instrument, sources, findings. Raises StorageFailed."""
     rows = catalog.database.read(series.list_series, owner, instruments=instruments, interval=interval.value)
     sources: dict[str, set[str]] = {}
     for row in rows:
@@ -32,13 +41,12 @@ def compared(
             sources.setdefault(row["instrument"], set()).add(row["source"])
     several = sorted(name for name, each in sources.items() if len(each) > 1)
     if not several:
-        return report, []
+        return {}, []
     found = compare_sources(catalog, owner, now_us, instruments=several, interval=interval, market_of=market_of)
-    told = [
+    return found, [
         {"instrument": name, "sources": sorted(sources[name]), "findings": _of_instrument(found, name)}
         for name in several
     ]
-    return replace(report, series=tuple(_judged_again(each, found) for each in report.series)), told
 
 
 def _judged_again(series: SeriesReport, found: Found) -> SeriesReport:

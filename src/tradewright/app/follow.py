@@ -25,8 +25,9 @@ def follow(
     """Stream bars of a source into the catalog until SIGINT or SIGTERM; return what came.
 
     say: told of every bar and of every change of state. What is kept is durable at once; it is judged every five
-    minutes and at the end. Raises InvalidInput for a source or interval that cannot be streamed, SourceRefused without
-    the credentials it needs, SourceFailed when connecting again does not help.
+    minutes and at the end, and at the end compared with what other sources have. Raises InvalidInput for a source or
+    interval that cannot be streamed, SourceRefused without the credentials it needs, SourceFailed when connecting again
+    does not help.
     """
     with house.open_database(settings) as database:
         return asyncio.run(_follow(settings, database, name, instruments, interval, say, clock or WallClock()))
@@ -36,6 +37,7 @@ async def _follow(
     settings: Settings, database: Database, name: str, instruments: list[str], interval: str, say: Say, clock: Clock
 ) -> dict[str, Any]:
     from tradewright.app import source_commands
+    from tradewright.app.comparison import compared_now
     from tradewright.market.instruments import Interval
     from tradewright.market.live_intake import LiveIntake
     from tradewright.sources.elsewhere import hosts_elsewhere
@@ -50,8 +52,9 @@ async def _follow(
         raise source_commands.without_credentials(source)
     owner = Owner(organization) if credentials else SYSTEM
     known = [source.instrument_of(each) for each in instruments]
+    catalog = house.open_catalog(settings, database)
     intake = LiveIntake(
-        house.open_catalog(settings, database), database, owner, known, interval=step, source=name,
+        catalog, database, owner, known, interval=step, source=name,
         now_us=clock.now_us(), ingestion_id=ids.new("ing"), lag_us=0 if source.bars is None else source.bars.lag_us,
         elsewhere=hosts_elsewhere(source, os.environ),
     )  # fmt: skip
@@ -78,9 +81,11 @@ async def _follow(
             await stream.run(stop)
         finally:
             intake.settle(clock.now_us())
+    _, told = compared_now(catalog, owner, [each.id for each in known], step, clock.now_us())
     counts = stream.counts
     return {
         "messages": counts.messages, "trades": counts.trades, "bars": counts.bars, "revisions": counts.revisions,
         "filled": counts.filled, "lost": counts.lost, "refused": counts.refused,
         "withdrawn": counts.withdrawn, "connections": counts.connections, "rejected": intake.rejected,
+        "compared": told,
     }  # fmt: skip

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 from tradewright.app import house
 from tradewright.clock import WallClock, format_us, parse_us
 from tradewright.errors import InvalidInput, NotFound, UnknownName
-from tradewright.ids import SYSTEM, derive
+from tradewright.ids import SYSTEM, Owner, derive
 from tradewright.settings import Settings
 from tradewright.storage.database import Database
 
 if TYPE_CHECKING:
-    from tradewright.market.instruments import Instrument
+    from tradewright.market.catalog import Catalog
+    from tradewright.market.ingest import IngestReport
+    from tradewright.market.instruments import Instrument, Interval
 
 ENVIRONMENT = "paper"
 Progress = Callable[[float, str], None]
@@ -63,7 +65,9 @@ def ingest(
             from tradewright.market.files import ingest_data_set
 
             catalog = house.open_catalog(settings, database)
-            return _report(ingest_data_set(catalog, database, source, WallClock().now_us(), progress))
+            report = ingest_data_set(catalog, database, source, WallClock().now_us(), progress)
+            spec = DATA_SETS[source]
+            return _compared(catalog, SYSTEM, report, [each.id for each in spec.instruments], spec.interval)
         if is_file:
             known_as = FILE if name is None else _name_of_file(name)
             which = _instrument_of_file(instruments, currency)
@@ -99,26 +103,26 @@ def _ingest_file(
     name: str,
 ) -> dict[str, Any]:  # fmt: skip
     from tradewright.market.files import ingest_csv
+    from tradewright.market.instruments import Interval
 
     _refuse_no_text(path)
-    stat = path.stat()
-    report = _report(
-        ingest_csv(
-            path,
-            house.open_catalog(settings, database),
-            database,
-            house.owner(database),
-            instrument,
-            interval=interval,
-            now_us=WallClock().now_us(),
-            ingestion_id=derive("ing", path.resolve(), stat.st_mtime_ns, stat.st_size, instrument.id, interval),
-            source=name,
-            progress=progress,
-        )
+    stat, step = path.stat(), Interval.parse(interval)
+    catalog, owner = house.open_catalog(settings, database), house.owner(database)
+    report = ingest_csv(
+        path,
+        catalog,
+        database,
+        owner,
+        instrument,
+        interval=step,
+        now_us=WallClock().now_us(),
+        ingestion_id=derive("ing", path.resolve(), stat.st_mtime_ns, stat.st_size, instrument.id, interval),
+        source=name,
+        progress=progress,
     )
-    if report["rows_read"] == 0:
+    if report.rows_read == 0:
         raise InvalidInput(f"{path}: there are no rows below the header; nothing was stored")
-    return {**report, "source": name}
+    return {**_compared(catalog, owner, report, [instrument.id], step), "source": name}
 
 
 def _refuse_no_text(path: Path) -> None:
@@ -193,7 +197,13 @@ def _ingest_source(
     return report
 
 
-def _report(report: Any) -> dict[str, Any]:
+def _compared(
+    catalog: Catalog, owner: Owner, report: IngestReport, instruments: list[str], interval: Interval
+) -> dict[str, Any]:
+    from tradewright.app.comparison import compared
     from tradewright.app.ingestion_task import report_of
 
-    return report_of(report)
+    if report.rows_read == 0:  # it was in, and so was what comparing said
+        return report_of(report)
+    report, told = compared(catalog, owner, report, instruments, interval, WallClock().now_us())
+    return {**report_of(report), "compared": told}

@@ -194,6 +194,12 @@ def ingest_text(report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def follow_text(made: dict[str, Any]) -> str:
+    """Return what came of a stream, and what its source and others say together."""
+    counts = ", ".join(f"{count} {name}" for name, count in made.items() if count and name != "compared")
+    return "\n".join([counts, *(line for each in made["compared"] for line in _compared_text(each))])
+
+
 def _compared_text(compared: dict[str, Any]) -> list[str]:
     name, sources, findings = compared["instrument"], ", ".join(compared["sources"]), compared["findings"]
     if not findings:

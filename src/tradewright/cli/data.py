@@ -59,12 +59,13 @@ def follow(
 ) -> None:
     """Stream bars into the catalog as they close, until Ctrl-C. One that was not seen whole comes from the history."""
     from tradewright.app.follow import follow as run
+    from tradewright.app.texts import follow_text
 
     def say(text: str) -> None:
         print(text, file=sys.stderr if as_json else sys.stdout, flush=True)
 
     counts = run(settings_of(folder), source, instruments, interval.value, say)
-    show(counts, as_json, lambda made: ", ".join(f"{count} {name}" for name, count in made.items() if count))
+    show(counts, as_json, follow_text)
 
 
 @sources_app.callback(invoke_without_command=True)

@@ -28,6 +28,28 @@ def owners(served: Any) -> list[str]:
     return sorted(row.user for row in served.database.read(lambda tx: tx.execute(query).all()))
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "invitations", {"email": "accomplice@example.com", "role": "owner"}),
+        ("POST", "invitations", {"email": "accomplice@example.com", "role": "viewer"}),
+        ("PATCH", "members/usr_leaver", {"role": "owner"}),
+        ("DELETE", "members/usr_partner", None),
+    ],
+)
+def test_a_session_alone_makes_nobody_powerful_and_removes_nobody(
+    served: Any, method: str, path: str, body: dict[str, str] | None
+) -> None:
+    async def work(client: Client) -> None:
+        taken = Person(served.database.write(session_of, "usr_owner", served.clock.now_us()))
+        refused = await client.send(method, f"{HOME}/{path}", body, person=taken)
+        assert (refused.status, refused.json["code"]) == (403, "step_up_required")
+        (owner,) = sessions_of(served, "usr_owner")
+        assert (await client.send(method, f"{HOME}/{path}", body, person=owner)).status in (200, 201, 204)
+
+    served.run(work)
+
+
 def test_the_last_owner_stays_also_when_two_demote_each_other(served: Any) -> None:
     async def work(client: Client) -> None:
         first, second = sessions_of(served, "usr_owner", "usr_partner")

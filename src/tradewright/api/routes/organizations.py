@@ -307,13 +307,14 @@ OPERATIONS = [
     ),
     Operation(
         "PATCH", "/v1/organizations/{id}/members/{user}", "change_member", "Give a member another role",
-        "organizations", _ADMIN, _change_member, Member, body=RoleChange, roles=_MANAGERS,
-        errors=("not_found", "conflict", "precondition_failed", *_BODY),
+        "organizations", _ADMIN, _change_member, Member, body=RoleChange, roles=_MANAGERS, step_up=True,
+        errors=("not_found", "conflict", "precondition_failed", "step_up_required", *_BODY),
         description="Acts at the next request. Only an owner makes or changes owners; the last one stays.",
     ),
     Operation(
         "DELETE", "/v1/organizations/{id}/members/{user}", "remove_member", "End a membership", "organizations",
-        _ADMIN, _remove_member, status=204, roles=_MANAGERS, errors=("not_found", "conflict"),
+        _ADMIN, _remove_member, status=204, roles=_MANAGERS, step_up=True,
+        errors=("not_found", "conflict", "step_up_required"),
         description="The API keys that this person made here are revoked.",
     ),
     Operation(
@@ -323,7 +324,7 @@ OPERATIONS = [
     Operation(
         "POST", "/v1/organizations/{id}/invitations", "create_invitation", "Ask somebody to join", "organizations",
         _ADMIN, _invite, Invitation, body=InvitationRequest, status=201, idempotent=True, roles=_MANAGERS,
-        errors=("not_found", "conflict", *_BODY, *_REPLAYED),
+        step_up=True, errors=("not_found", "conflict", "step_up_required", *_BODY, *_REPLAYED),
         description="The answer holds the token, once: no mail is sent, so hand it to the person yourself. It is good "
         "for seven days, once, and only for this address: at POST /v1/auth/register, or, for who is registered, at "
         "POST /v1/invitations/accept.",

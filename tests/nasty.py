@@ -17,6 +17,7 @@ from samples import Sample
 from tradewright.api.app import build
 from tradewright.api.operations import Operation
 from tradewright.api.problems import CATALOGUE, Problem
+from tradewright.strategies import registry
 
 T = TypeVar("T")
 TEXTS = (
@@ -29,7 +30,7 @@ TEXTS = (
 )  # fmt: skip
 VALUES: tuple[Any, ...] = (
     *TEXTS, None, True, False, 0, -1, -0.0, 1.5, 1e308, 2**31, 2**53 + 1, 2**63 - 1, 2**63, 2**64, -(2**63) - 1,
-    10**30, 10**400, [], {}, [[]], [None], [{}], {"": ""}, {"$ref": "#"}, ["x"] * 600,
+    10**30, 10**400, -(10**400), [10**400], [], {}, [[]], [None], [{}], {"": ""}, {"$ref": "#"}, ["x"] * 600,
     {"a": {"b": {"c": [1, {"d": None}]}}}, [True], ["\0"],
 )  # fmt: skip
 BODIES = (
@@ -138,8 +139,19 @@ def bodies(sample: Sample) -> Iterator[bytes]:
     if isinstance(sample.body, dict):
         for name, value in itertools.product([*sample.body, "unknown"], VALUES):
             yield json.dumps({**sample.body, name: value}).encode()
+        if "strategy" in sample.body:
+            yield from (json.dumps({**sample.body, **named}).encode() for named in _strategies())
         yield json.dumps({**sample.body, "x" * 70_000: 1}).encode()
         yield b" " * 1_048_577
+
+
+def _strategies() -> Iterator[dict[str, Any]]:
+    # every parameter of every strategy: the schema of the body leaves them free
+    for strategy in registry.STRATEGIES:
+        for name, declared in registry.schema(strategy)["properties"].items():
+            for value in VALUES:
+                within = (value, [value], [[value]]) if declared["type"] == "array" else (value,)
+                yield from ({"strategy": strategy, "params": {name: each}} for each in within)
 
 
 async def send_all(served: Any, rest: int, of: int) -> tuple[int, list[str]]:

@@ -595,6 +595,41 @@ def test_a_backtest_that_cannot_run_is_refused_at_once(served: Any) -> None:
     served.run(work)
 
 
+HUGE = 10**400
+
+
+@pytest.mark.parametrize(
+    ("strategy", "params"),
+    [
+        ("moving_average_cross", {"units": HUGE}),
+        ("moving_average_cross", {"units": -HUGE}),
+        ("moving_average_cross", {"units": 1e308}),
+        ("moving_average_cross", {"units": 10**30}),
+        ("moving_average_cross", {"fast": HUGE}),
+        ("moving_average_cross", {"slow": HUGE}),
+        ("moving_average_cross", {"slow": 10**4299}),
+        ("buy_and_hold", {"weight": HUGE}),
+        ("fixed_targets", {"targets": [[HUGE]]}),
+        ("fixed_targets", {"targets": HUGE}),
+        ("fixed_targets", {"targets": [["1"]]}),
+        ("fixed_targets", {"targets": [["nan"]]}),
+        ("fixed_targets", {"targets": [[1.0], [True]]}),
+        ("fixed_targets", {"targets": [None, False]}),
+        ("fixed_targets", {"targets": [[1e300]]}),
+    ],
+)
+def test_parameters_that_no_strategy_can_work_with_are_refused(
+    served: Any, strategy: str, params: dict[str, Any]
+) -> None:
+    async def work(client: Client) -> None:
+        body = {"strategy": strategy, "instruments": ["crypto:AAA-USD"], "params": params}
+        refused = await client.post("/v1/backtests", body)
+        assert (refused.status, [error["pointer"] for error in refused.json["errors"]]) == (422, ["/params"])
+        assert len(refused.body) < 1_000
+
+    served.run(work)
+
+
 def test_shared_events_have_a_numbering_of_their_own(served: Any) -> None:
     heads = served.database.read(lambda tx: list(tx.execute(sa.select(outbox_heads).order_by(outbox_heads.c.scope))))
     assert heads[0] == ("/", 1)

@@ -94,7 +94,7 @@ def test_fixed_targets_must_fit_the_panel() -> None:
         FixedTargets(np.zeros((5, 2))).targets(panel)
     with pytest.raises(InvalidInput, match="kind is"):
         FixedTargets([1.0], kind="shares")
-    with pytest.raises(InvalidInput, match="finite"):
+    with pytest.raises(InvalidInput, match="got inf"):
         FixedTargets([np.inf])
 
 

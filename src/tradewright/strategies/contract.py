@@ -18,6 +18,9 @@ from tradewright.market.panel import Floats, Panel
 
 State = dict[str, np.ndarray[Any, Any]]
 
+LARGEST = 1e15
+"""What a target may be at most: beyond it a float64 no longer tells whole units apart, and their worth overflows."""
+
 
 class TargetKind(StrEnum):
     """What a target number means."""

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from tradewright.errors import InvalidInput
 from tradewright.market.panel import Floats, Panel
-from tradewright.strategies.contract import State, TargetKind, Targets
+from tradewright.strategies.contract import LARGEST, State, TargetKind, Targets
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +21,7 @@ class FixedTargets:
 
     values: NaN leaves the position as it is, 0 is flat, a number rebalances to it. kind: "units" or "weights" (shares
     of equity). Nothing can be said about how the numbers were made, so a result of them is no evidence (`given`).
-    Raises InvalidInput for another kind or shape, or for an infinite number.
+    Raises InvalidInput for another kind or shape, for texts and booleans, and beyond 10^15.
     """
 
     given: ClassVar[bool] = True
@@ -31,14 +31,18 @@ class FixedTargets:
     kind: TargetKind
 
     def __init__(self, targets: ArrayLike, kind: str | TargetKind = TargetKind.UNITS) -> None:
+        _refuse_other_than_numbers(targets)
         try:
             values = np.array(targets, dtype=np.float64, order="C")
             chosen = TargetKind(kind)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise InvalidInput(f"fixed targets: {error}; targets are numbers, kind is 'units' or 'weights'") from error
         values = values.reshape(-1, 1) if values.ndim == 1 else values
-        if values.ndim != 2 or bool(np.isinf(values).any()):
-            raise InvalidInput(f"fixed targets must be a finite (T, N) array, NaN allowed, got shape {values.shape}")
+        if values.ndim != 2:
+            raise InvalidInput(f"fixed targets must be a (T, N) array, got shape {values.shape}")
+        beyond = values[np.abs(values) > LARGEST]
+        if beyond.size:
+            raise InvalidInput(f"fixed targets must be NaN or lie within {LARGEST:g} of 0, got {beyond[0]:g}")
         values.setflags(write=False)
         object.__setattr__(self, "values", values)
         object.__setattr__(self, "kind", chosen)
@@ -90,3 +94,13 @@ class FixedTargets:
     def targets(self, panel: Panel) -> Targets:
         """Return the first len(panel) rows of targets."""
         return Targets(self.advance(self.start(panel), panel), self.kind)
+
+
+def _refuse_other_than_numbers(targets: ArrayLike) -> None:
+    # NumPy would read a text as the number it spells, and True as 1
+    rows = targets if isinstance(targets, list | tuple) else []
+    cells = (cell for row in rows for cell in (row if isinstance(row, list | tuple) else [row]))
+    odd = [cell for cell in cells if isinstance(cell, str | bytes | bool | np.bool_)][:1]
+    if odd or (isinstance(targets, np.ndarray) and targets.dtype.kind in "bSU"):
+        seen = repr(odd[0])[:60] if odd else f"an array of {np.asarray(targets).dtype}"
+        raise InvalidInput(f"fixed targets are numbers, null (NaN) to leave a position alone; got {seen}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ class BuyAndHold:
     Then leaves everything as it is. Raises InvalidInput unless 0 < weight <= 1.
     """
 
-    weight: float = 0.95
+    weight: float = field(default=0.95, metadata={"exclusiveMinimum": 0, "maximum": 1})
 
     def __post_init__(self) -> None:
         if not 0 < self.weight <= 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tradewright.compiled import kernel
 from tradewright.errors import InvalidInput
 from tradewright.market.panel import Floats, Panel
-from tradewright.strategies.contract import State, TargetKind, Targets
+from tradewright.strategies.contract import LARGEST, State, TargetKind, Targets
 from tradewright.strategies.growth import NEVER, growth_steps
 
 TIE = 1e-12
@@ -39,22 +39,23 @@ class MovingAverageCross:
     Else flat; undecided (NaN) until `slow` closes are there and on rows without a bar. The target is repeated on every
     row. Means are taken over the total-return index, so a split or dividend is no signal; after a split the target is
     left alone (NaN) until it changes, since the units held have changed with the split. Means that differ by less than
-    one part in 10^12 count as equal. Raises InvalidInput unless 1 <= fast < slow <= 100,000 and units is a finite
-    number above 0.
+    one part in 10^12 count as equal. Raises InvalidInput unless 1 <= fast < slow <= 100,000 and units is above 0 and at
+    most 10^15.
     """
 
-    fast: int = 20
-    slow: int = 50
-    units: float = 1.0
+    fast: int = field(default=20, metadata={"minimum": 1, "maximum": LONGEST - 1})
+    slow: int = field(default=50, metadata={"minimum": 2, "maximum": LONGEST})
+    units: float = field(default=1.0, metadata={"exclusiveMinimum": 0, "maximum": LARGEST})
 
     def __post_init__(self) -> None:
         whole = isinstance(self.fast, int) and isinstance(self.slow, int)
         if not (whole and 1 <= self.fast < self.slow <= LONGEST):
+            seen = f"{self.fast!r}"[:40], f"{self.slow!r}"[:40]
             raise InvalidInput(
-                f"moving averages need whole numbers 1 <= fast < slow <= {LONGEST}, got {self.fast!r}, {self.slow!r}"
+                f"moving averages need whole numbers 1 <= fast < slow <= {LONGEST}, got {', '.join(seen)}"
             )
-        if not (np.isfinite(self.units) and self.units > 0):
-            raise InvalidInput(f"units must be a finite number above 0, got {self.units!r}")
+        if not 0 < self.units <= LARGEST:
+            raise InvalidInput(f"units must be above 0 and at most {LARGEST:g}, got {self.units!r}")
 
     @property
     def name(self) -> str:

@@ -12,7 +12,7 @@ from types import CodeType
 from typing import Any, cast
 
 from tradewright.errors import InvalidInput, UnknownName
-from tradewright.strategies.contract import Strategy
+from tradewright.strategies.contract import LARGEST, Strategy
 from tradewright.strategies.fixed import FixedTargets
 from tradewright.strategies.hold import BuyAndHold
 from tradewright.strategies.moving_average import MovingAverageCross
@@ -25,7 +25,10 @@ STRATEGIES: Mapping[str, type[Any]] = {
 """Name to class. Strategies that need a model are made from a model schedule, not from here."""
 
 _FIXED_SCHEMA: Mapping[str, Any] = {
-    "targets": {"type": "array", "items": {"type": "array", "items": {"type": ["number", "null"]}}},
+    "targets": {
+        "type": "array",
+        "items": {"type": "array", "items": {"type": ["number", "null"], "minimum": -LARGEST, "maximum": LARGEST}},
+    },
     "kind": {"type": "string", "enum": ["units", "weights"], "default": "units"},
 }
 _TYPES = {"int": "integer", "float": "number", "str": "string"}
@@ -38,7 +41,7 @@ def schema(name: str) -> dict[str, Any]:
     if kind is FixedTargets:
         properties, required = dict(_FIXED_SCHEMA), ["targets"]
     else:
-        properties = {f.name: {"type": _TYPES[str(f.type)], "default": f.default} for f in fields(kind)}
+        properties = {f.name: {"type": _TYPES[str(f.type)], "default": f.default, **f.metadata} for f in fields(kind)}
         required = []
     described = {"type": "object", "description": summary, "properties": properties}
     return {**described, "required": required, "additionalProperties": False}
@@ -70,10 +73,13 @@ def _class(name: str) -> type[Any]:
 
 def _checked(name: str, key: str, value: Any, kind: str) -> Any:
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if kind == "integer" and number and float(value).is_integer():
+    if kind == "integer" and number and (isinstance(value, int) or value.is_integer()):
         return int(value)
     if kind == "number" and number:
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise InvalidInput(f"{name}: {key} is larger than any float64; send a smaller number") from None
     if (kind == "string" and isinstance(value, str)) or kind == "array":
         return value
     raise InvalidInput(f"{name}: {key} must be a {kind}, got {repr(value)[:60]}")

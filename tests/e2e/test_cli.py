@@ -534,6 +534,28 @@ def test_a_key_is_shown_once_and_ends_when_it_is_revoked(tmp_path: Path) -> None
     assert not nowhere.exists()
 
 
+def test_the_audit_logs_that_no_organization_sees_are_shown_and_checked(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    tradewright(folder, "keys", "create")
+    with api(folder) as address:
+        wrong = {"email": "ada@example.com", "password": "no password of hers"}
+        assert call(address, "/v1/auth/login", "", "POST", wrong).status == 401
+    listed = tradewright(folder, "audit", "list", "--json").json
+    assert [(row["action"], row["actor"]) for row in listed] == [("login.failed", "anonymous")]
+    checked = tradewright(folder, "audit", "verify", "--json")
+    assert checked.status == 0, checked
+    chain = next(row for row in checked.json if row["organization"] == "")
+    assert (chain["verified"], chain["sealed"]) == (True, 1)
+    with sqlite3.connect(folder / "tradewright.db") as database:
+        database.execute("UPDATE audit_log SET actor = 'somebody else' WHERE organization = ''")
+    broken = tradewright(folder, "audit", "verify")
+    assert broken.status == 1
+    assert f"BROKEN after 0 entries: {listed[0]['id']} was changed" in broken.out
+    assert "what was recorded of no organization was changed afterwards" in broken.err
+    refused(tradewright(folder, "audit", "list", "--organization", "org_none"), "there is no audit log of 'org_none'")
+    refused(tradewright(folder, "audit", "list", "--limit", "0"), "--limit takes 1 to 10,000", status=2)
+
+
 def test_a_key_used_just_before_the_end_is_known_as_used(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     made = tradewright(folder, "keys", "create", "--json").json

@@ -9,11 +9,11 @@ import sys
 
 import typer
 
-from tradewright.cli import serving, data, research, people, operation  # isort: skip  # in the order of the help
+from tradewright.cli import serving, data, research, people, audit, operation  # isort: skip  # in the order of the help
 from tradewright.cli.base import app
 from tradewright.errors import InSample, InvalidInput, TooFewRows, TradewrightError
 
-_COMMANDS = (serving, data, research, people, operation)  # imported for the commands that they add
+_COMMANDS = (serving, data, research, people, audit, operation)  # imported for the commands that they add
 _log = logging.getLogger("tradewright.cli")
 _INTERRUPTED = 130
 

@@ -199,6 +199,11 @@ def _next(chain: Chain, row: Mapping[str, Any]) -> Chain:
     return Chain(sequence, row["hash"])
 
 
+def chains(tx: Tx) -> list[str]:
+    """Return the organizations that have entries, ascending; "" is what belongs to none."""
+    return list(tx.execute(sa.select(audit_log.c.organization).distinct().order_by(audit_log.c.organization)).scalars())
+
+
 def entries(tx: Tx, organization: str, after: tuple[int, str], limit: int) -> list[tuple[int, str, bool, bool]]:
     """Return (time, id, whether it has a seal, whether it waits for one) of entries after a time and id, ascending."""
     place = sa.tuple_(audit_log.c.created_at, audit_log.c.id)

@@ -7,14 +7,13 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from tradewright.accounts import auditing
 from tradewright.api.operations import Call, Operation
 from tradewright.api.pagination import Page, PageQuery, decode_cursor, page
 from tradewright.api.wire import Moment, micros, moment
 from tradewright.storage import audit
-from tradewright.storage.audit import Broken, Chain, Filters, Tail
+from tradewright.storage.audit import Filters
 
-_AT_ONCE = 1_000
-_NAMED = 100
 _Name = Annotated[str, msgspec.Meta(pattern=r"^[!-~]{1,64}\Z", examples=["key_06h062t9a3me14c7r9cps62q2c"])]
 
 
@@ -89,32 +88,10 @@ async def _list(call: Call) -> Page[AuditEntry]:
 
 
 async def _verify(call: Call) -> Verification:
-    organization = call.principal.organization
-    chain = Chain()
-    while chain.broken is None:
-        rows = await call.services.database.read_async(audit.sealed, organization, chain.sequence, _AT_ONCE)
-        if not rows:
-            break
-        chain = await asyncio.to_thread(audit.follow, chain, rows)  # hashing would hold up other requests
-    return _verification(chain, await _tail(call, organization))
-
-
-async def _tail(call: Call, organization: str) -> Tail:
-    tail, place = Tail(), (0, "")
-    while True:
-        rows = await call.services.database.read_async(audit.entries, organization, place, _AT_ONCE)
-        tail = audit.follow_tail(tail, rows, _NAMED)
-        if len(rows) < _AT_ONCE:
-            return tail
-        place = rows[-1][:2]
-
-
-def _verification(chain: Chain, tail: Tail) -> Verification:
-    broken = chain.broken
-    if broken is None and tail.inserted is not None:
-        broken = Broken(tail.inserted, None, "inserted")
+    found = await asyncio.to_thread(auditing.verify, call.services.database, call.principal.organization)
+    broken = found.broken
     fault = None if broken is None else Fault(broken.entry, broken.sequence, broken.how)  # type: ignore[arg-type]  # one of its words
-    return Verification(fault is None, chain.sequence, chain.hash, fault, Unsealed(list(tail.waiting), tail.more))
+    return Verification(fault is None, found.sealed, found.head, fault, Unsealed(list(found.unsealed), found.more))
 
 
 def _entry(row: dict[str, Any]) -> AuditEntry:

@@ -16,13 +16,16 @@ from nasty import Sender
 from tradewright.api.app import build
 from tradewright.api.pagination import PageQuery, _mark
 from tradewright.api.parsing import parse_query
+from tradewright.api.routes.backtests import SeriesQuery
 
 LISTS = [
     operation
     for operation in OPERATIONS.values()
     if operation.query is not None and issubclass(operation.query, PageQuery)
 ]
-PARTS: tuple[Any, ...] = ("", "a\0b", "\ud800", "\U0010ffff", "x" * 300, -1, 2**63 - 1, 2**63, 10**80, None, True, 1.5)
+PARTS: tuple[Any, ...] = (
+    "", "a\0b", "\ud800", "\U0010ffff", "x" * 300, -1, 0, 1, 2**63 - 1, 2**63, 10**80, None, True, 1.5,
+)  # fmt: skip
 KEYS = [
     *PARTS,
     *([first, second] for first, second in itertools.product((0, -(2**63) - 1), PARTS)),
@@ -43,7 +46,9 @@ def test_a_forged_cursor_is_no_error_of_ours(served: Any, caplog: pytest.LogCapt
         for operation in LISTS:
             sample = SAMPLES[operation.id](served.made)
             query = sample.target.partition("?")[2]
-            mark = _mark(parse_query(query.encode(), operation.query))
+            path = sample.target.partition("?")[0]
+            within = path.removeprefix("/v1/backtests/") if operation.query is SeriesQuery else ""
+            mark = _mark(parse_query(query.encode(), operation.query), within)
             sender = Sender(plenty, callers, operation, sample)
             joint = "&" if query else "?"
             targets = [f"{sample.target}{joint}cursor={forged(mark, key)}" for key in KEYS]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 import time
 from typing import Any
 
@@ -89,6 +91,38 @@ def test_the_pages_of_a_result_are_cut_from_arrays_read_once(served: Any) -> Non
         assert [row["equity"] for row in await pages(client, "equity")] == [float(n) for n in range(25)]
         other = served.keys["other organization"]
         assert (await client.get("/v1/backtests/bkt_1/fills", key=other)).status == 404
+
+    served.run(work)
+
+
+def test_a_cursor_of_a_result_is_one_that_a_page_of_it_ended_with(served: Any) -> None:
+    arrays = msgspec.json.encode({"times": list(range(25)), "equity": [1.0] * 25, "fills": []})
+    for number in (1, 2):
+        served.database.write(
+            backtests.save_result, "org_a", "paper", f"bkt_{number}", {"evidence": "none"}, arrays, b""
+        )
+
+    async def work(client: Client) -> None:
+        cursor = (await client.get("/v1/backtests/bkt_1/equity?limit=10")).json["next_cursor"]
+        mark, place = json.loads(base64.urlsafe_b64decode(cursor))
+        assert place == 10
+
+        async def status(text: str, name: str = "bkt_1/equity") -> int:
+            answer = await client.get(f"/v1/backtests/{name}?limit=10&cursor={text}")
+            if answer.status == 422:
+                assert [error["pointer"] for error in answer.json["errors"]] == ["query:cursor"]
+            return answer.status
+
+        def forged(key: Any) -> str:
+            return base64.urlsafe_b64encode(json.dumps([mark, key]).encode()).decode()
+
+        assert await status(cursor) == await status(forged(25)) == 200
+        for key in (-3, -1, 26, 2**62):
+            assert await status(forged(key)) == 422, key
+        for text in (cursor + "!!!!", cursor + "====", "!" + cursor, cursor.replace("W", "W.", 1)):
+            assert await status(text) == 422, text
+        assert await status(cursor, "bkt_2/equity") == 422
+        assert await status(cursor, "bkt_1/fills") == 422
 
     served.run(work)
 

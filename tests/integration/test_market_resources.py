@@ -595,6 +595,18 @@ def test_a_backtest_that_cannot_run_is_refused_at_once(served: Any) -> None:
     served.run(work)
 
 
+def test_the_faults_of_a_long_list_of_instruments_are_told_up_to_a_hundred(served: Any) -> None:
+    async def work(client: Client) -> None:
+        for names in (["crypto:AAA-USD"] * 500, [f"crypto:NONE{n}-USD" for n in range(500)]):
+            refused = await client.post("/v1/backtests", {"strategy": "buy_and_hold", "instruments": names})
+            assert refused.status == 422
+            assert len(refused.json["errors"]) == 101
+            assert "more" in refused.json["errors"][-1]["detail"]
+            assert len(refused.body) < 30_000
+
+    served.run(work)
+
+
 HUGE = 10**400
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn
 
 import msgspec
 
 from tradewright import ids
 from tradewright.api.operations import Call, Effect, Operation, Raw
-from tradewright.api.pagination import Page, PageQuery, decode_cursor, page
+from tradewright.api.pagination import Page, PageQuery, decode_cursor, not_ours, page
+from tradewright.api.parsing import MOST_FAULTS
 from tradewright.api.problems import FieldError, Refused
 from tradewright.api.results import Arrays
 from tradewright.api.wire import Amount, InstrumentId, IntervalName, Moment, Rfc3339, SourceName, found, micros, moment
@@ -127,9 +128,7 @@ async def _checked(call: Call, request: BacktestRequest) -> tuple[dict[str, Any]
         faults.append(FieldError("/cash", f"must be above 0; got {request.cash}"))
     faults.extend(await _unknown_data(call, request))
     if faults:
-        raise Refused(
-            "invalid_input", f"{len(faults)} value(s) were refused: {', '.join(f.pointer for f in faults)}", faults
-        )
+        _refuse(faults)
     whole = {
         "strategy": request.strategy,
         "params": dict(request.params),
@@ -165,6 +164,15 @@ def _strategy(request: BacktestRequest) -> tuple[list[FieldError], dict[str, Any
         text = "must have a row of targets for each row of data; it is empty"
         return [FieldError("/params/targets", text)], {}
     return [], dict(strategy.params)
+
+
+def _refuse(faults: list[FieldError]) -> NoReturn:
+    told = faults[:MOST_FAULTS]
+    pointers = ", ".join(dict.fromkeys(fault.pointer for fault in told))
+    if len(faults) > MOST_FAULTS:
+        told.append(FieldError("", f"{len(faults) - MOST_FAULTS} more values were refused"))
+        pointers += ", ..."
+    raise Refused("invalid_input", f"{len(faults)} value(s) were refused: {pointers}", told)
 
 
 def _repeated(names: list[str]) -> list[FieldError]:
@@ -244,14 +252,13 @@ async def _report(call: Call) -> Raw:
 
 async def _fills(call: Call) -> Page[BacktestFill]:
     arrays = await _arrays(call)
-    return _slice(call.query, arrays.fills, lambda row: BacktestFill(**msgspec.json.decode(row)))
+    return _slice(call, "fills", arrays.fills, lambda row: BacktestFill(**msgspec.json.decode(row)))
 
 
 async def _equity(call: Call) -> Page[EquityPoint]:
     arrays = await _arrays(call)
-    return _slice(
-        call.query, range(len(arrays.times)), lambda n: EquityPoint(moment(arrays.times[n]) or "", arrays.equity[n])
-    )
+    points = range(len(arrays.times))
+    return _slice(call, "equity", points, lambda n: EquityPoint(moment(arrays.times[n]) or "", arrays.equity[n]))
 
 
 async def _arrays(call: Call) -> Arrays:
@@ -260,10 +267,14 @@ async def _arrays(call: Call) -> Arrays:
     return await call.services.results.get(key, lambda: _blob(call, "arrays"))
 
 
-def _slice(query: SeriesQuery, rows: Sequence[Any], convert: Any) -> Page[Any]:
-    start = decode_cursor(query, int) or 0
+def _slice(call: Call, name: str, rows: Sequence[Any], convert: Any) -> Page[Any]:
+    query: SeriesQuery = call.query
+    within = f"{call.path['id']}/{name}"
+    start = decode_cursor(query, int, within) or 0
+    if not 0 <= start <= len(rows):
+        raise not_ours()
     part = list(rows[start : start + query.limit + 1])
-    return page(query, part, [start + place + 1 for place in range(len(part))], convert)
+    return page(query, part, [start + place + 1 for place in range(len(part))], convert, within)
 
 
 async def _row(call: Call) -> dict[str, Any]:

@@ -623,6 +623,43 @@ def test_a_backtest_asked_of_the_api_alone_is_done_by_up(data_folder: Path, firs
     refused(tradewright(data_folder, "report", made.json["id"], "--output", "/proc/none/x"), "cannot write the report")
 
 
+def test_a_worker_does_what_the_api_was_asked_for(data_folder: Path, first_key: str) -> None:
+    body = {"strategy": "buy_and_hold", "data_set": "us-stocks"}
+    worker = subprocess.Popen(
+        [*COMMAND, "worker", "--json"],
+        env=environment(data_folder=str(data_folder)),
+        cwd=data_folder.parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        with api(data_folder) as address:
+            made = call(address, "/v1/backtests", first_key, "POST", body)
+            path = f"/v1/backtests/{made.json['id']}"
+            assert _finished(address, path, first_key) == "succeeded"
+            told = waited(lambda: _events_of(address, first_key, "backtest.finished"))
+            assert made.json["id"] in {event["subject"] for event in told}
+        worker.send_signal(signal.SIGTERM)
+        said = worker.communicate(timeout=30)[0]
+        assert (worker.returncode, "Traceback" in said) == (0, False), said
+    finally:
+        worker.kill()
+        worker.wait()
+
+
+def _events_of(address: str, key: str, kind: str) -> list[dict[str, Any]]:
+    return list(call(address, f"/v1/events?type={kind}", key).json["data"])
+
+
+def waited(found: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + 20
+    while not (what := found()):
+        assert time.monotonic() < deadline, "it did not come"
+        time.sleep(0.1)
+    return what
+
+
 def _finished(address: str, path: str, key: str) -> str:
     deadline = time.monotonic() + 60
     while True:

@@ -23,6 +23,7 @@ from tradewright.app.child import COMMAND
 from tradewright.app.console import Console
 from tradewright.app.feeds import Choice
 from tradewright.app.live import Place, Streaming
+from tradewright.app.numbering import number_events
 from tradewright.app.scheduling import POLL_S, Scheduler
 from tradewright.app.source_commands import elsewhere, opted_in
 from tradewright.app.upkeep import Upkeep
@@ -39,14 +40,13 @@ from tradewright.ids import Owner
 from tradewright.jobs.compute import run_child
 from tradewright.market.panel import Panel
 from tradewright.settings import Settings
-from tradewright.storage import accounts, outbox, runs
+from tradewright.storage import accounts, runs
 from tradewright.storage.cache import Cache
 from tradewright.storage.database import Database
 from tradewright.trading.engine import Engine
 from tradewright.trading.feed import ClosedRow, LiveFeed, ReplayFeed
 
 ENVIRONMENT = "paper"
-_NUMBERING_S = 0.1
 _FIRST_PAUSE_S, _LAST_PAUSE_S = 1.0, 30.0
 _log = logging.getLogger("tradewright.up")
 
@@ -94,7 +94,7 @@ def up(settings: Settings, restart_feed: bool, console: Console) -> None:
         address, port = http_server.usable(settings.host, settings.port)
         server = http_server.Embedded(build(services), address, port)
         engine = threading.Thread(target=_engine, args=(this,), name="engine")
-        numberer = threading.Thread(target=_number_events, args=(this,), name="numberer")
+        numberer = threading.Thread(target=number_events, args=(database, this.stop), name="numberer")
 
         def leave(*_: object) -> None:
             this.stop.set()
@@ -246,23 +246,6 @@ def _prepare(this: _House) -> dict[str, Any] | None:
         }
         made = dict(run_child(COMMAND, "prepare", payload, report))
     return None if this.stop.is_set() else made
-
-
-def _number_events(this: _House) -> None:
-    """Give committed events their numbers; those of the last moments get them at the next start."""
-    refused = False
-    while not this.stop.wait(_LAST_PAUSE_S if refused else _NUMBERING_S):
-        try:
-            _number_waiting(this.database)
-            refused = False
-        except StorageFailed as error:  # the events keep waiting; a later round tries again
-            refused = True
-            _log.error("events wait for their numbers: %s", error.message)
-
-
-def _number_waiting(database: Database) -> None:
-    while database.read(outbox.waiting) and database.write(outbox.sequence):
-        continue
 
 
 def _trade(this: _House, made: dict[str, Any]) -> None:

@@ -40,8 +40,8 @@ def api(
 ) -> None:
     """Only the HTTP API, on the data folder and database of the settings.
 
-    It runs no jobs and no feed: a backtest or ingestion asked for here waits until `tradewright up` runs on the same
-    folder or database.
+    It runs no jobs and no feed: a backtest, ingestion, export or erasure asked for here waits until `tradewright
+    worker` or `tradewright up` runs on the same folder and database.
     """
     from tradewright.app.serve import serve
 
@@ -50,6 +50,18 @@ def api(
         sys.stdout.flush()
 
     serve(settings_of(folder, host=host, port=port), tell)
+
+
+@app.command()
+def worker(folder: Folder = None, as_json: Json = False) -> None:
+    """Only the jobs asked for over the API, and schedules: beside `tradewright api`, as many as you like."""
+    from tradewright.app.worker import work
+
+    def begun() -> None:
+        show({"status": "working"}, as_json, lambda _: "Tradewright works on the jobs that are asked for")
+        sys.stdout.flush()
+
+    work(settings_of(folder), begun)
 
 
 @app.command()

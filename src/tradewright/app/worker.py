@@ -1,0 +1,43 @@
+"""`tradewright worker`: the jobs, schedules and numbers of events, for processes that only answer."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+
+from tradewright.accounts.authentication import Authenticator
+from tradewright.app import house
+from tradewright.app.numbering import number_events
+from tradewright.app.scheduling import POLL_S, Scheduler
+from tradewright.app.upkeep import Upkeep
+from tradewright.app.work import build_hands
+from tradewright.clock import WallClock
+from tradewright.settings import Settings
+
+
+def work(settings: Settings, begun: Callable[[], None]) -> None:
+    """Work until SIGINT or SIGTERM; running jobs are given back to the queue then. Any number of processes may.
+
+    begun: called once it works. Raises StorageFailed when it cannot begin.
+    """
+    clock, stop = WallClock(), threading.Event()
+    with house.open_database(settings) as database:
+        hands = build_hands(database, clock, settings)
+        turns = (Scheduler(database, clock, hands.wake).run, POLL_S, "scheduler")
+        upkeep = Upkeep(database, clock, Authenticator(database, clock), [turns])
+        numberer = threading.Thread(target=number_events, args=(database, stop), name="numberer")
+        for sign in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(sign, lambda *_: stop.set())
+        hands.start()
+        upkeep.start()
+        numberer.start()
+        try:
+            begun()
+            stop.wait()
+        finally:
+            stop.set()
+            hands.stop()
+            hands.join()
+            upkeep.stop()
+            numberer.join()

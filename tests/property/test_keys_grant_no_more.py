@@ -128,3 +128,25 @@ def test_networks_are_stored_in_one_spelling() -> None:
 def test_the_state_of_a_key_follows_from_its_row(row: dict[str, Any], status: str) -> None:
     empty = {"expires_at": None, "replaced_by": None, "revoked_at": None}
     assert issuing.status_of({**empty, **row}, 10) == status
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("::ffff:127.0.0.1", "127.0.0.1/32"),
+        ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
+        ("::FFFF:0:0/96", "0.0.0.0/0"),
+        ("::/0", "::/0"),
+        ("2001:db8::1", "2001:db8::1/128"),
+    ],
+)
+def test_an_ipv4_network_in_the_spelling_of_ipv6_is_one_of_ipv4(given: str, kept: str) -> None:
+    assert issuing.networks([given]) == (kept,)
+    assert issuing.networks([given, kept]) == (kept,)
+
+
+@pytest.mark.parametrize("text", ["fe80::1%eth0", "fe80::1%eth0/64", "fe80::1%1"])
+def test_a_zone_in_a_network_is_refused_with_what_to_leave_out(text: str) -> None:
+    with pytest.raises(InvalidInput, match=r"without the zone %.*leave it out") as refused:
+        issuing.networks(["10.0.0.0/8", text])
+    assert refused.value.place == 1

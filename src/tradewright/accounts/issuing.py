@@ -89,13 +89,27 @@ def networks(texts: Iterable[str]) -> tuple[str, ...]:
     """Return addresses and networks as they are stored. Raises InvalidInput with the fact `place` of the wrong one."""
     found: dict[str, None] = {}
     for place, text in enumerate(texts):
+        if "%" in text:
+            raise InvalidInput(
+                f"must be an address or a network without the zone %..., which only one machine knows; got {text!r}; "
+                "leave it out",
+                place=place,
+            )
         try:
-            found[str(ipaddress.ip_network(text))] = None
+            found[str(_unmapped(ipaddress.ip_network(text)))] = None
         except ValueError as error:
             raise InvalidInput(
                 f"must be an address or a network like 203.0.113.0/24; got {text!r}: {error}", place=place
             ) from None
     return tuple(found)
+
+
+def _unmapped(network: Network) -> Network:
+    # callers of ::ffff:203.0.113.1 are known as 203.0.113.1
+    mapped = network.network_address.ipv4_mapped if isinstance(network, ipaddress.IPv6Network) else None
+    return (
+        network if mapped is None or network.prefixlen < 96 else ipaddress.IPv4Network((mapped, network.prefixlen - 96))
+    )
 
 
 def status_of(row: Mapping[str, Any], now_us: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,7 +16,7 @@ from alembic.migration import MigrationContext
 
 from tradewright.errors import StorageFailed
 from tradewright.storage.changes import FRESH_S, UNREMEMBERED, Elsewhere, reads
-from tradewright.storage.database import Database, Tx
+from tradewright.storage.database import Database, Tx, one_statement
 from tradewright.storage.migrations import current, head, upgrade
 from tradewright.storage.tables import house, metadata, portfolios
 
@@ -76,13 +77,82 @@ def test_a_connection_that_is_lost_in_the_middle_is_told_and_replaced(database: 
         tx.exec_driver_sql("SELECT pg_terminate_backend(pg_backend_pid())")
 
     told = (
-        (database.read, "the database refused.*nothing of this transaction was kept"),
+        (database.read, "was lost.*ask again"),
         (database.write, "was lost.*whether this change was kept is not known.*Idempotency-Key"),
     )
     for ask, words in told:
         with pytest.raises(StorageFailed, match=words):
             ask(cut)
         assert ask(lambda tx: tx.exec_driver_sql("SELECT 1").scalar_one()) == 1
+
+
+def _cut_all(database: Database) -> None:
+    others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = "
+    with Database(database.url) as another:
+        another.read(lambda tx: tx.exec_driver_sql(f"{others}current_database()").all())
+
+
+def test_a_read_is_asked_again_when_the_server_had_ended_the_connections(database: Database) -> None:
+    if database.dialect != "postgresql":
+        return  # an embedded database has no connection to lose
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda _: database.read(lambda tx: tx.exec_driver_sql("SELECT pg_sleep(0.1)").all()), range(6)))
+    for ask in (database.read, lambda work: asyncio.run(database.read_short_async(one_statement(work)))):
+        _cut_all(database)
+        assert ask(_houses) == 0
+        with ThreadPoolExecutor(6) as pool:
+            assert list(pool.map(lambda _: database.read(_houses), range(6))) == [0] * 6
+
+
+def test_a_change_is_never_asked_again_by_itself(database: Database) -> None:
+    if database.dialect != "postgresql":
+        return  # an embedded database has no connection to lose
+    tried = []
+
+    def put(tx: Tx) -> None:
+        tried.append(1)
+        _put(tx, "x")
+
+    database.read(_houses)
+    _cut_all(database)
+    with pytest.raises(StorageFailed, match="whether this change was kept is not known"):
+        database.write(put)
+    assert tried == [1]
+    database.write(put)
+    assert database.read(_houses) == 1
+
+
+REFUSALS = {
+    "55P03": "others held the same rows", "40001": "others held the same rows", "40P01": "others held the same rows",
+    "57014": "took longer than it allows", "53100": "its disk is full", "53300": "no connection left",
+    "25006": "is read-only", "XX001": "is damaged", "58030": "it did not do it",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("code", REFUSALS)
+def test_what_the_server_refuses_was_not_kept_and_is_told_by_its_kind(database: Database, code: str) -> None:
+    if database.dialect != "postgresql":
+        return  # the embedded database has other codes
+
+    def refused(tx: Tx) -> None:
+        tx.exec_driver_sql(f"DO $$ BEGIN RAISE EXCEPTION 'words of the driver' USING ERRCODE = '{code}'; END $$")
+
+    for ask in (database.read, database.write):
+        with pytest.raises(StorageFailed) as failed:
+            ask(refused)
+        assert "nothing of this transaction was kept" in failed.value.message
+        assert REFUSALS[code] in failed.value.message
+
+
+def test_a_value_that_the_server_cannot_hold_is_no_failure_of_the_database(database: Database) -> None:
+    if database.dialect != "postgresql":
+        return  # SQLite holds any value
+    for statement in ("SELECT 1 / 0", "SELECT (2147483647 + 1)::integer"):
+        with pytest.raises(sa.exc.DBAPIError):
+            database.write(lambda tx, asked=statement: tx.exec_driver_sql(asked))
+    for value in ("x", 2**70):
+        with pytest.raises(sa.exc.DBAPIError):
+            database.write(lambda tx, sent=value: tx.execute(sa.text("SELECT CAST(:x AS integer)"), {"x": sent}))
 
 
 @reads("house")

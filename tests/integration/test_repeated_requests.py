@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +15,7 @@ from asgi import Client, Person
 from seeds_people import session_of
 from tradewright.api.app import build
 from tradewright.storage import people
+from tradewright.storage.database import Tx
 from tradewright.storage.tables import idempotency
 from tradewright.storage.vault import Vault, new_main_key
 
@@ -74,3 +77,25 @@ def test_a_request_is_known_again_after_the_main_key_was_replaced(served: Any) -
         assert await asked(running, "after") == after
 
     served.run(work)
+
+
+def test_a_request_with_a_key_waits_for_rows_as_long_as_any_other(served: Any) -> None:
+    if served.database.dialect != "postgresql":
+        return  # the embedded database has one writer
+    held = threading.Event()
+
+    def hold(tx: Tx) -> None:
+        tx.exec_driver_sql("SELECT id FROM api_keys FOR UPDATE")
+        held.set()
+        tx.exec_driver_sql("SELECT pg_sleep(4.5)")
+
+    async def work(client: Client) -> None:
+        target = f"/v1/api-keys/{served.key_ids['nothing']}/roll"
+        answer = await client.post(target, {"overlap_s": 60}, headers=ONCE)
+        assert answer.status == 201, answer.body
+
+    with ThreadPoolExecutor(1) as pool:
+        holding = pool.submit(served.database.write, hold)
+        assert held.wait(5)
+        served.run(work)
+        holding.result()

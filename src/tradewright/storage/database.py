@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import sqlite3
 from collections.abc import Callable, Hashable
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import sqlalchemy as sa
 
-from tradewright.errors import SettingsInvalid, StorageFailed
+from tradewright.errors import SettingsInvalid
 from tradewright.storage.changes import Elsewhere, Written, tables_of
+from tradewright.storage.failures import is_the_machines, storage_failed
 from tradewright.storage.sqlite_backend import SqliteBackend
 
 P = ParamSpec("P")
@@ -139,56 +139,25 @@ def _translated(future: concurrent.futures.Future[R], write: bool = False) -> R:
     try:
         return future.result()
     except sa.exc.DBAPIError as error:
-        if not _is_the_machines(error):
+        if not is_the_machines(error):
             raise
-        raise _storage_failed(error, write) from error
+        raise storage_failed(error, write) from error
 
 
 async def _awaited(future: concurrent.futures.Future[R], write: bool = False) -> R:
     try:
         return await asyncio.wrap_future(future)
     except sa.exc.DBAPIError as error:
-        if not _is_the_machines(error):
+        if not is_the_machines(error):
             raise
-        raise _storage_failed(error, write) from error
+        raise storage_failed(error, write) from error
 
 
 async def _begun(begin: Callable[[], R | concurrent.futures.Future[R]]) -> R:
     try:
         answer = begin()
     except sa.exc.DBAPIError as error:
-        if not _is_the_machines(error):
+        if not is_the_machines(error):
             raise
-        raise _storage_failed(error) from error
+        raise storage_failed(error, False) from error
     return await _awaited(answer) if isinstance(answer, concurrent.futures.Future) else answer
-
-
-def _is_the_machines(error: sa.exc.DBAPIError) -> bool:
-    # the other classes are a broken rule or statement: for the caller, or a fault of ours
-    return isinstance(error, sa.exc.OperationalError) or _broke_off(error)
-
-
-def _broke_off(error: sa.exc.DBAPIError) -> bool:
-    plain = type(error) in (sa.exc.DatabaseError, sa.exc.DBAPIError)  # a connection that is lost in the middle, too
-    return plain or isinstance(error, sa.exc.InterfaceError) or error.connection_invalidated
-
-
-def _storage_failed(error: sa.exc.DBAPIError, write: bool = False) -> StorageFailed:
-    cause = str(error.orig)
-    in_this_process = isinstance(error.orig, sqlite3.Error)
-    if write and _broke_off(error) and not in_this_process:  # perhaps after it was told to commit
-        return StorageFailed(
-            f"the connection to the database was lost: {cause}; whether this change was kept is not known: "
-            "look for it, or ask for it again with the same Idempotency-Key"
-        )
-    advice = next((text for sign, text in _ADVICE.items() if sign in cause), "check the database and run it again")
-    return StorageFailed(f"the database refused: {cause}; nothing of this transaction was kept; {advice}")
-
-
-_ADVICE = {
-    "full": "free some space and run it again",
-    "not a database": "the file is damaged: put a copy of it back, or move it away to begin anew",
-    "malformed": "the file is damaged: put a copy of it back, or move it away to begin anew",
-    "unable to open": "check that the folder exists and may be written",
-    "readonly": "check that the file and its folder may be written",
-}

@@ -68,6 +68,8 @@ def claim(tx: Tx, scope: Scope, fingerprint: bytes, now_us: int) -> StoredAnswer
         if tx.dialect.name == "postgresql":
             tx.exec_driver_sql(f"SET LOCAL lock_timeout = '{_WAIT}'")
         claimed = tx.execute(statement).rowcount == 1
+        if tx.dialect.name == "postgresql":  # the effect waits as long as any other
+            tx.exec_driver_sql("SET LOCAL lock_timeout = DEFAULT")
     except sa.exc.DBAPIError as error:
         if getattr(error.orig, "sqlstate", None) == "55P03":
             raise StillRunning from error

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from tradewright.errors import SettingsInvalid, StorageFailed
 from tradewright.storage.changes import Written
+from tradewright.storage.failures import is_lost
 from tradewright.storage.replica import POSITION, Replica, Unusable
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ class PostgresBackend:
             self._replica = Replica(engine, self._position)
 
     def submit(self, work: Callable[[sa.Connection], R], write: bool) -> concurrent.futures.Future[R]:
-        return asyncio.run_coroutine_threadsafe(self._run(work, write), self._loop)
+        running = self._write(work) if write else self._read(work, False)
+        return asyncio.run_coroutine_threadsafe(running, self._loop)
 
     def run_short(self, work: Callable[[sa.Connection], R], single: bool) -> concurrent.futures.Future[R]:
         return asyncio.run_coroutine_threadsafe(self._read(work, single), self._loop)
@@ -90,8 +92,15 @@ class PostgresBackend:
         return await self._read(work, single)
 
     async def _read(self, work: Callable[[sa.Connection], R], single: bool) -> R:
-        if not single:
-            return await self._run(work, False)
+        once = self._run_single if single else self._run_reading
+        try:
+            return await once(work)
+        except sa.exc.DBAPIError as error:
+            if not is_lost(error):
+                raise
+        return await once(work)  # the server had ended the connections of the pool; nothing is changed by a read
+
+    async def _run_single(self, work: Callable[[sa.Connection], R]) -> R:
         connection = await self._connected()
         try:
             await connection.execution_options(isolation_level="AUTOCOMMIT")
@@ -100,19 +109,25 @@ class PostgresBackend:
             await connection.close()
 
     async def _position(self) -> int:
-        return int(await self._run(lambda tx: tx.exec_driver_sql(POSITION).scalar_one(), False))
+        return int(await self._read(lambda tx: tx.exec_driver_sql(POSITION).scalar_one(), True))
 
-    async def _run(self, work: Callable[[sa.Connection], R], write: bool) -> R:
+    async def _run_reading(self, work: Callable[[sa.Connection], R]) -> R:
         connection = await self._connected()
         try:
-            if not write:
-                await connection.execution_options(postgresql_readonly=True, isolation_level="REPEATABLE READ")
+            await connection.execution_options(postgresql_readonly=True, isolation_level="REPEATABLE READ")
             async with connection.begin():
                 return await connection.run_sync(work)
         finally:
-            if write:
-                self._commits += 1
-                self.written.count(connection.sync_connection)
+            await connection.close()
+
+    async def _write(self, work: Callable[[sa.Connection], R]) -> R:
+        connection = await self._connected()
+        try:
+            async with connection.begin():
+                return await connection.run_sync(work)
+        finally:
+            self._commits += 1
+            self.written.count(connection.sync_connection)
             await connection.close()
 
     async def _connected(self) -> AsyncConnection:

@@ -595,6 +595,32 @@ def test_a_backtest_that_cannot_run_is_refused_at_once(served: Any) -> None:
     served.run(work)
 
 
+def test_a_backtest_that_must_fail_on_its_data_is_refused_at_once(served: Any) -> None:
+    fixed = {"strategy": "fixed_targets", "params": {"targets": [[1.0, 2.0]] * 3}}
+
+    async def work(client: Client) -> None:
+        bars = "/v1/bars?instruments=crypto:AAA-USD&limit=10000"
+        times = [row["time"] for row in (await client.get(bars)).json["data"]]
+        for given, pointer in (
+            (fixed, "/params/targets"),
+            ({"start": "2039-01-01T00:00:00Z"}, "/start"),
+            ({"end": "1999-01-01T00:00:00Z"}, "/end"),
+            ({"cash": "0.000000000000000001"}, "/cash"),
+            ({"costs": {"fee_per_unit": 1e308}}, "/costs"),
+            ({"costs": {"minimum_fee": 1e308}}, "/costs"),
+        ):
+            body = {"strategy": "buy_and_hold", "instruments": ["crypto:AAA-USD"], **given}
+            refused = await client.post("/v1/backtests", body)
+            assert refused.status == 422, given
+            assert [error["pointer"].startswith(pointer) for error in refused.json["errors"]] == [True], refused.json
+        both = {"instruments": ["crypto:AAA-USD", "crypto:BBB-USD"]}
+        within = {"strategy": "buy_and_hold", "start": times[0], "end": times[-1], "cash": "1", **both}
+        for body in (fixed | both, within, {**within, "start": times[-2]}):
+            assert (await client.post("/v1/backtests", body)).status == 202
+
+    served.run(work)
+
+
 def test_the_faults_of_a_long_list_of_instruments_are_told_up_to_a_hundred(served: Any) -> None:
     async def work(client: Client) -> None:
         for names in (["crypto:AAA-USD"] * 500, [f"crypto:NONE{n}-USD" for n in range(500)]):

@@ -162,11 +162,8 @@ class Catalog:
         """
         if (name is None) == (instruments is None):
             raise InvalidInput("name a data set or instruments, one of the two")
-        if name is not None:
-            rows = self.database.read(_series_of_data_set, owner, name)
-        else:
-            step = Interval.parse(interval)
-            rows = self.database.read(_series_of_instruments, owner, list(instruments or ()), step.value, source)
+        step = Interval.parse(interval).value
+        rows = self.database.read(series_named, owner, name, instruments, step, source)
         return self._panel(rows, start_us, end_us, as_of_us, recorded_before_us)
 
     def _panel(self, rows: Sequence[Mapping[str, Any]], *bounds: int | None) -> Panel:
@@ -293,6 +290,15 @@ def _series_of_data_set(tx: Tx, owner: Owner, name: str) -> list[dict[str, Any]]
             raise UnknownName(f"data set {name!r} names the series {'/'.join(key)}, which is not there; ingest it")
         rows.append(row)
     return rows
+
+
+def series_named(
+    tx: Tx, owner: Owner, name: str | None, instruments: Sequence[str] | None, interval: str, source: str | None
+) -> list[dict[str, Any]]:
+    """Return the series that a panel of a data set, or of instruments, is made of; raises as `Catalog.panel`."""
+    if name is not None:
+        return _series_of_data_set(tx, owner, name)
+    return _series_of_instruments(tx, owner, list(instruments or ()), interval, source)
 
 
 def series_to_choose_from(found: Sequence[dict[str, Any]], owner: Owner, instrument: str) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Annotated, Any, Literal, NoReturn
 
 import msgspec
@@ -16,15 +17,16 @@ from tradewright.api.problems import FieldError, Refused
 from tradewright.api.results import Arrays
 from tradewright.api.wire import Amount, InstrumentId, IntervalName, Moment, Rfc3339, SourceName, found, micros, moment
 from tradewright.errors import InvalidInput
-from tradewright.ids import Owner
-from tradewright.market.catalog import series_to_choose_from
+from tradewright.ids import SYSTEM, Owner
+from tradewright.market.catalog import series_named, series_to_choose_from
 from tradewright.storage import backtests, jobs, series
 from tradewright.storage.database import Tx
 from tradewright.strategies import registry
 from tradewright.strategies.fixed import FixedTargets
 
 _Rate = Annotated[float, msgspec.Meta(ge=0, lt=1)]
-_Fee = Annotated[float, msgspec.Meta(ge=0)]
+_Fee = Annotated[float, msgspec.Meta(ge=0, le=1e12)]
+_LEAST_CASH = 1
 _MOST_TARGETS = 100_000  # rows x columns
 
 
@@ -124,9 +126,12 @@ async def _checked(call: Call, request: BacktestRequest) -> tuple[dict[str, Any]
     if start is not None and end is not None and start >= end:
         faults.append(FieldError("/start", "must lie before end"))
     faults.extend(_repeated(request.instruments or []))
-    if float(request.cash) <= 0:
-        faults.append(FieldError("/cash", f"must be above 0; got {request.cash}"))
+    if Decimal(request.cash) < _LEAST_CASH:
+        faults.append(FieldError("/cash", f"must be at least {_LEAST_CASH}; got {request.cash}"))
     faults.extend(await _unknown_data(call, request))
+    faults = faults or await call.services.database.read_async(
+        _misfits, Owner(call.principal.organization), request, shown.get("columns")
+    )
     if faults:
         _refuse(faults)
     whole = {
@@ -210,6 +215,29 @@ async def _unknown_data(call: Call, request: BacktestRequest) -> list[FieldError
             text = f"{name} has bars from {', '.join(sorted(chosen))}; name the one to use"
             faults.append(FieldError("/source", text))
     return faults
+
+
+def _misfits(tx: Tx, owner: Owner, request: BacktestRequest, columns: int | None) -> list[FieldError]:
+    # columns: of the targets that were sent, None where none were
+    rows = series_named(tx, owner, request.data_set, request.instruments, request.interval, request.source)
+    faults = []
+    if columns not in (None, len(rows)):
+        text = f"has {columns} column(s) for {len(rows)} instrument(s); send one for each, in their order"
+        faults.append(FieldError("/params/targets", text))
+    firsts = [row["first_time"] for row in rows if row["first_time"] is not None]
+    lasts = [row["last_time"] for row in rows if row["last_time"] is not None]
+    start, end = micros(request.start), micros(request.end)
+    if lasts and start is not None and start > max(lasts) and not _fresh(tx, owner, rows, start):
+        faults.append(FieldError("/start", f"lies after the last bar, {moment(max(lasts))}; send an earlier one"))
+    if firsts and end is not None and end < min(firsts):
+        faults.append(FieldError("/end", f"lies before the first bar, {moment(min(firsts))}; send a later one"))
+    return faults
+
+
+def _fresh(tx: Tx, owner: Owner, rows: list[dict[str, Any]], start: int) -> bool:
+    # whether a live feed has added bars since that are not in the series yet
+    owners, bounds = list({owner, SYSTEM}), {"start": start}
+    return any(series.read_tail(tx, owners, r["source"], [r["instrument"]], r["interval"], bounds) for r in rows)
 
 
 async def _list(call: Call) -> Page[Backtest]:

@@ -174,9 +174,17 @@ class SourceRefused(SourceFailed):
 
 
 class StorageFailed(TradewrightError):
-    """The data could not be stored."""
+    """The data could not be stored.
+
+    The message is in our own words, and clients are told it. The fact `cause` is what the database or its driver said:
+    `str(error)`, for the log and who runs this, has both.
+    """
 
     code = "storage_failed"
+
+    def __str__(self) -> str:
+        cause = self.facts.get("cause")
+        return f"{self.message} ({cause})" if cause else self.message
 
 
 class LibraryMissing(TradewrightError):

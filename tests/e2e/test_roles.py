@@ -46,7 +46,7 @@ def test_a_server_that_refuses_is_told_without_the_password(
 ) -> None:
     folder = tmp_path / "data"
     cases = {
-        "postgresql://me:top-secret@127.0.0.1:9/x": ("no connection to the PostgreSQL database 127.0.0.1:9/x", 1),
+        "postgresql://me:top-secret@127.0.0.1:9/x": ("(127.0.0.1:9/x: ", 1),
         "postgresql://me:top-secret@nowhere.invalid/x": ("no connection", 1),
         f"{postgres_server}/absent": ('database "absent" does not exist', 1),
         postgres_url.replace("tradewright@", "nobody-here:top-secret@"): ("nobody-here", 1),

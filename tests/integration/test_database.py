@@ -7,6 +7,7 @@ import time
 from collections.abc import Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -77,7 +78,7 @@ def test_a_connection_that_is_lost_in_the_middle_is_told_and_replaced(database: 
         tx.exec_driver_sql("SELECT pg_terminate_backend(pg_backend_pid())")
 
     told = (
-        (database.read, "was lost.*ask again"),
+        (database.read, "was lost; ask again"),
         (database.write, "was lost.*whether this change was kept is not known.*Idempotency-Key"),
     )
     for ask, words in told:
@@ -125,12 +126,12 @@ def test_a_change_is_never_asked_again_by_itself(database: Database) -> None:
 REFUSALS = {
     "55P03": "others held the same rows", "40001": "others held the same rows", "40P01": "others held the same rows",
     "57014": "took longer than it allows", "53100": "its disk is full", "53300": "no connection left",
-    "25006": "is read-only", "XX001": "is damaged", "58030": "it did not do it",
+    "25006": "is read-only", "XX001": "is damaged", "58030": "the log says why",
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("code", REFUSALS)
-def test_what_the_server_refuses_was_not_kept_and_is_told_by_its_kind(database: Database, code: str) -> None:
+def test_what_the_server_refuses_was_not_kept_and_is_told_in_our_words(database: Database, code: str) -> None:
     if database.dialect != "postgresql":
         return  # the embedded database has other codes
 
@@ -142,6 +143,8 @@ def test_what_the_server_refuses_was_not_kept_and_is_told_by_its_kind(database: 
             ask(refused)
         assert "nothing of this transaction was kept" in failed.value.message
         assert REFUSALS[code] in failed.value.message
+        assert "words of the driver" not in failed.value.message
+        assert "words of the driver" in str(failed.value)
 
 
 def test_a_value_that_the_server_cannot_hold_is_no_failure_of_the_database(database: Database) -> None:
@@ -153,6 +156,14 @@ def test_a_value_that_the_server_cannot_hold_is_no_failure_of_the_database(datab
     for value in ("x", 2**70):
         with pytest.raises(sa.exc.DBAPIError):
             database.write(lambda tx, sent=value: tx.execute(sa.text("SELECT CAST(:x AS integer)"), {"x": sent}))
+
+
+def test_a_file_that_cannot_be_opened_is_told_without_its_place(tmp_path: Path) -> None:
+    with Database(f"sqlite:///{tmp_path}/absent/x.db") as database, pytest.raises(StorageFailed) as failed:
+        database.read(_houses)
+    assert "check that the folder exists" in failed.value.message
+    assert "unable to open" not in failed.value.message
+    assert "unable to open" in str(failed.value)
 
 
 @reads("house")

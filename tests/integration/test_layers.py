@@ -12,6 +12,7 @@ import pytest
 
 from asgi import Client, Reply
 from servers import free_port
+from tradewright.accounts.authentication import Authenticator
 from tradewright.accounts.limits import MemoryLimiter, Policy
 from tradewright.accounts.throttling import of_address
 from tradewright.api import app, doors, layers
@@ -350,3 +351,24 @@ def test_a_header_that_decides_something_may_stand_there_once(served: Any) -> No
     assert asyncio.run(ask(b"authorization", b"Bearer x")) == 400
     assert asyncio.run(ask(b"if-none-match", b'"x"')) == 400
     assert asyncio.run(ask(b"accept", b"application/json")) == 200
+
+
+@pytest.mark.parametrize(
+    ("url", "cause"),
+    [
+        ("sqlite:////nowhere/at/all.db", "unable to open database file"),
+        ("postgresql://u:secret@127.0.0.1:9/nowhere", "127.0.0.1:9/nowhere"),
+    ],
+)
+def test_what_the_database_said_is_in_the_log_and_not_in_the_answer(
+    served: Any, url: str, cause: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Database(url) as broken:
+        services = replace(served.services, database=broken, authenticator=Authenticator(broken, served.clock))
+        client = Client(build(services), served.keys["whole"])
+        answer = asyncio.run(client.get("/v1/instruments"))
+    assert (answer.status, answer.json["code"]) == (503, "storage_failed"), answer.body
+    assert not any(word in answer.body.decode() for word in (cause, "secret", "nowhere", "sqlite", "Errno"))
+    told = [record.getMessage() for record in caplog.records if record.name == "tradewright.api"]
+    assert any(answer.json["request_id"] in text and cause in text for text in told), told
+    assert not any("secret" in text for text in told)

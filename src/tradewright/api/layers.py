@@ -26,6 +26,7 @@ from tradewright.accounts.principal import NOBODY
 from tradewright.api import problems
 from tradewright.api.problems import Refused
 from tradewright.api.routing import Router
+from tradewright.errors import StorageFailed
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -112,6 +113,8 @@ class Outermost:
         except Exception as error:
             if problems.of(error).code == "internal_error":
                 _log.exception("request %s failed: %r %r", request_id, scope["method"], scope["path"])
+            elif isinstance(error, StorageFailed):  # the caller is not told its cause
+                _log.error("request %s failed: %r %r: %s", request_id, scope["method"], scope["path"], error)
             if started:
                 raise
             await answer_problem(error, scope, completed)

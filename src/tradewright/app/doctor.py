@@ -38,7 +38,7 @@ def _look(what: str, look: Callable[[Settings], str], settings: Settings) -> dic
     try:
         return {"what": what, "ok": True, "detail": look(settings)}
     except TradewrightError as error:
-        return {"what": what, "ok": False, "detail": error.message}
+        return {"what": what, "ok": False, "detail": str(error)}
     except Exception as error:  # noqa: BLE001 - whatever is broken is told, and the other looks go on
         return {"what": what, "ok": False, "detail": f"{type(error).__name__}: {error}"}
 

@@ -23,4 +23,4 @@ def number_events(database: Database, stop: threading.Event) -> None:
             refused = False
         except StorageFailed as error:  # the events keep waiting; a later round tries again
             refused = True
-            _log.error("events wait for their numbers: %s", error.message)
+            _log.error("events wait for their numbers: %s", error)

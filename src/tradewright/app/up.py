@@ -189,18 +189,22 @@ def _engine(this: _House) -> None:
             return
         except (StorageFailed, SourceFailed) as error:
             if isinstance(error, SourceRefused) or error.facts.get("final"):
-                _fail(this, "failed", error.message)
+                _fail(this, "failed", error.message, str(error))
                 return
             # nothing of that step was kept; the next round goes on from what is stored
             pause_s = _FIRST_PAUSE_S if this.rows > rows_before else min(2 * pause_s, _LAST_PAUSE_S)
-            _fail(this, "waiting", f"{error.message} (trying again every {pause_s:.0f} s)")
+            again = f"(trying again every {pause_s:.0f} s)"
+            _fail(this, "waiting", f"{error.message} {again}", f"{error} {again}")
             this.stop.wait(pause_s)
         except TradewrightError as error:
-            _fail(this, "failed", error.message)
+            _fail(this, "failed", error.message, str(error))
             return
         except Exception as error:  # noqa: BLE001 - the supervised loop: logged, told, nothing half-written
             _log.exception("the engine stopped")
-            _fail(this, "failed", f"the engine stopped: {type(error).__name__}: {error}")
+            kind = type(error).__name__
+            _fail(
+                this, "failed", f"the engine stopped: {kind}; the log says more", f"the engine stopped: {kind}: {error}"
+            )
             return
 
 
@@ -212,14 +216,15 @@ def _mark(this: _House, status: str) -> None:
         if session is not None and session["status"] not in ("ended", status):
             this.database.write(runs.update_feed_session, *tenant, session["id"], {"status": status, "reason": None})
     except StorageFailed as error:
-        _log.error("the feed could not be marked as %s: %s", status, error.message)
+        _log.error("the feed could not be marked as %s: %s", status, error)
 
 
-def _fail(this: _House, phase: str, message: str) -> None:
+def _fail(this: _House, phase: str, message: str, whole: str = "") -> None:
+    # message: clients are told it. whole: what the console says instead
     told = this.progress.now().error
     this.progress.set(ready=False, phase=phase, error=message, message="stopped by an error")
     if message != told:
-        this.console.failed(message)
+        this.console.failed(whole or message)
 
 
 def _prepare(this: _House) -> dict[str, Any] | None:

@@ -90,7 +90,7 @@ def _attempt(work: Callable[[], None], name: str) -> bool:
     try:
         work()
     except StorageFailed as error:  # what was to be done is still there for the next round
-        _log.error("%s: %s", name, error.message)
+        _log.error("%s: %s", name, error)
         return False
     except Exception:  # noqa: BLE001 - the supervised loop: logged, and what was to be done is still there
         _log.exception("%s failed; the next round tries again", name)

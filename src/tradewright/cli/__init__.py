@@ -26,7 +26,7 @@ def main() -> None:
             _failed("cancelled", "interrupted; what was stored stays, run it again to go on", status)
         sys.stdout.flush()
     except TradewrightError as error:
-        status = _failed(error.code, error.message, exit_status(error))
+        status = _failed(error.code, str(error), exit_status(error))
     except typer.TyperException as error:
         status = _misused(error)
     except BrokenPipeError:  # the reader of our output is gone

@@ -90,7 +90,7 @@ class Worker:
                         self._lanes.leave(job)
                     continue
             except StorageFailed as error:  # a job that was running is found again when its lease runs out
-                _log.error("the queue cannot be reached: %s", error.message)
+                _log.error("the queue cannot be reached: %s", error)
             self._wake.wait(_POLL_S)
             self._wake.clear()
         self._database.write(jobs.release, self._name)
@@ -119,6 +119,8 @@ class Worker:
             _log.warning("job %s was interrupted; it goes back to the queue", job["id"])
             self._database.write(jobs.release, self._name, True)
         except TradewrightError as error:
+            if isinstance(error, StorageFailed):
+                _log.error("job %s failed: %s", job["id"], error)
             self._end(job, "failed", error={"code": error.code, "message": error.message})
         except Exception as error:  # noqa: BLE001 - the supervised loop: logged, told, and the next job goes on
             _log.exception("job %s failed", job["id"])

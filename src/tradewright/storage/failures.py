@@ -23,7 +23,7 @@ _KINDS = {
     ),
     ("SQLITE_CANTOPEN",): ("its file cannot be opened", "check that the folder exists and may be written"),
 }  # fmt: skip
-_OTHER = ("it did not do it", "check the database and run it again")
+_OTHER = ("the log says why", "check the database and run it again")
 
 
 def is_the_machines(error: sa.exc.DBAPIError) -> bool:
@@ -44,17 +44,20 @@ def is_lost(error: sa.exc.DBAPIError) -> bool:
 
 
 def storage_failed(error: sa.exc.DBAPIError, write: bool) -> StorageFailed:
-    """Return the error to raise."""
+    """Return the error to raise. The words of the driver are in its fact `cause` alone."""
     cause = str(error.orig) or type(error.orig).__name__
     if not is_lost(error):
         what, advice = _kind(error)
-        return StorageFailed(f"the database refused: {cause}; {what}; nothing of this transaction was kept; {advice}")
+        return StorageFailed(
+            f"the database refused: {what}; nothing of this transaction was kept; {advice}", cause=cause
+        )
     if write:  # perhaps after it was told to commit
         return StorageFailed(
-            f"the connection to the database was lost: {cause}; whether this change was kept is not known: "
-            "look for it, or ask for it again with the same Idempotency-Key"
+            "the connection to the database was lost; whether this change was kept is not known: look for it, or ask "
+            "for it again with the same Idempotency-Key",
+            cause=cause,
         )
-    return StorageFailed(f"the connection to the database was lost: {cause}; ask again")
+    return StorageFailed("the connection to the database was lost; ask again", cause=cause)
 
 
 def _kind(error: sa.exc.DBAPIError) -> tuple[str, str]:

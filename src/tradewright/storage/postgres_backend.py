@@ -139,8 +139,9 @@ class PostgresBackend:
         except (OSError, asyncpg.PostgresError, sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
             cause = getattr(error, "orig", error)
             raise StorageFailed(
-                f"no connection to the PostgreSQL database {self._where}: {cause or type(error).__name__}; check that "
-                "it runs, and address, user and password in database_url"
+                "no connection to the PostgreSQL database; check that it runs, and address, user and password in "
+                "database_url",
+                cause=f"{self._where}: {cause or type(error).__name__}",
             ) from error
 
     def close(self) -> None:

@@ -7,14 +7,18 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tradewright.app.child import COMMAND
+from tradewright.app.house import settings_to
 from tradewright.clock import FixedClock, WallClock
-from tradewright.errors import Cancelled, InvalidInput, TradewrightError
+from tradewright.errors import Cancelled, InvalidInput, StorageFailed, TradewrightError
 from tradewright.jobs.compute import run_child
 from tradewright.jobs.worker import ATTEMPTS, Lanes, Worker
+from tradewright.settings import Settings
 from tradewright.storage import jobs, outbox
 from tradewright.storage.database import Database
 
@@ -222,6 +226,15 @@ if mode == "interrupt": os.kill(os.getpid(), signal.SIGINT)
 def test_what_happens_in_a_child_is_raised_here(mode: str, raised: str) -> None:
     with pytest.raises(TradewrightError, match=raised):
         run_child([sys.executable, "-c", CHILD], "task", {"mode": mode}, lambda *_: mode == "wait")
+
+
+def test_what_the_database_said_in_a_child_is_for_who_runs_this(tmp_path: Path) -> None:
+    settings = settings_to(Settings(data_folder=tmp_path, database_url="postgresql://u@127.0.0.1:9/nowhere"))
+    payload = {"settings": settings, "organization": "o", "environment": "paper", "request": {}}
+    with pytest.raises(StorageFailed) as failed:
+        run_child(COMMAND, "backtest", payload, lambda *_: False)
+    assert "127.0.0.1:9/nowhere" not in failed.value.message
+    assert "127.0.0.1:9/nowhere" in str(failed.value)
 
 
 def test_a_child_reports_and_returns() -> None:

@@ -39,7 +39,8 @@ def main() -> None:
         message = "it needs more memory than there is; ask for less data at once, or for smaller parameters"
         out.write(json.dumps({"error": {"code": "invalid_input", "message": message}}) + "\n")
     except TradewrightError as error:
-        out.write(json.dumps({"error": {"code": error.code, "message": error.message}}) + "\n")
+        told = {"code": error.code, "message": error.message, "cause": error.facts.get("cause")}
+        out.write(json.dumps({"error": told}) + "\n")
     out.flush()
 
 

@@ -76,7 +76,7 @@ def _end(child: subprocess.Popen[str]) -> None:
 def _rebuilt(error: dict[str, Any]) -> TradewrightError:
     kinds = [k for k in vars(errors).values() if isinstance(k, type) and issubclass(k, TradewrightError)]
     kind = next((k for k in kinds if k.code == error["code"]), TradewrightError)
-    return kind(error["message"])
+    return kind(error["message"], cause=error.get("cause"))
 
 
 def cancelled_error() -> Cancelled:

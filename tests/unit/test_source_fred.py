@@ -72,6 +72,14 @@ def test_one_observation_suffices_to_know_its_period(frequency: str, start: str,
     assert page.facts["known_at"][0] >= page.facts["period_end"][0]
 
 
+@pytest.mark.parametrize("frequency", ["D", "W", "BW", "M"])
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
+def test_a_day_at_the_end_of_the_calendar_is_a_failure(frequency: str, day: str) -> None:
+    row = {"date": day, "realtime_start": "2024-03-10", "value": "1"}
+    with pytest.raises(SourceFailed, match="far from any market"):
+        fred.parse_facts(json_answer({"count": 1, "observations": [row]}), GDP.page(f"{frequency}|0"))
+
+
 def test_pages_follow_by_offset() -> None:
     row = {"date": "2024-01-01", "realtime_start": "2024-04-25", "value": "1"}
     page = fred.parse_facts(json_answer({"count": 5, "observations": [row, row]}), GDP.page("Q|2"))

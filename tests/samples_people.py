@@ -65,13 +65,11 @@ SAMPLES: dict[str, SampleOf] = {
     "leave_organization": lambda made: Sample(f"{_HOME}/leave", caller="session"),
     "list_members": lambda made: Sample(f"{_HOME}/members", everywhere=True),
     "get_member": lambda made: Sample(f"{_HOME}/members/usr_leaver", everywhere=True),
-    "change_member": lambda made: Sample(
-        f"{_HOME}/members/usr_leaver", {"role": "viewer"}, caller="session stepped up"
-    ),
-    "remove_member": lambda made: Sample(f"{_HOME}/members/usr_leaver", caller="session stepped up"),
+    "change_member": lambda made: Sample(f"{_HOME}/members/usr_leaver", {"role": "viewer"}, caller="stepped up"),
+    "remove_member": lambda made: Sample(f"{_HOME}/members/usr_leaver", caller="stepped up"),
     "list_invitations": lambda made: Sample(f"{_HOME}/invitations", everywhere=True),
     "create_invitation": lambda made: Sample(
-        f"{_HOME}/invitations", {"email": "friend@example.com", "role": "trader"}, caller="session stepped up"
+        f"{_HOME}/invitations", {"email": "friend@example.com", "role": "trader"}, caller="stepped up"
     ),
     "delete_invitation": lambda made: Sample(f"{_HOME}/invitations/{made['invitation']}", caller="session"),
     "create_export": lambda made: Sample("/v1/exports", {"kind": "person"}, caller="session"),

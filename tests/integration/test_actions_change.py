@@ -286,3 +286,15 @@ def test_a_dividend_in_another_currency_is_left_out_and_told_until_it_is_none(ca
     world.refuse, world.currencies = False, {}
     assert left_out(come_in(catalog, world, "ing_4", FAR)) == []
     assert held(catalog) == [("2024-06-03", 1.0, 100.0), ("2024-07-01", 1.0, 0.5)]
+
+
+def test_as_many_as_were_left_out_stay_told_by_an_answer_about_other_days(catalog: Catalog) -> None:
+    days = [str(day) for day in DAYS if day.weekday() in (1, 3)][:24]
+    world = World(dict.fromkeys(days, (1.0, 10.0)))
+    world.currencies = dict.fromkeys(days, "JPY")
+
+    def count(done: Filled) -> list[int]:
+        return [each.count for each in done.report.verdict.findings if each.code == "actions_left_out"]
+
+    assert count(come_in(catalog, world, "ing_1", FAR)) == [len(days)]
+    assert count(come_in(catalog, world, "ing_2", FAR, start_us=parse_us("2024-09-01"))) == [len(days)]

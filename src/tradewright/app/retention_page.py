@@ -7,7 +7,7 @@ from tradewright.storage.retention import RULES
 _HEAD = """# How long things are kept
 
 Written by `python -m tradewright.app.retention_page > docs/retention.md` from the table that deletes them. Once an
-hour, `tradewright up` and `tradewright api` delete what is older, in small batches.
+hour, `tradewright up`, `api` and `worker` delete what is older, in small batches.
 
 | what | table | kept | why |
 |---|---|---|---|

@@ -1,4 +1,5 @@
-"""What the commands about schedules do. Turns are had while `tradewright up` runs on the same folder or database."""
+"""What the commands about schedules do. Turns are had while `tradewright worker` or `up` runs on the same
+folder and database."""
 
 from __future__ import annotations
 

@@ -29,8 +29,8 @@ def compare_sources(
     series that are the owner's; return the findings by (source, instrument, interval).
 
     market_of: from a source and a kind of instrument to whose prices those are. Findings of an earlier comparison are
-    replaced, those of the checks stay; a series that is checked again keeps
-    those of the last comparison. Another verdict than before is told as an event. Raises StorageFailed.
+    replaced, those of the checks stay; a series that is checked again keeps those of the last comparison. Another
+    verdict than before is told as an event. Raises StorageFailed.
     """
     step = None if interval is None else interval.value
     rows = catalog.database.read(store.list_series, owner, instruments=instruments, interval=step)

@@ -19,12 +19,11 @@ from tradewright.ids import Owner
 from tradewright.market.arrival import Arrival, append, keep_rejected, keep_unreadable, store_new, without_stored
 from tradewright.market.catalog import Catalog
 from tradewright.market.checks.sifting import Sifted, sift
-from tradewright.market.checks.thresholds import REVISED
 from tradewright.market.dated import LeftOuts
 from tradewright.market.frames import SCHEMA, canonical
 from tradewright.market.instruments import Instrument, Interval
 from tradewright.market.judging import INPUT_CODES, SeriesReport, conclude, input_findings, merged
-from tradewright.market.provenance import Said
+from tradewright.market.provenance import REVISED, Said
 from tradewright.market.records import instrument_to_row
 from tradewright.market.span import Asked, expected, until
 from tradewright.market.verdicts import DataVerdict, Finding, Verdict

@@ -14,11 +14,11 @@ import polars as pl
 from tradewright.clock import parse_us, to_us
 from tradewright.errors import InvalidInput, UnknownName
 from tradewright.market.catalog import Catalog
-from tradewright.market.checks.thresholds import REVISED
 from tradewright.market.datasets import DATA_SETS, data_set, load_bars
 from tradewright.market.instruments import Interval
 from tradewright.market.intake import checked_parts
 from tradewright.market.panel import Panel
+from tradewright.market.provenance import REVISED
 from tradewright.settings import load as load_settings
 from tradewright.storage.database import Database
 

@@ -6,6 +6,7 @@
 | actions_refused  | usable   | raw prices of a share of which the source did not give splits and dividends  |
 | actions_left_out | usable   | what the source told of is no split and no dividend in the share's currency  |
 | mixed_adjustment | suspect  | some bars of an adjusted source are on the scale of before a split           |
+| revised          | usable   | history is filled in without vintages                                        |
 | other_address    | usable   | rows came from another address than the source's own                         |
 """
 
@@ -19,7 +20,6 @@ from typing import Any
 import polars as pl
 
 from tradewright.clock import format_us
-from tradewright.market.checks.thresholds import ROWS_KEPT
 from tradewright.market.dated import LeftOuts
 from tradewright.market.frames import VALUES
 from tradewright.market.records import finding_from_json
@@ -56,6 +56,11 @@ class Said:
 
 
 NOTHING_SAID = Said()
+REVISED = Finding(
+    "revised",
+    Verdict.USABLE,
+    "history is filled in without vintages: a value may not be what was published at its time",
+)
 _SHOWN, _ON = 5, " on "  # of what was left out: days in its text, and what stands before them
 _UNKNOWN = "splits and dividends are not known, so a split is a loss and a dividend nothing: "
 
@@ -81,7 +86,7 @@ def _told(code: str, severity: Verdict, why: str | None, instrument: str, before
 
 
 def _left_out(answer: LeftOuts, before: Sequence[Finding], instrument: str) -> list[Finding]:
-    # one finding for each kind, which its text begins with; what an answer does not tell of stays
+    # one finding for each kind, which its text begins with; what an answer does not tell of stays: so all are named
     times = {
         finding.detail.rpartition(_ON)[0]: [at for at in finding.rows if not answer.start_us <= at <= answer.end_us]
         for finding in before
@@ -95,7 +100,7 @@ def _left_out_of(what: str, times: Sequence[int], instrument: str) -> Finding:
     days = ", ".join(format_us(at)[:10] for at in times[:_SHOWN])
     more = f" and {len(times) - _SHOWN} more" if len(times) > _SHOWN else ""
     detail = f"{what}{_ON}{days}{more}: left out, so its move of the price stands as a gain or a loss"
-    return Finding("actions_left_out", Verdict.USABLE, detail, instrument, len(times), tuple(times[:ROWS_KEPT]))
+    return Finding("actions_left_out", Verdict.USABLE, detail, instrument, len(times), tuple(times))
 
 
 def address_findings(elsewhere: str, instrument: str, row: Mapping[str, Any] | None) -> list[Finding]:

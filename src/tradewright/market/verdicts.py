@@ -26,8 +26,8 @@ class Finding:
     """One thing a check saw.
 
     code: stable name such as `duplicate_rows`. severity: the verdict this finding alone would give. instrument: id, or
-    "" for the whole. rows: the first rows concerned, as bar times in microseconds (at most 20 kept). count: how many
-    rows in all. detail: one sentence for a person.
+    "" for the whole. rows: the first rows concerned, as bar times in microseconds (20 of them, all of
+    `actions_left_out`). count: how many rows in all. detail: one sentence for a person.
     """
 
     code: str

@@ -217,7 +217,7 @@ def _encoded(query: BarQuery, served: Sequence[ServedSeries], rows: list[BarRow]
     if media_type == JSON:
         listed = page(query, rows, keys, _bar)
         adjustment = "pre_adjusted" if any(each.pre_adjusted for each in served) else query.adjustment
-        told = [BarSeries(each.key.instrument, each.key.source, each.verdict, each.pre_adjusted) for each in served]  # type: ignore[arg-type]
+        told = [BarSeries(each.key.instrument, each.key.source, each.verdict, each.pre_adjusted) for each in served]  # type: ignore[arg-type]  # verdict: one of its words
         return encoded.before_feed(
             BarPage(listed.data, listed.has_more, listed.next_cursor, query.interval, adjustment, told, None)
         )

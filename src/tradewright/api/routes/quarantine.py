@@ -21,7 +21,7 @@ from tradewright.storage.database import Tx
 
 class QuarantinedRow(msgspec.Struct, frozen=True):
     """A row that was not taken. code: of the check that it failed. row: as it came. status: held until somebody
-    decides; releasing until `tradewright up` has put it into the catalog, released then."""
+    decides; releasing until `tradewright worker` or `up` has put it into the catalog, released then."""
 
     id: str
     source: SourceName
@@ -146,8 +146,8 @@ OPERATIONS = [
         "POST", "/v1/quarantine/{id}/release", "release_quarantined_row", "Take a row all the same", "sources",
         "sources:write", _release, QuarantinedRow, status=202, idempotent=True, cost=5,
         errors=("not_found", "conflict"),
-        description="It goes into the catalog in the background, as observed now, once `tradewright up` runs, which "
-        "does such work (`tradewright api` alone does not); follow its status. The verdict of "
+        description="It goes into the catalog in the background, as observed now, once `tradewright worker` or `up` "
+        "runs (`tradewright api` alone does no such work); follow its status. The verdict of "
         "the series is made anew and says how many rows were released. Rows of `system`, and such in whose place "
         "another bar came later, stay held: 409.",
     ),

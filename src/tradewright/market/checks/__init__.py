@@ -34,7 +34,6 @@ value one is kept and the others are counted.
 | no_volume           | kept     | usable                                    | no bar has any volume                   |
 | close_only          | -        | usable                                    | the source has closes only              |
 | pre_adjusted        | -        | usable                                    | prices were adjusted by the source      |
-| revised             | -        | usable                                    | history is filled in without vintages   |
 | no_rows             | -        | rejected                                  | nothing is left to use                  |
 
 (*) usable up to FEW of the rows read, suspect up to MOST, above that rejected.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from tradewright.market.verdicts import Finding, Verdict
-
 ROUNDING = 2e-3  # relative; published prices are rounded, adjusted ones twice
 FEW = 0.01
 MANY = 0.05
@@ -13,8 +11,3 @@ TICKS = 2.5  # a move of so many of the smallest steps of price is none, however
 SAMPLE = 20_000  # about so many rows of a longer series say what is usual in it
 ROWS_KEPT = 20  # times named in a finding
 MAD_TO_SIGMA = 1.4826  # median absolute deviation to standard deviation, normal law
-REVISED = Finding(
-    "revised",
-    Verdict.USABLE,
-    "history is filled in without vintages: a value may not be what was published at its time",
-)

@@ -80,6 +80,13 @@ def test_noise_is_not_allowed_for_because_it_is_everywhere() -> None:
             assert max(f.severity for f in findings) is Verdict.SUSPECT
 
 
+def test_noise_of_one_source_is_no_move_of_the_price() -> None:
+    close = _walk(2_000, 0.002, 6)
+    for findings in _found(SHARE, close, _noisy(close, 0.02, 7)):
+        (told,) = (each for each in findings if each.code == "sources_disagree")
+        assert told.count > 0.7 * 2_000  # the moves of the noisy one would excuse half of them
+
+
 def test_venues_that_differ_a_little_by_the_minute_do_not_disagree() -> None:
     close = _walk(5_000, 0.0005, 10)
     venues = [_noisy(close, 0.0003, seed) for seed in (11, 12, 13)]

@@ -118,17 +118,23 @@ def test_silence_is_told_and_so_is_its_end(dialect: Dialect, monkeypatch: pytest
     monkeypatch.setattr(watching, "LEAST_SILENT_S", 0.5)
     monkeypatch.setattr(watching, "SILENT", 1.0)
 
+    told: list[tuple[bool, str]] = []
+
     async def play(venue: Venue, seen: Followed, stream: LiveStream) -> None:
-        await until(lambda: stream.counts.trades > 100)
+        # half a second is less than a process may take to begin: what was said of that does not count
+        await until(lambda: stream.counts.trades > 100 and not any(degraded for degraded, _ in seen.states[-1:]))
+        before = len(seen.states)
         venue.silent = True
-        await until(lambda: len(seen.states) == 1, 5.0)
+        await until(lambda: len(seen.states) == before + 1, 5.0)
         venue.silent = False
-        await until(lambda: len(seen.states) == 2)
+        await until(lambda: len(seen.states) == before + 2)
+        told.extend(seen.states[before:])
         count = len(seen.bars)
         await until(lambda: seen.whole(count + 2))
 
-    seen, _ = followed(Venue(dialect), play)
-    assert "connected, but no trade" in seen.states[0][1]
+    followed(Venue(dialect), play)
+    assert [degraded for degraded, _ in told] == [True, False]
+    assert "connected, but no trade" in told[0][1]
 
 
 def test_alpaca_that_takes_trades_back_and_puts_them_right_leaves_none_of_them_in_a_bar() -> None:

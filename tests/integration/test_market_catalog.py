@@ -20,6 +20,7 @@ from tradewright.market.catalog import Catalog
 from tradewright.market.frames import SCHEMA, canonical
 from tradewright.market.instruments import Interval
 from tradewright.storage import series as store
+from tradewright.storage import tail
 from tradewright.storage.database import Database, Tx
 
 START = parse_us("2024-01-01")
@@ -132,7 +133,7 @@ def test_live_bars_are_read_at_once_and_after_the_flush_as_before(catalog: Catal
     assert catalog.read(SYSTEM, "s", [COIN], "1d", *bounds).height == 11
     assert catalog.flush() == 10
     assert catalog.read(SYSTEM, "s", None, "1d").equals(frame)
-    assert catalog.database.read(store.tail_batches, None) == []
+    assert catalog.database.read(tail.batches, None) == []
     assert catalog.flush() == 0
 
 
@@ -150,28 +151,28 @@ def test_a_flush_of_one_owner_leaves_the_others(catalog: Catalog) -> None:
     _tail(catalog, Owner("org_a"), _frame(3))
     _tail(catalog, Owner("org_b"), _frame(4))
     assert catalog.flush(Owner("org_a")) == 3
-    assert catalog.database.read(store.tail_groups, None) == [("org_b", "1d")]
+    assert catalog.database.read(tail.groups, None) == [("org_b", "1d")]
 
 
 @pytest.mark.parametrize("stopped_after", ["mark", "append"])
 def test_a_flush_that_was_stopped_loses_and_doubles_nothing(catalog: Catalog, stopped_after: str) -> None:
     frame = _frame(20)
     _tail(catalog, SYSTEM, frame)
-    catalog.database.write(store.mark_tail, SYSTEM, "1d", "bat_stopped", 1_000)
+    catalog.database.write(tail.mark, SYSTEM, "1d", "bat_stopped", 1_000)
     if stopped_after == "append":
-        rows = catalog.database.read(store.batch_rows, "bat_stopped")
+        rows = catalog.database.read(tail.batch_rows, "bat_stopped")
         catalog.append(SYSTEM, pl.DataFrame(rows, schema=SCHEMA), "bat_stopped")
     assert catalog.read(SYSTEM, "s", None, "1d").equals(frame), "in between, too"
     assert Catalog(catalog.folder, catalog.database).flush() == 20
     assert catalog.read(SYSTEM, "s", None, "1d").equals(frame)
     assert catalog.revisions(SYSTEM, "s", COIN, "1d", START).height == 1
-    assert catalog.database.read(store.tail_batches, None) == []
+    assert catalog.database.read(tail.batches, None) == []
 
 
 def test_rows_that_arrive_during_a_flush_stay_for_the_next(catalog: Catalog) -> None:
     frame = _frame(20)
     _tail(catalog, SYSTEM, frame[:10])
-    catalog.database.write(store.mark_tail, SYSTEM, "1d", "bat_first", 1_000)
+    catalog.database.write(tail.mark, SYSTEM, "1d", "bat_first", 1_000)
     _tail(catalog, SYSTEM, frame[10:])
     assert catalog.flush() == 20
     assert catalog.read(SYSTEM, "s", None, "1d").equals(frame)

@@ -17,7 +17,7 @@ from tradewright.accounts import keys
 from tradewright.clock import DAY_US, format_us
 from tradewright.events.types import TYPES
 from tradewright.ids import SYSTEM
-from tradewright.storage import ledgers, outbox, runs, signals, trading
+from tradewright.storage import ledgers, outbox, runs, signals, tail, trading
 from tradewright.storage import series as series_store
 from tradewright.storage.database import Tx
 from tradewright.storage.tables import (
@@ -127,7 +127,7 @@ def test_bars_that_come_in_are_seen_at_once(served: Any) -> None:
         bar = dict.fromkeys(("open", "high", "low", "close"), 5.0) | {"volume": 1.0}
         time = START + 50 * DAY_US
         row = {"source": "binance", "instrument": "crypto:AAA-USD", "interval": "1d", "time": time, "known_at": time}
-        await served.database.write_async(series_store.insert_tail, SYSTEM, [{**row, "observed_at": time, **bar}])
+        await served.database.write_async(tail.insert, SYSTEM, [{**row, "observed_at": time, **bar}])
         after = await client.get(target)
         assert len(after.json["data"]) == len(before.json["data"]) + 1
         assert after.headers["etag"] != before.headers["etag"]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tradewright.ids import SYSTEM, Owner
 from tradewright.market.catalog import Catalog
 from tradewright.market.frames import SCHEMA, VALUES
-from tradewright.storage import series as store
+from tradewright.storage import tail
 from tradewright.storage.database import Database
 from tradewright.storage.migrations import upgrade
 
@@ -61,7 +61,7 @@ def test_read_after_append_is_the_latest_of_what_was_appended(
         for number, (live, batch) in enumerate(given_batches):
             everything += batch
             if live:
-                database.write(store.insert_tail, SYSTEM, batch)
+                database.write(tail.insert, SYSTEM, batch)
             elif batch:
                 catalog.append(SYSTEM, pl.DataFrame(batch, schema=SCHEMA), f"b{number}")
         if late:

@@ -29,6 +29,7 @@ from tradewright.market.panel import Panel
 from tradewright.market.records import instrument_from_row, verdict_of_series
 from tradewright.market.seals import damaged
 from tradewright.storage import series as store
+from tradewright.storage import tail
 from tradewright.storage.database import Database, Tx
 
 FLUSH_ROWS = 200_000  # rows of the tail that move in one batch
@@ -77,7 +78,7 @@ class Catalog:
 
     def tail_append(self, tx: Tx, owner: Owner, rows: Sequence[Mapping[str, Any]]) -> None:
         """Add live bars inside the caller's transaction. rows: the columns of the canonical frame."""
-        store.insert_tail(tx, owner, rows)
+        tail.insert(tx, owner, rows)
 
     def flush(self, owner: Owner | None = None) -> int:
         """Move the tail into the Delta tables; return how many rows moved. owner: only the rows of this one.
@@ -85,13 +86,13 @@ class Catalog:
         Three steps: mark rows with a batch id, append them under that id, delete them. After a stop between any two the
         next flush goes on with the marked batches, and a batch that was appended is not appended again.
         """
-        for waiting, interval in self.database.read(store.tail_groups, owner):
-            self.database.write(store.mark_tail, Owner(waiting), interval, ids.new("bat"), FLUSH_ROWS)
+        for waiting, interval in self.database.read(tail.groups, owner):
+            self.database.write(tail.mark, Owner(waiting), interval, ids.new("bat"), FLUSH_ROWS)
         moved = 0
-        for batch, waiting, _ in self.database.read(store.tail_batches, owner):
-            rows = self.database.read(store.batch_rows, batch)
+        for batch, waiting, _ in self.database.read(tail.batches, owner):
+            rows = self.database.read(tail.batch_rows, batch)
             self.append(Owner(waiting), pl.DataFrame(rows, schema=SCHEMA, orient="row"), batch)
-            moved += self.database.write(store.remove_batch, batch)
+            moved += self.database.write(tail.remove_batch, batch)
         return moved
 
     def compact(self, interval: Interval | str) -> int:
@@ -205,14 +206,14 @@ class Catalog:
         owners = list({owner, SYSTEM})
         bounds = {"start": start_us, "end": end_us, "as_of": as_of_us, "recorded_before": recorded_before_us}
         # The tail first: a row that is flushed in between is then seen twice, which resolving mends, and never missed.
-        tail = self.database.read(store.read_tail, owners, source, instruments, step.value, bounds)
+        live = self.database.read(tail.read, owners, source, instruments, step.value, bounds)
         filters = [pl.col("owner").is_in(owners), pl.col("source") == source, *_filters(instruments, bounds)]
         stored = self._stores[step].read(["owner", *_STORED], filters)
-        if not tail and (stored is None or not stored.height):
+        if not live and (stored is None or not stored.height):
             stored = self._read_again(owner, source, instruments, step, bounds, filters)
         frames = [] if stored is None else [stored]
-        if tail:
-            frames.append(pl.DataFrame(tail, schema={"owner": pl.String(), **SCHEMA}).select("owner", *_STORED))
+        if live:
+            frames.append(pl.DataFrame(live, schema={"owner": pl.String(), **SCHEMA}).select("owner", *_STORED))
         if not frames:
             return empty()
         rows = pl.concat(frames)

@@ -28,6 +28,7 @@ from tradewright.market.records import instrument_to_row
 from tradewright.market.span import Asked, expected, until
 from tradewright.market.verdicts import DataVerdict, Finding, Verdict
 from tradewright.storage import series as store
+from tradewright.storage import tail
 from tradewright.storage.database import Database
 
 Progress = Callable[[float, str], None]
@@ -165,7 +166,7 @@ class Ingestion:
         replaces other values was known when it came; the rest stays as it is. Raises StorageFailed."""
         arrival, names = self._arrival, rows["instrument"].unique().to_list()
         key = (arrival.owner, arrival.source, arrival.interval.value, names)
-        newest = arrival.database.read(store.newest_times, *key)
+        newest = arrival.database.read(tail.newest_times, *key)
         last = pl.col("instrument").replace_strict(newest, default=None, return_dtype=pl.Int64)
         may_be_there = (pl.col("time") <= last).fill_null(False)
         old = rows.filter(may_be_there)

@@ -1,4 +1,4 @@
-"""What the database knows about market data: instruments, series and their verdicts, quarantine, the tail of live bars.
+"""What the database knows about market data: instruments, series and their verdicts, data sets, quarantine.
 
 Every function takes the transaction first. Rows are dictionaries with the column names of storage/tables. Readers of
 an owner also see what belongs to `system`.
@@ -13,7 +13,6 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from tradewright.ids import ENVIRONMENTS, SYSTEM, Owner
 from tradewright.storage import outbox
@@ -21,27 +20,11 @@ from tradewright.storage.changes import reads
 from tradewright.storage.database import Tx, one_statement
 from tradewright.storage.reading import Reading
 from tradewright.storage.tables import bar_tail, data_sets, instrument_aliases, instruments, quarantine, series
+from tradewright.storage.writing import add, put
 
 Row = dict[str, Any]
 
-_CHUNK = 1_000  # rows of one INSERT
 _PLACE = ("owner", "source", "instrument", "interval")
-_TAIL = [column for column in bar_tail.c if column.name not in ("id", "owner", "batch")]
-
-
-def _insert(tx: Tx, table: sa.Table, rows: Sequence[Mapping[str, Any]], update: Sequence[str]) -> None:
-    if not rows:
-        return
-    keys = [column.name for column in table.primary_key]
-    dialect: Any = postgresql if tx.dialect.name == "postgresql" else sqlite
-    for start in range(0, len(rows), _CHUNK):
-        statement = dialect.insert(table)
-        if update:
-            changed = {name: statement.excluded[name] for name in update}
-            statement = statement.on_conflict_do_update(index_elements=keys, set_=changed)
-        else:
-            statement = statement.on_conflict_do_nothing(index_elements=keys)
-        tx.execute(statement, [dict(row) for row in rows[start : start + _CHUNK]])
 
 
 def _rows(result: sa.CursorResult[Any] | sa.Result[Any]) -> list[Row]:
@@ -57,13 +40,12 @@ def _visible(column: sa.Column[Any], owner: Owner) -> sa.ColumnElement[bool]:
 
 def upsert_instruments(tx: Tx, rows: Iterable[Mapping[str, Any]]) -> None:
     """Store instruments; those that exist get the new values but keep their `created_at`."""
-    update = [column.name for column in instruments.c if column.name not in ("id", "created_at")]
-    _insert(tx, instruments, list(rows), update)
+    put(tx, instruments, list(rows), kept=("created_at",))
 
 
 def add_instruments(tx: Tx, rows: Iterable[Mapping[str, Any]]) -> None:
     """Store instruments; those that exist stay as they are."""
-    _insert(tx, instruments, list(rows), [])
+    add(tx, instruments, list(rows))
 
 
 @one_statement
@@ -96,7 +78,7 @@ def _instruments(after: bool, descending: bool, one: bool) -> Reading:
 
 def add_aliases(tx: Tx, rows: Iterable[Mapping[str, Any]]) -> None:
     """Store what sources call an instrument: source, symbol, valid_from, valid_to, instrument. Known ones stay."""
-    _insert(tx, instrument_aliases, list(rows), [])
+    add(tx, instrument_aliases, list(rows))
 
 
 def resolve_alias(tx: Tx, source: str, symbol: str, at_us: int) -> str | None:
@@ -120,10 +102,9 @@ def save_series(tx: Tx, row: Mapping[str, Any]) -> None:
     Another verdict than before is told, in the same transaction: to everybody where the owner is `system`, else in
     every environment of the owner, since they all read the series.
     """
-    update = [column.name for column in series.c if not column.primary_key and column.name != "created_at"]
     place = sa.and_(*(series.c[name] == row[name] for name in _PLACE))
     before = tx.execute(sa.select(series.c.verdict).where(place).with_for_update()).scalar_one_or_none()
-    _insert(tx, series, [row], update)
+    put(tx, series, [row], kept=("created_at",))
     if before is None or before == row["verdict"]:
         return
     told = {name: row[name] for name in ("source", "instrument", "interval", "verdict")} | {"before": before}
@@ -222,7 +203,7 @@ def save_data_set(tx: Tx, owner: Owner, name: str, members: list[Row], note: str
         return int(latest["version"])
     version = 1 if latest is None else int(latest["version"]) + 1
     row = {"owner": owner, "name": name, "version": version, "series": members, "note": note, "created_at": created_at}
-    _insert(tx, data_sets, [row], [])
+    add(tx, data_sets, [row])
     return version
 
 
@@ -250,7 +231,7 @@ def _latest_data_set(tx: Tx, owner: Owner, name: str) -> Row | None:
 
 def quarantine_rows(tx: Tx, rows: Iterable[Mapping[str, Any]]) -> None:
     """Keep rejected rows aside. An id that is there already stays as it is, so that a repeated ingestion adds none."""
-    _insert(tx, quarantine, list(rows), [])
+    add(tx, quarantine, list(rows))
 
 
 def list_quarantine(
@@ -303,93 +284,6 @@ def count_quarantine(
         .group_by(q.code)
     )
     return {code: int(count) for code, count in tx.execute(query)}
-
-
-# --- the tail of live bars --------------------------------------------------------------------------------------------
-
-
-def insert_tail(tx: Tx, owner: Owner, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Add live bars: the columns of the canonical frame."""
-    listed = [{**row, "owner": owner, "batch": None} for row in rows]
-    for start in range(0, len(listed), _CHUNK):
-        tx.execute(bar_tail.insert(), listed[start : start + _CHUNK])
-
-
-def read_tail(
-    tx: Tx,
-    owners: Sequence[Owner],
-    source: str,
-    instruments: Sequence[str] | None,
-    interval: str,
-    bounds: Mapping[str, int | None],
-) -> list[Row]:
-    """Return live bars that are not yet in the long-term store, `owner` included.
-
-    bounds: `start`, `end` (of time, both included), `as_of` (known_at at most), `recorded_before` (observed_at below).
-    """
-    t = bar_tail.c
-    query = sa.select(t.owner, *_TAIL).where(t.owner.in_(owners), t.interval == interval, t.source == source)
-    if instruments is not None:
-        query = query.where(t.instrument.in_(instruments))
-    start, end = bounds.get("start"), bounds.get("end")
-    as_of, recorded_before = bounds.get("as_of"), bounds.get("recorded_before")
-    if start is not None:
-        query = query.where(t.time >= start)
-    if end is not None:
-        query = query.where(t.time <= end)
-    if as_of is not None:
-        query = query.where(t.known_at <= as_of)
-    if recorded_before is not None:
-        query = query.where(t.observed_at < recorded_before)
-    return _rows(tx.execute(query.order_by(t.id)))
-
-
-def newest_times(tx: Tx, owner: Owner, source: str, interval: str, instruments: Sequence[str]) -> dict[str, int]:
-    """Return by instrument when the newest bar ends that exactly this owner has, the tail included; of those with
-    any."""
-    t = bar_tail.c
-    query = sa.select(t.instrument, sa.func.max(t.time).label("time")).group_by(t.instrument)
-    query = query.where(t.owner == owner, t.interval == interval, t.source == source, t.instrument.in_(instruments))
-    found = last_times(tx, owner, source, interval, instruments)
-    for row in tx.execute(query):
-        found[row.instrument] = max(row.time, found.get(row.instrument, row.time))
-    return found
-
-
-def mark_tail(tx: Tx, owner: Owner, interval: str, batch: str, limit: int) -> int:
-    """Give the oldest unmarked rows of an owner and interval a batch id; return how many."""
-    t = bar_tail.c
-    oldest = (
-        sa.select(t.id).where(t.owner == owner, t.interval == interval, t.batch.is_(None)).order_by(t.id).limit(limit)
-    )
-    done = tx.execute(sa.update(bar_tail).where(t.id.in_(oldest), t.batch.is_(None)).values(batch=batch))
-    return done.rowcount
-
-
-def tail_groups(tx: Tx, owner: Owner | None) -> list[tuple[str, str]]:
-    """Return (owner, interval) of everything unmarked in the tail. owner: only this one."""
-    t = bar_tail.c
-    query = sa.select(t.owner, t.interval).where(t.batch.is_(None)).distinct().order_by(t.owner, t.interval)
-    query = query if owner is None else query.where(t.owner == owner)
-    return [(row.owner, row.interval) for row in tx.execute(query)]
-
-
-def tail_batches(tx: Tx, owner: Owner | None) -> list[tuple[str, str, str]]:
-    """Return (batch, owner, interval) of batches that were marked and not yet removed. owner: only this one."""
-    t = bar_tail.c
-    query = sa.select(t.batch, t.owner, t.interval).where(t.batch.is_not(None)).distinct().order_by(t.batch)
-    query = query if owner is None else query.where(t.owner == owner)
-    return [(row.batch, row.owner, row.interval) for row in tx.execute(query)]
-
-
-def batch_rows(tx: Tx, batch: str) -> list[Row]:
-    """Return the rows of a batch, in the order they came."""
-    return _rows(tx.execute(sa.select(*_TAIL).where(bar_tail.c.batch == batch).order_by(bar_tail.c.id)))
-
-
-def remove_batch(tx: Tx, batch: str) -> int:
-    """Delete the rows of a batch, which are in the long-term store now; return how many."""
-    return tx.execute(sa.delete(bar_tail).where(bar_tail.c.batch == batch)).rowcount
 
 
 SeriesPlace = tuple[str, str, str, str]

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from tradewright.storage.database import Tx
 from tradewright.storage.tables import trial_returns, trial_universes, trials
+from tradewright.storage.writing import add
 
 FIRST_HASH = "0" * 64
 _OLDEST = (trials.c.created_at, trials.c.environment, trials.c.sequence)
@@ -68,16 +69,7 @@ def _keep(tx: Tx, returns: Mapping[str, tuple[bytes, bytes]]) -> None:
     fresh = [
         {"hash": h, "returns": whole, "sketch": sketch} for h, (whole, sketch) in returns.items() if h not in known
     ]
-    _add(tx, trial_returns, fresh)
-
-
-def _add(tx: Tx, table: sa.Table, fresh: Sequence[Mapping[str, Any]]) -> None:
-    if fresh:
-        if tx.dialect.name == "postgresql":
-            from sqlalchemy.dialects.postgresql import insert
-        else:
-            from sqlalchemy.dialects.sqlite import insert  # type: ignore[assignment]
-        tx.execute(insert(table).on_conflict_do_nothing(), fresh)
+    add(tx, trial_returns, fresh)
 
 
 def keep_universe(tx: Tx, organization: str, lineage: str, interval: str, universe: Sequence[str]) -> None:
@@ -87,7 +79,7 @@ def keep_universe(tx: Tx, organization: str, lineage: str, interval: str, univer
     )
     if tx.execute(known.limit(1)).first() is None:
         named = {"organization": organization, "lineage": lineage, "interval": interval}
-        _add(tx, trial_universes, [{**named, "instrument": instrument} for instrument in sorted(set(universe))])
+        add(tx, trial_universes, [{**named, "instrument": instrument} for instrument in sorted(set(universe))])
 
 
 def related(organization: str, lineage: str) -> sa.ScalarSelect[Any]:

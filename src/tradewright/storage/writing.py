@@ -5,7 +5,7 @@ Building a statement takes longer than running it, and what builds it holds up e
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -29,10 +29,16 @@ def change(tx: Tx, table: sa.Table, changes: Iterable[Change]) -> None:
         tx.execute(_update(table, keys, names), rows)
 
 
-def put(tx: Tx, table: sa.Table, rows: list[dict[str, Any]]) -> None:
-    """Store rows with all their columns; one whose primary key is there takes that one's place."""
+def put(tx: Tx, table: sa.Table, rows: Sequence[Mapping[str, Any]], kept: tuple[str, ...] = ()) -> None:
+    """Store rows; one whose primary key is there takes that one's place, but for the columns `kept`."""
     if rows:
-        tx.execute(_upsert(table, tx.dialect.name), rows)
+        tx.execute(_put(table, kept, tx.dialect.name), [dict(row) for row in rows])
+
+
+def add(tx: Tx, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Store rows; one whose primary key is there stays as it is."""
+    if rows:
+        tx.execute(_add(table, tx.dialect.name), [dict(row) for row in rows])
 
 
 @lru_cache(64)
@@ -43,8 +49,18 @@ def _update(table: sa.Table, keys: tuple[str, ...], names: tuple[str, ...]) -> s
 
 
 @lru_cache(64)
-def _upsert(table: sa.Table, dialect: str) -> Any:
-    made: Any = (postgresql if dialect == "postgresql" else sqlite).insert(table)
+def _put(table: sa.Table, kept: tuple[str, ...], dialect: str) -> Any:
+    made: Any = _INSERT[dialect](table)
     keys = [column.name for column in table.primary_key]
-    new = {column.name: made.excluded[column.name] for column in table.c if column.name not in keys}
+    names = (column.name for column in table.c)
+    new = {name: made.excluded[name] for name in names if name not in (*keys, *kept)}
     return made.on_conflict_do_update(index_elements=keys, set_=new)
+
+
+@lru_cache(64)
+def _add(table: sa.Table, dialect: str) -> Any:
+    made: Any = _INSERT[dialect](table)
+    return made.on_conflict_do_nothing(index_elements=[column.name for column in table.primary_key])
+
+
+_INSERT = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}

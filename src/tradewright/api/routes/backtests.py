@@ -19,7 +19,7 @@ from tradewright.api.wire import Amount, InstrumentId, IntervalName, Moment, Rfc
 from tradewright.errors import InvalidInput
 from tradewright.ids import SYSTEM, Owner
 from tradewright.market.catalog import series_named, series_to_choose_from
-from tradewright.storage import backtests, jobs, series
+from tradewright.storage import backtests, jobs, series, tail
 from tradewright.storage.database import Tx
 from tradewright.strategies import registry
 from tradewright.strategies.fixed import FixedTargets
@@ -237,7 +237,7 @@ def _misfits(tx: Tx, owner: Owner, request: BacktestRequest, columns: int | None
 def _fresh(tx: Tx, owner: Owner, rows: list[dict[str, Any]], start: int) -> bool:
     # whether a live feed has added bars since that are not in the series yet
     owners, bounds = list({owner, SYSTEM}), {"start": start}
-    return any(series.read_tail(tx, owners, r["source"], [r["instrument"]], r["interval"], bounds) for r in rows)
+    return any(tail.read(tx, owners, r["source"], [r["instrument"]], r["interval"], bounds) for r in rows)
 
 
 async def _list(call: Call) -> Page[Backtest]:

@@ -379,6 +379,16 @@ def test_files_of_one_instrument_are_told_apart_by_the_name_they_are_given(tmp_p
     assert (refused.status, "only a file is given a name" in refused.err) == (2, True), refused.err
 
 
+def test_files_without_a_day_in_common_are_not_said_to_be_compared(tmp_path: Path) -> None:
+    folder, file = tmp_path / "data", tmp_path / "bars.csv"
+    for name, months in (("one", ["2024-01"]), ("other", ["2024-03"]), ("third", ["2024-01", "2024-02", "2024-03"])):
+        days = [f"{month}-{day:02}" for month in months for day in (4, 5, 11)]
+        file.write_text("date,close\n" + "".join(f"{day},1.{n}\n" for n, day in enumerate(days)))
+        report = tradewright(folder, "ingest", file, "equity:TEST", "--as", name, "--json").json
+        known = [each["sources"] for each in report["compared"]] if "compared" in report else []
+        assert known == ([["one", "other", "third"]] if name == "third" else []), name
+
+
 def test_a_file_of_a_share_of_another_market_is_judged_by_that_market(tmp_path: Path) -> None:
     folder, file = tmp_path / "data", tmp_path / "vod.csv"  # 2 May 2022 was a holiday in London and none in New York
     days = ("2022-04-28", "2022-04-29", "2022-05-03", "2022-05-04", "2022-05-05")

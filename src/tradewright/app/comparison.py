@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -33,11 +33,13 @@ def compared_now(
     catalog: Catalog, owner: Owner, instruments: Sequence[str], interval: Interval, now_us: int
 ) -> tuple[Found, list[dict[str, Any]]]:
     """Compare the sources of instruments of which `owner` can read several and mark the owner's series; return the
-    findings, and of each instrument that was compared: instrument, sources, findings. Raises StorageFailed."""
+    findings, and of each instrument that was compared: instrument, sources, findings. Sources whose span meets that of
+    no other one are not compared. Raises StorageFailed."""
     rows = catalog.database.read(series.list_series, owner, instruments=instruments, interval=interval.value)
+    known = [row for row in rows if row["rows"]]
     sources: dict[str, set[str]] = {}
-    for row in rows:
-        if row["rows"]:
+    for row in known:
+        if any(_meets(row, other) for other in known):
             sources.setdefault(row["instrument"], set()).add(row["source"])
     several = sorted(name for name, each in sources.items() if len(each) > 1)
     if not several:
@@ -47,6 +49,12 @@ def compared_now(
         {"instrument": name, "sources": sorted(sources[name]), "findings": _of_instrument(found, name)}
         for name in several
     ]
+
+
+def _meets(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    if one["instrument"] != other["instrument"] or one["source"] == other["source"]:
+        return False
+    return bool(one["first_time"] <= other["last_time"] and other["first_time"] <= one["last_time"])
 
 
 def _judged_again(series: SeriesReport, found: Found) -> SeriesReport:

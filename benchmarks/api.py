@@ -237,7 +237,7 @@ def _measure(label: str, contenders: Sequence[Contender], on: Installation, fold
             _same_answers(asked, *(runner.port for runner in runners))
         for runner in runners:
             _write_requests(asked, on, runner)
-            _warm(runner)
+            warm(runner.port, runner.warm, runner.mixed)
         for number in range(ROUNDS):
             for runner in runners if number % 2 == 0 else reversed(runners):
                 told = _round(runner, number)
@@ -251,10 +251,13 @@ def _measure(label: str, contenders: Sequence[Contender], on: Installation, fold
 
 
 def _write_requests(asked: Sequence[Asked], on: Installation, runner: Runner) -> None:
-    etags = etags_of(asked, runner.port, on.keys[0])
-    pages = [Asked(target, on.keys[n % KEYS]) for n, target in enumerate(targets(on.times, on.portfolio)["bars"])]
-    for path, requests in ((runner.warm, pages), (runner.mixed, asked)):
-        write_requests(path, requests, etags)
+    write_requests(runner.warm, every_page(on), {})
+    write_requests(runner.mixed, asked, etags_of(asked, runner.port, on.keys[0]))
+
+
+def every_page(on: Installation) -> list[Asked]:
+    """Return a request for each page of bars that the mix draws from."""
+    return [Asked(target, on.keys[n % KEYS]) for n, target in enumerate(targets(on.times, on.portfolio)["bars"])]
 
 
 def etags_of(asked: Sequence[Asked], port: int, key: str) -> dict[str, str]:
@@ -268,12 +271,13 @@ def write_requests(path: Path, requests: Sequence[Asked], etags: Mapping[str, st
     path.write_text(json.dumps([text_of(one, etags) for one in requests]))
 
 
-def _warm(runner: Runner) -> None:
+def warm(port: int, pages: Path, mixed: Path) -> None:
+    """Ask for every page of bars once, then for some of the mix, as fast as answers come."""
     answered = 0.0
     deadline = time.monotonic() + MOST_WARM_SECONDS
     while answered < LEAST_WARM and time.monotonic() < deadline:
-        answered += run_load(runner.port, runner.warm, 0, WARM_SECONDS, int(answered))["answered"]
-    run_load(runner.port, runner.mixed, 0, WARM_SECONDS, APART * ROUNDS)
+        answered += run_load(port, pages, 0, WARM_SECONDS, int(answered))["answered"]
+    run_load(port, mixed, 0, WARM_SECONDS, APART * ROUNDS)
 
 
 def _round(runner: Runner, number: int) -> dict[str, float]:

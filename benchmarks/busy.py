@@ -17,12 +17,12 @@ from benchmarks.mix import drawn
 from benchmarks.prepared import Up, prepared_folder
 from benchmarks.table import Row
 
-RATE, SECONDS, ROUNDS, ROWS_A_SECOND = 1_000, 5.0, 3, 1
+RATE, SECONDS, ROUNDS, ROWS_A_SECOND = 1_000, 5.0, 5, 1
 NOTE = (
-    "The mixed reads of `api` at the same rate, of one `tradewright up` with every guard on, whose replay goes on at "
-    f"{ROWS_A_SECOND} row a second: features, predictions, decisions, fills and signals of 20 instruments. Beside "
-    "it a process trains the walk-forward model that `up` trains at its start, again and again, and the client runs "
-    "too: three busy processes on two cores, none bound to one of its own."
+    "The mixed reads of `api` at the same rate and as warm, of one `tradewright up` with every guard on, whose replay "
+    f"goes on at {ROWS_A_SECOND} row a second: features, predictions, decisions, fills and signals of 20 instruments. "
+    "Beside it a process trains the walk-forward model that `up` trains at its start, again and again, and the client "
+    "runs too: three busy processes on two cores, none with a core of its own."
 )
 _TRAIN = """
 import tradewright as tw
@@ -49,13 +49,14 @@ def run(folder: Path) -> list[Row]:
             up.answers("/readyz", 60)
             port = int(up.address(5).rpartition(":")[2])
             etags = api.etags_of(asked, port, there.keys[0])
-            path = Path(text, "requests.json")
+            path, pages = Path(text, "requests.json"), Path(text, "pages.json")
             api.write_requests(path, asked, etags)
-            api.run_load(port, path, RATE, SECONDS, api.APART * ROUNDS)  # what is kept in memory is read once
+            api.write_requests(pages, api.every_page(there), {})
+            api.warm(port, pages, path)
             seen = []
             for number in range(ROUNDS):
                 before = cpu_seconds(up.process.pid)
-                told = api.run_load(port, path, RATE, SECONDS, api.APART * number)
+                told = api.run_load(port, path, RATE, SECONDS, int(RATE * SECONDS) * number)
                 told["cores"] = (cpu_seconds(up.process.pid) - before) / SECONDS
                 assert told["failed"] == told["lost"] == 0, told
                 assert training.poll() is None, "the training ended"

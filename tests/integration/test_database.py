@@ -17,7 +17,7 @@ from alembic.migration import MigrationContext
 
 from tradewright.errors import StorageFailed
 from tradewright.storage.changes import FRESH_S, UNREMEMBERED, Elsewhere, reads
-from tradewright.storage.database import Database, Tx, one_statement
+from tradewright.storage.database import Database, IntegrityError, Tx, one_statement
 from tradewright.storage.migrations import current, head, upgrade
 from tradewright.storage.tables import house, metadata, portfolios
 
@@ -39,6 +39,21 @@ def test_an_exception_keeps_nothing(database: Database) -> None:
     with pytest.raises(KeyError):
         database.write(fail)
     assert database.read(lambda tx: tx.execute(sa.select(house)).all()) == []
+
+
+def test_a_commit_that_is_refused_leaves_nothing_behind(database: Database) -> None:
+    def put(tx: Tx) -> None:
+        _put(tx, "x")
+        tx.exec_driver_sql("CREATE TEMP TABLE parent (id int PRIMARY KEY)")
+        tx.exec_driver_sql("CREATE TEMP TABLE child (p int REFERENCES parent DEFERRABLE INITIALLY DEFERRED)")
+        tx.exec_driver_sql("INSERT INTO child VALUES (1)")
+
+    for _ in range(2):
+        with pytest.raises(IntegrityError):
+            database.write(put)
+        assert database.read(_houses) == 0
+    database.write(_put, "x")
+    assert database.read(_houses) == 1
 
 
 def test_money_keeps_every_digit(database: Database) -> None:

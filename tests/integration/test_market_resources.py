@@ -135,6 +135,28 @@ def test_bars_that_come_in_are_seen_at_once(served: Any) -> None:
     served.run(work)
 
 
+def test_a_full_page_of_bars_is_kept_while_the_feed_goes_on_and_not_when_it_begins_again(served: Any) -> None:
+    async def shown(client: Client, day: int) -> tuple[list[str], int]:
+        change = {"market_time": START + day * DAY_US}
+        await served.database.write_async(runs.update_feed_session, "org_a", "paper", "fds_1", change)
+        made = served.services.pages.misses
+        answer = (await client.get(f"{BARS}&limit=10")).json
+        assert answer["feed"]["time"] == format_us(START + day * DAY_US)
+        return [row["time"] for row in answer["data"]], served.services.pages.misses - made
+
+    async def work(client: Client) -> None:
+        first = await shown(client, 20)
+        assert (len(first[0]), first[1]) == (10, 1)
+        assert await shown(client, 21) == (first[0], 0)
+        assert await shown(client, 5) == (first[0], 0)  # the eleventh row is one of day 5
+        times, made = await shown(client, 4)
+        assert (times, made) == (first[0], 1)
+        times, made = await shown(client, 3)
+        assert (times, made) == (first[0][:8], 1)
+
+    served.run(work)
+
+
 def judged(served: Any, instrument: str, **said: Any) -> None:
     row = served.database.read(series_store.get_series, SYSTEM, "binance", instrument, "1d")
     served.database.write(series_store.save_series, row | said)

@@ -143,20 +143,30 @@ class MarketData:
         else:
             first = max((time for time in (start_us, after and after[0]) if time is not None), default=None)
             series_held = await self._known_then(keys, first, end_us, as_of_us)
+        firsts = _first_rows(keys, series_held, start_us, after)
+        end_us = _end_of_page(series_held, firsts, end_us, limit)
         rows: list[BarRow] = []
-        for key, held in zip(keys, series_held, strict=True):
-            low = 0 if start_us is None else int(np.searchsorted(held.times, start_us, "left"))
-            if after is not None:
-                first = after[0] if key.instrument > after[1] else after[0] + 1
-                low = max(low, int(np.searchsorted(held.times, first, "left")))
-            high = len(held.times) if end_us is None else int(np.searchsorted(held.times, end_us, "left"))
-            high = min(high, low + limit)
+        for key, held, low in zip(keys, series_held, firsts, strict=True):
+            high = min(_rows_before(held, end_us), low + limit)
             times = held.times[low:high].tolist()
             columns = [held.columns[name][low:high].tolist() for name in COLUMNS]
             rows.extend(map(BarRow._make, zip(itertools.repeat(key), times, *columns, strict=False)))
         if len(keys) > 1:
             rows.sort(key=lambda row: (row.time, row.key.instrument))
         return rows[:limit]
+
+    async def end_of_page(
+        self,
+        keys: Sequence[SeriesKey],
+        start_us: int | None,
+        end_us: int | None,
+        after: tuple[int, str] | None,
+        limit: int,
+    ) -> int | None:
+        """Return the earliest end with which `page` returns the same rows: a full page stays the same when more bars
+        are shown, one that is not full ends at `end_us`."""
+        held = await self._all_series(keys)
+        return _end_of_page(held, _first_rows(keys, held, start_us, after), end_us, limit)
 
     async def last_closes(self, keys: Sequence[SeriesKey], until_us: int | None) -> list[tuple[int, float] | None]:
         """Return time and value of the last close of each at or before `until_us` (None: the last one), or None."""
@@ -242,6 +252,32 @@ def _one_of(found: Sequence[ServedSeries], owner: str, preferred: str | None) ->
     if len(found) > 1 and len({each.key.source for each in found}) > 1:
         found = [each for each in found if each.key.source == preferred]
     return next((each for each in found if each.key.owner == owner), found[0]) if found else None
+
+
+def _first_rows(
+    keys: Sequence[SeriesKey], series_held: Sequence[_Held], start_us: int | None, after: tuple[int, str] | None
+) -> list[int]:
+    firsts = []
+    for key, held in zip(keys, series_held, strict=True):
+        low = 0 if start_us is None else int(np.searchsorted(held.times, start_us, "left"))
+        if after is not None:
+            first = after[0] if key.instrument > after[1] else after[0] + 1
+            low = max(low, int(np.searchsorted(held.times, first, "left")))
+        firsts.append(low)
+    return firsts
+
+
+def _rows_before(held: _Held, end_us: int | None) -> int:
+    return len(held.times) if end_us is None else int(np.searchsorted(held.times, end_us, "left"))
+
+
+def _end_of_page(series_held: Sequence[_Held], firsts: Sequence[int], end_us: int | None, limit: int) -> int | None:
+    parts = [
+        held.times[low : min(low + limit, _rows_before(held, end_us))]
+        for held, low in zip(series_held, firsts, strict=True)
+    ]
+    times = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    return end_us if len(times) < limit else int(np.partition(times, limit - 1)[limit - 1]) + 1
 
 
 def _last_close(held: _Held, until_us: int | None) -> tuple[int, float] | None:

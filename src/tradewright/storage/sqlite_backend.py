@@ -25,27 +25,26 @@ class SqliteBackend:
         self.written = Written(self._writing)
         self._writer = concurrent.futures.ThreadPoolExecutor(1, "database-writer")
         self._readers = concurrent.futures.ThreadPoolExecutor(_READERS, "database-reader")
-        self._short = threading.local()
+        self._open = threading.local()
         self._held: list[sa.Connection] = []
 
     def submit(self, work: Callable[[sa.Connection], R], write: bool) -> concurrent.futures.Future[R]:
         return self._writer.submit(self._write, work) if write else self._readers.submit(self._read, work)
 
     def _write(self, work: Callable[[sa.Connection], R]) -> R:
-        with self._writing.connect() as tx:
-            driver: Any = tx.connection.dbapi_connection
-            before = driver.total_changes
-            try:
-                return _in_transaction(tx, "BEGIN IMMEDIATE", work)
-            finally:
-                self.written.count(tx, driver.total_changes != before)
+        tx = self._connection(self._writing)
+        driver: Any = tx.connection.dbapi_connection
+        before = driver.total_changes
+        try:
+            return _in_transaction(tx, "BEGIN IMMEDIATE", work)
+        finally:
+            self.written.count(tx, driver.total_changes != before)
 
     def _read(self, work: Callable[[sa.Connection], R]) -> R:
-        with self._engine.connect() as tx:
-            return _in_transaction(tx, "BEGIN", work)
+        return _in_transaction(self._connection(self._engine), "BEGIN", work)
 
     def run_short(self, work: Callable[[sa.Connection], R], single: bool) -> R:
-        tx = self._short_connection()
+        tx = self._connection(self._engine)
         driver: Any = tx.connection.dbapi_connection
         try:
             if not single:  # one statement sees one state of the database by itself
@@ -54,23 +53,24 @@ class SqliteBackend:
         except sqlite3.Error as error:
             raise sa.exc.DBAPIError.instance("BEGIN", None, error, sqlite3.Error) from error
         finally:
-            if tx.in_transaction():
-                tx.rollback()  # nothing was written
-            if driver.in_transaction:
-                driver.execute("ROLLBACK")
+            _undo(tx)  # nothing was written
 
     def run_old(self, work: Callable[[sa.Connection], R], single: bool) -> R:
         return self.run_short(work, single)
 
     def changes(self) -> concurrent.futures.Future[Hashable]:
         # a number that grows when another connection than the writer's has committed, whichever process it is in
-        return self._writer.submit(lambda: _data_version(self._writing))
+        return self._writer.submit(self._data_version)
 
-    def _short_connection(self) -> sa.Connection:
-        # one that stays open: taking one from the pool costs more than a short read
-        tx: sa.Connection | None = getattr(self._short, "tx", None)
+    def _data_version(self) -> Hashable:
+        driver: Any = self._connection(self._writing).connection.dbapi_connection
+        return driver, driver.execute("PRAGMA data_version").fetchone()
+
+    def _connection(self, engine: sa.Engine) -> sa.Connection:
+        # each thread's stays open: taking one from the pool costs more than a short read
+        tx: sa.Connection | None = getattr(self._open, "tx", None)
         if tx is None:
-            tx = self._short.tx = self._engine.connect()
+            tx = self._open.tx = engine.connect()
             self._held.append(tx)
         return tx
 
@@ -95,32 +95,22 @@ def _sqlite_engine(url: str, connections: int) -> sa.Engine:
     return engine
 
 
-def _data_version(engine: sa.Engine) -> Hashable:
-    with engine.connect() as tx:
-        driver: Any = tx.connection.dbapi_connection
-        return driver, driver.execute("PRAGMA data_version").fetchone()
-
-
 def _in_transaction(tx: sa.Connection, begin: str, work: Callable[[sa.Connection], R]) -> R:
-    tx.exec_driver_sql(begin)
-    with tx.begin() if not tx.in_transaction() else _Joined(tx):
-        return work(tx)
+    try:
+        tx.exec_driver_sql(begin)
+        answer = work(tx)
+        tx.commit()
+    except BaseException:
+        _undo(tx)
+        raise
+    return answer
 
 
-class _Joined:
-    """Commit or roll back the transaction that `BEGIN` opened."""
-
-    def __init__(self, tx: sa.Connection) -> None:
-        self._tx = tx
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self._tx.commit()
-        else:
-            self._tx.rollback()
+def _undo(tx: sa.Connection) -> None:
+    tx.rollback()
+    driver: Any = tx.connection.dbapi_connection
+    if driver.in_transaction:  # a COMMIT that was refused leaves it open
+        driver.execute("ROLLBACK")
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:

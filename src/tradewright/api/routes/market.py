@@ -161,7 +161,11 @@ async def _page_of_bars(call: Call, media_type: str) -> Encoded:
     served, end = await _series_and_end(call)
     if not in_memory:
         return await _bars(call, served, end, media_type)
-    version = (tuple(served), end, await call.services.market_data.versions([each.key for each in served]))
+    data, keys = call.services.market_data, [each.key for each in served]
+    versions = await data.versions(keys)
+    after = decode_cursor(query, tuple[int, str])
+    end = await data.end_of_page(keys, micros(query.start), end, after, query.limit + 1)
+    version = (tuple(served), end, versions)
     part = pages.renewed(key, state, version)
     return part or pages.put(key, state, version, await _bars(call, served, end, media_type))
 

@@ -19,6 +19,7 @@ TENANT = ("org_a", "paper")
 PLACE = ("system", "binance", "crypto:AAA-USD", "1d")
 ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "answers": (),
+    "at_work": TENANT,
     "latest_feed_session": TENANT,
     "names_of": ("equity:AAPL", 5),
     "list_orders": (*TENANT, 5, True, None),

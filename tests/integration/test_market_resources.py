@@ -17,7 +17,7 @@ from tradewright.accounts import keys
 from tradewright.clock import DAY_US, format_us
 from tradewright.events.types import TYPES
 from tradewright.ids import SYSTEM
-from tradewright.storage import ledgers, outbox, runs, signals, tail, trading
+from tradewright.storage import jobs, ledgers, outbox, runs, signals, tail, trading
 from tradewright.storage import series as series_store
 from tradewright.storage.database import Tx
 from tradewright.storage.tables import (
@@ -32,6 +32,7 @@ from tradewright.storage.tables import (
     postings,
     scoreboard,
 )
+from tradewright.storage.tables import jobs as jobs_table
 from tradewright.trading import ledger
 from tradewright.trading.opening import MAX_BROKER_ACCOUNTS, MAX_PORTFOLIOS
 
@@ -823,6 +824,39 @@ def test_the_age_of_a_live_feed_is_that_of_its_data_and_of_a_replay_that_of_its_
         assert (feed["age_s"], feed["status"], feed["time"]) == (3_600.0, "stale", format_us(hour_ago))
 
     served.run(work)
+
+
+def test_the_status_says_when_nobody_works_on_the_jobs(served: Any) -> None:
+    async def work(client: Client) -> None:
+        async def told() -> tuple[Any, str]:
+            status = (await client.get("/v1/status")).json
+            return status["jobs"], status["message"]
+
+        write, now = served.database.write_async, served.clock.now_us
+        while await write(jobs.claim, "one", now(), 10**12, jobs.KINDS) is not None:
+            pass  # what others of the tests left
+        before, message = await told()
+        assert (before["queued"], before["queued_since"], message) == (0, None, "")
+        for row in await served.database.read_async(_running):
+            await write(jobs.finish, row, "succeeded", now())
+        since = format_us(now())
+        await write(jobs.enqueue, "org_a", "paper", "backtest", {}, now())
+        await write(jobs.enqueue, "org_a", "sandbox", "backtest", {}, now())
+        await write(jobs.enqueue, "org_b", "paper", "backtest", {}, now())
+        assert await told() == ({"queued": 1, "running": 0, "queued_since": since}, "")
+        served.clock.advance(60)
+        waiting, message = await told()
+        assert waiting["queued_since"] == since
+        assert message == f"jobs wait since {since} and none is running; see that `tradewright worker` runs"
+        while await write(jobs.claim, "one", now(), 10**12, jobs.KINDS) is not None:
+            pass
+        assert await told() == ({"queued": 0, "running": 1, "queued_since": None}, "")
+
+    served.run(work)
+
+
+def _running(tx: Tx) -> list[str]:
+    return list(tx.execute(sa.select(jobs_table.c.id).where(jobs_table.c.status == "running")).scalars())
 
 
 def test_the_status_says_what_is_wrong_with_the_feed_and_since_when(served: Any) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from tradewright.app.child import COMMAND
 from tradewright.app.house import settings_to
+from tradewright.app.work import build_hands
 from tradewright.clock import FixedClock, WallClock
 from tradewright.errors import Cancelled, InvalidInput, StorageFailed, TradewrightError
 from tradewright.jobs.compute import run_child
@@ -23,6 +24,11 @@ from tradewright.storage import jobs, outbox
 from tradewright.storage.database import Database
 
 ORG = ("org", "paper")
+
+
+def test_somebody_works_on_every_kind_of_job(database: Database, tmp_path: Path) -> None:
+    hands = build_hands(database, FixedClock(), Settings(data_folder=tmp_path))
+    assert {kind for worker in hands._workers for kind in worker._kinds} == set(jobs.KINDS)
 
 
 def test_numbers_are_gapless_for_each_scope_also_with_rollbacks(database: Database) -> None:

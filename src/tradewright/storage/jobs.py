@@ -8,9 +8,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from tradewright import ids
-from tradewright.storage.database import Tx
+from tradewright.storage.database import Tx, one_statement
 from tradewright.storage.tables import jobs
 
+KINDS = ("backtest", "export", "forget_bars", "ingestion", "release")
 ENDED = ("succeeded", "failed", "cancelled")
 
 
@@ -79,6 +80,15 @@ def claim_one(tx: Tx, job: str, worker: str, now_us: int, lease_us: int) -> bool
     again = {"error": None, "finished_at": None, "cancel_requested": False, "attempts": jobs.c.attempts + 1}
     done = tx.execute(jobs.update().where(jobs.c.id == job, free).values(**values, **again))
     return done.rowcount == 1
+
+
+@one_statement
+def at_work(tx: Tx, organization: str, environment: str) -> dict[str, tuple[int, int]]:
+    """Return for `queued` and `running`, where there are any: how many jobs, and when the oldest was made."""
+    mine = (jobs.c.kind.in_(KINDS), jobs.c.organization == organization, jobs.c.environment == environment)
+    query = sa.select(jobs.c.status, sa.func.count(), sa.func.min(jobs.c.created_at)).group_by(jobs.c.status)
+    found = tx.execute(query.where(jobs.c.status.in_(("queued", "running")), *mine)).all()
+    return {status: (count, oldest) for status, count, oldest in found}
 
 
 def holder(tx: Tx, job: str) -> str | None:

@@ -10,11 +10,13 @@ import msgspec
 from tradewright.api import reference
 from tradewright.api.operations import KNOWN, PUBLIC, Call, Operation, Raw
 from tradewright.api.problems import Refused
-from tradewright.api.wire import Feed, feed_at, session_of
-from tradewright.clock import format_us
+from tradewright.api.wire import Feed, Rfc3339, feed_at, session_of
+from tradewright.clock import format_us, parse_us
 from tradewright.errors import StorageFailed
 from tradewright.storage import house
+from tradewright.storage.jobs import at_work
 
+_WAITS_US = 60_000_000  # for so long jobs wait where somebody works, when others are in front of them
 _DATABASE_S = 1.0  # within which a database that can be worked with says so
 _WHY = "coinbase is degraded since 2024-03-28T20:00:00Z: connected, but no trade for 31 s"
 
@@ -33,10 +35,18 @@ class FeedState(Feed, frozen=True):
     late_bars: Annotated[int, msgspec.Meta(ge=0, examples=[0])]
 
 
+class JobsState(msgspec.Struct, frozen=True):
+    """The jobs of this environment that have not ended. queued_since: when the oldest that waits was made."""
+
+    queued: Annotated[int, msgspec.Meta(ge=0, examples=[0])]
+    running: Annotated[int, msgspec.Meta(ge=0, examples=[1])]
+    queued_since: Rfc3339 | None
+
+
 class Status(msgspec.Struct, frozen=True):
     """How far this installation is. ready: requests are answered. phase: starting, preparing, running, failed.
-    progress: 0..1 of the phase. message: what it does; while it runs, the reason of the feed where that has one.
-    environment: null for a session that names none; there is no feed then."""
+    progress: 0..1 of the phase. message: what it does, or what is wrong: with the feed, or that jobs wait and nobody
+    works on them. environment: null for a session that names none; there are no feed and no jobs then."""
 
     ready: bool
     phase: str
@@ -46,6 +56,7 @@ class Status(msgspec.Struct, frozen=True):
     version: str
     environment: str | None
     feed: FeedState | None
+    jobs: JobsState | None
 
 
 class Root(msgspec.Struct, frozen=True):
@@ -83,18 +94,33 @@ def _not_ready(why: str) -> Refused:
 
 
 async def _status(call: Call) -> Status:
-    now, feed = call.services.progress.now(), await _feed_state(call)
-    wrong = feed.reason if feed is not None and now.phase == "running" else None
+    now, feed, jobs = call.services.progress.now(), await _feed_state(call), await _jobs_state(call)
+    wrong = (feed.reason if feed is not None else None) or _idle(jobs, call.services.clock.now_us())
     return Status(
         ready=now.ready,
         phase=now.phase,
         progress=round(now.progress, 4),
-        message=wrong or now.message,
+        message=(wrong if now.phase == "running" else None) or now.message,
         error=now.error,
         version=call.services.version,
         environment=call.principal.environment or None,
         feed=feed,
+        jobs=jobs,
     )
+
+
+async def _jobs_state(call: Call) -> JobsState | None:
+    if not call.principal.environment:
+        return None
+    found = await call.services.database.read_short_async(at_work, *call.tenant)
+    (queued, oldest), (running, _) = (found.get(status, (0, None)) for status in ("queued", "running"))
+    return JobsState(queued, running, None if oldest is None else format_us(oldest))
+
+
+def _idle(jobs: JobsState | None, now_us: int) -> str | None:
+    if jobs is None or jobs.running or jobs.queued_since is None or now_us - parse_us(jobs.queued_since) < _WAITS_US:
+        return None
+    return f"jobs wait since {jobs.queued_since} and none is running; see that `tradewright worker` runs"
 
 
 async def _feed_state(call: Call) -> FeedState | None:

@@ -398,7 +398,10 @@ def test_the_very_first_person_owns_what_is_there_and_only_one_does(served: Any)
 
     async def work(client: Client) -> None:
         client = opened(served, client)
-        bodies = [{"email": f"p{n}@example.com", "password": NEW, "name": f"P{n}"} for n in range(6)]
+        bodies = [
+            {"email": f"p{n}@example.com", "password": NEW, "name": f"P{n}", "organization_name": f"O{n}"}
+            for n in range(6)
+        ]
         answers = await asyncio.gather(*(client.post("/v1/auth/register", body, key=None) for body in bodies))
         assert {answer.status for answer in answers} == {202}
         owned = []
@@ -406,6 +409,7 @@ def test_the_very_first_person_owns_what_is_there_and_only_one_does(served: Any)
             person = Person(token_of(await login(client, body["email"], NEW)), "", "")
             owned.append((await client.get("/v1/organizations", person=person)).json["data"])
         assert all(len(each) == 1 and each[0]["role"] == "owner" for each in owned)
+        assert [each[0]["name"] for each in owned] == [f"O{n}" for n in range(6)]
         names = [each[0]["id"] for each in owned]
         assert names.count("org_a") == 1
         assert len(set(names)) == 6

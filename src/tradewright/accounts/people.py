@@ -25,7 +25,8 @@ BAD_INVITATION = (
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """Who wants to become a person here. email: in its stored spelling. organization_name: of one to be made."""
+    """Who wants to become a person here. email: in its stored spelling. organization_name: of the one that is
+    made, or that the first person owns."""
 
     email: str
     name: str
@@ -73,6 +74,8 @@ def register(tx: Tx, wanted: Registration, who: Actor, now_us: int) -> str | Non
     elif first and installed is not None:
         people.add_member(tx, installed, user, "owner", now_us)
         audit.record(tx, installed, "", me, "member.add", user, {"role": "owner"}, now_us)
+        if wanted.organization_name is not None:
+            rename_organization(tx, installed, wanted.organization_name, me, now_us)
     else:
         make_organization(tx, wanted.organization_name or _FIRST_NAME, user, me, now_us)
     return user
@@ -85,6 +88,12 @@ def make_organization(tx: Tx, name: str, owner: str, who: Actor, now_us: int) ->
     people.add_member(tx, organization, owner, "owner", now_us)
     audit.record(tx, organization, "", who, "organization.create", organization, {"owner": owner}, now_us)
     return organization
+
+
+def rename_organization(tx: Tx, organization: str, name: str, who: Actor, now_us: int) -> None:
+    """Give an organization another name."""
+    people.rename_organization(tx, organization, name)
+    audit.record(tx, organization, "", who, "organization.change", organization, {"changed": ["name"]}, now_us)
 
 
 def accept(tx: Tx, token: str, user: str, email: str, who: Actor, now_us: int) -> str:

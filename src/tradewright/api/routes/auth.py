@@ -35,7 +35,7 @@ from tradewright.storage.database import Tx
 
 
 class RegisterRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """invitation: the token of one. organization_name: of the organization that is made without one."""
+    """invitation: the token of one. organization_name: of the organization that one owns without one."""
 
     email: Email
     password: NewPassword
@@ -90,7 +90,8 @@ async def _register(call: Call) -> Raw:
         raise Forbidden("this installation takes new persons by invitation only: ask an owner or admin for one")
     await services.database.write_async(begin)
     hashed = await services.passwords.hash(request.password)
-    wanted = Registration(email, request.name.strip(), hashed, request.organization_name, request.invitation)
+    organization = request.organization_name and request.organization_name.strip()
+    wanted = Registration(email, request.name.strip(), hashed, organization, request.invitation)
     await services.database.write_async(people.register, wanted, call.who, now_us)
     return Raw(encode(_REGISTERED), "application/json", 202)
 

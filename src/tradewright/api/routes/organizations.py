@@ -14,7 +14,6 @@ from tradewright.api.operations import PERSON, Call, Effect, Once, Operation
 from tradewright.api.pagination import Page, PageQuery, decode_cursor, page
 from tradewright.api.wire import moment
 from tradewright.errors import Conflict, NotFound
-from tradewright.storage import audit
 from tradewright.storage import people as rows
 from tradewright.storage.database import Tx
 
@@ -122,10 +121,7 @@ async def _change(call: Call) -> Effect:
         rows.get_organization(tx, organization, lock=True)
         match(call, organization_of(tx, organization))
         if request.name is not msgspec.UNSET:
-            rows.rename_organization(tx, organization, request.name.strip())
-            audit.record(
-                tx, organization, "", call.who, "organization.change", organization, {"changed": ["name"]}, now_us
-            )
+            people.rename_organization(tx, organization, request.name.strip(), call.who, now_us)
         return organization_of(tx, organization)
 
     return Effect(effect)

@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 import tradewright.storage
-from tradewright.api.routes import portfolios
+from tradewright.api import valuation
 from tradewright.storage.database import Tx
 
 TENANT = ("org_a", "paper")
@@ -41,7 +41,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "candidates": (("crypto:AAA-USD", "crypto:BBB-USD"), "org_a", "1d"),
     "versions": ((PLACE, (*PLACE[:2], "crypto:BBB-USD", "1d"), ("org_b", *PLACE[1:])),),
     "balances_of": (*TENANT, "prt_1"),
-    "_balances": (*TENANT, {"id": "prt_1", "currency": "USD"}),
+    "balances": (*TENANT, {"id": "prt_1", "currency": "USD"}),
     "api_keys_by_public_id": (["x" * 8] * 64,),
     "get_data_set": ("org_a", "unknown"),
 }
@@ -54,7 +54,7 @@ def marked(mark: str) -> list[Callable[..., Any]]:
     ]
     found = {
         value
-        for module in [*modules, portfolios]
+        for module in [*modules, valuation]
         for value in vars(module).values()
         if callable(value) and getattr(value, mark, False)
     }

@@ -13,6 +13,7 @@ from tradewright.api.routes.events import OPERATIONS as EVENTS
 from tradewright.api.routes.exports import OPERATIONS as EXPORTS
 from tradewright.api.routes.factors import OPERATIONS as FACTORS
 from tradewright.api.routes.facts import OPERATIONS as FACTS
+from tradewright.api.routes.holdings import OPERATIONS as HOLDINGS
 from tradewright.api.routes.ingestion_schedules import OPERATIONS as INGESTION_SCHEDULES
 from tradewright.api.routes.ingestions import OPERATIONS as INGESTIONS
 from tradewright.api.routes.instruments import OPERATIONS as INSTRUMENTS
@@ -39,7 +40,7 @@ def all_operations() -> list[Operation]:
     found = [
         *SYSTEM, *INSTRUMENTS, *MARKET, *VERDICTS, *FACTS, *SOURCES, *SOURCE_CREDENTIALS, *INGESTIONS,
         *INGESTION_SCHEDULES, *QUARANTINE, *SIGNALS, *MODELS, *RESEARCH, *BACKTESTS, *TRIALS, *BROKER_ACCOUNTS,
-        *PORTFOLIOS, *PERFORMANCE, *ORDERS, *EVENTS, *API_KEYS, *AUDIT,
+        *PORTFOLIOS, *HOLDINGS, *PERFORMANCE, *ORDERS, *EVENTS, *API_KEYS, *AUDIT,
     ]  # fmt: skip
     found += [*AUTH, *SESSIONS, *FACTORS, *ME, *ORGANIZATIONS, *EXPORTS]
     return [*found, *limits.operations(found)]

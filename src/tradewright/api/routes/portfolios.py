@@ -1,9 +1,9 @@
-"""Portfolios: opened, renamed, and what they hold."""
+"""Portfolios: opened, renamed, closed, and what they are worth."""
 
 from __future__ import annotations
 
-from decimal import Decimal, localcontext
-from typing import Annotated, Any, Literal
+from decimal import Decimal
+from typing import Any, Literal
 
 import msgspec
 
@@ -11,28 +11,25 @@ from tradewright.api import dispatch, valuation
 from tradewright.api.operations import Call, Effect, Operation, Raw
 from tradewright.api.pagination import Page, PageQuery, decode_cursor, page
 from tradewright.api.problems import FieldError, Refused
+from tradewright.api.routes.holdings import Currency, portfolio_row
 from tradewright.api.wire import (
     Amount,
     Feed,
     Id,
-    InstrumentId,
     Name,
     Rfc3339,
     amount,
     feed_of,
-    feed_seen,
     found,
     market_time_of,
     moment,
 )
 from tradewright.brokers import paper
 from tradewright.errors import Conflict
-from tradewright.storage import audit, bounds, broker_accounts, ledgers, trading
-from tradewright.storage.database import Tx, one_statement
+from tradewright.storage import audit, bounds, broker_accounts, trading
+from tradewright.storage.database import Tx
 from tradewright.trading import ending, ledger
 from tradewright.trading.opening import MAX_PORTFOLIOS, Opening, open_portfolio
-
-Currency = Annotated[str, msgspec.Meta(pattern=r"^[A-Z0-9]{3,10}\Z", examples=["USD"])]
 
 
 class Portfolio(msgspec.Struct, frozen=True):
@@ -52,54 +49,6 @@ class Portfolio(msgspec.Struct, frozen=True):
     status: Literal["open", "closed"]
     created_at: Rfc3339
     closed_at: Rfc3339 | None
-    feed: Feed | None
-
-
-class Position(msgspec.Struct, frozen=True, gc=False):
-    """Units held (negative: sold short), what they cost, and what they are worth at the last close seen."""
-
-    instrument: InstrumentId
-    units: Amount
-    cost: Amount
-    price: Amount | None
-    value: Amount | None
-    unrealized: Amount | None
-    time: Rfc3339
-
-
-class Positions(msgspec.Struct, frozen=True):
-    """The open positions of a portfolio."""
-
-    data: list[Position]
-    feed: Feed | None
-
-
-class Posting(msgspec.Struct, frozen=True, gc=False):
-    """One line of the double-entry ledger; the lines of a transaction sum to zero in each currency."""
-
-    id: str
-    transaction: str
-    account: str
-    currency: str
-    amount: Amount
-    cause: str
-    time: Rfc3339
-
-
-class AllocationLine(msgspec.Struct, frozen=True):
-    """A part of a portfolio. instrument: null for its cash. weight: share of the equity, a fraction."""
-
-    instrument: InstrumentId | None
-    value: Amount | None
-    weight: float | None
-
-
-class Allocation(msgspec.Struct, frozen=True):
-    """How the equity is divided; weights add up to 1. They are null while a position has no price."""
-
-    data: list[AllocationLine]
-    currency: Currency
-    equity: Amount | None
     feed: Feed | None
 
 
@@ -155,16 +104,16 @@ async def _create(call: Call) -> Effect:
         row = open_portfolio(tx, *call.tenant, opening, now_us)
         detail = {"broker_account": request.broker_account, "currency": request.currency}
         audit.record(tx, *call.tenant, call.who, "portfolio.create", row["id"], detail, now_us)
-        return _shown(row, _balances(tx, *call.tenant, row), {}, feed)
+        return _shown(row, valuation.balances(tx, *call.tenant, row), {}, feed)
 
     return Effect(effect)
 
 
 async def _change(call: Call) -> Effect:
     key, change, now_us = call.path["id"], call.body, call.services.clock.now_us()
-    before = await _row(call)
-    held = await call.services.database.read_short_async(_balances, *call.tenant, before)
-    prices, feed = await _valued(call, key, list(held.units))
+    before = await portfolio_row(call)
+    held = await call.services.database.read_short_async(valuation.balances, *call.tenant, before)
+    prices, feed = await valuation.valued(call, key, list(held.units))
 
     def effect(tx: Tx) -> Portfolio:
         row = found(trading.get_portfolio(tx, *call.tenant, key, lock=True), "portfolio", key)
@@ -173,7 +122,7 @@ async def _change(call: Call) -> Effect:
             trading.rename_portfolio(tx, *call.tenant, key, change.name)
             audit.record(tx, *call.tenant, call.who, "portfolio.update", key, {"changed": ["name"]}, now_us)
             row["name"] = change.name
-        return _shown(row, _balances(tx, *call.tenant, row), prices, feed)
+        return _shown(row, valuation.balances(tx, *call.tenant, row), prices, feed)
 
     return Effect(effect)
 
@@ -195,133 +144,30 @@ async def _close(call: Call) -> Effect:
     return Effect(effect)
 
 
-async def _list_allocation(call: Call) -> Allocation:
-    row = await _row(call)
-    balances = await call.services.database.read_short_async(_balances, *call.tenant, row)
-    prices, feed = await _valued(call, row["id"], list(balances.units))
-    values: dict[str | None, Decimal | None] = {None: balances.cash}
-    with localcontext() as context:
-        context.prec = 60
-        for instrument, units in sorted(balances.units.items()):
-            price = prices.get(instrument)
-            values[instrument] = None if price is None else units * price
-    equity = _equity(balances, prices)
-    whole = equity if equity is not None and equity > 0 else None
-    lines = [
-        AllocationLine(
-            instrument,
-            None if value is None else amount(value),
-            None if value is None or whole is None else float(value / whole),
-        )
-        for instrument, value in values.items()
-    ]
-    return Allocation(lines, row["currency"], None if equity is None else amount(equity), feed)
-
-
 async def _list_portfolios(call: Call) -> Page[Portfolio]:
     query: PortfolioQuery = call.query
     after, newest_first = decode_cursor(query, str), query.order == "desc"
     rows = await call.services.database.read_short_async(
         trading.list_portfolios, *call.tenant, query.limit + 1, newest_first, after, query.status
     )
-    held = await call.services.database.read_short_async(_all_balances, *call.tenant, rows[: query.limit])
-    valued = await _all_valued(call, {key: list(balances.units) for key, balances in held.items()})
+    held = await call.services.database.read_short_async(valuation.all_balances, *call.tenant, rows[: query.limit])
+    valued = await valuation.all_valued(call, {key: list(balances.units) for key, balances in held.items()})
     return page(query, rows, [row["id"] for row in rows], lambda row: _shown(row, held[row["id"]], *valued[row["id"]]))
 
 
 async def _get_portfolio(call: Call) -> Raw:
-    row = await _row(call)
+    row = await portfolio_row(call)
     headers = {"etag": dispatch.etag_of(dispatch.encode(_kept(row)))}
     return Raw(dispatch.encode(await _portfolio(call, row)), "application/json", headers=headers)
 
 
-async def _list_positions(call: Call) -> Positions:
-    key = call.path["id"]
-    portfolio, rows = await call.services.database.read_short_async(_with_positions, *call.tenant, key)
-    found(portfolio, "portfolio", key)
-    held = [position for position in rows if position["units"]]
-    prices, feed = await _valued(call, key, [position["instrument"] for position in held])
-    return Positions([_position(p, prices.get(p["instrument"])) for p in held], feed)
-
-
-async def _list_ledger(call: Call) -> Page[Posting]:
-    row = await _row(call)
-    query: PageQuery = call.query
-    rows = await call.services.database.read_short_async(
-        trading.list_postings,
-        *call.tenant,
-        row["id"],
-        query.limit + 1,
-        query.order == "desc",
-        decode_cursor(query, tuple[int, str]),
-    )
-    return page(query, rows, [(r["time"], r["id"]) for r in rows], _posting)
-
-
-def _with_positions(
-    tx: Tx, organization: str, environment: str, key: str
-) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
-    row = trading.get_portfolio(tx, organization, environment, key)
-    return row, [] if row is None else trading.list_positions(tx, organization, environment, key)
-
-
-async def _row(call: Call) -> dict[str, Any]:
-    key = call.path["id"]
-    row = await call.services.database.read_short_async(trading.get_portfolio, *call.tenant, key)
-    return found(row, "portfolio", key)
-
-
 async def _portfolio(call: Call, row: dict[str, Any]) -> Portfolio:
-    balances = await call.services.database.read_short_async(_balances, *call.tenant, row)
-    return _shown(row, balances, *await _valued(call, row["id"], list(balances.units)))
-
-
-async def _valued(call: Call, key: str, instruments: list[str]) -> tuple[dict[str, Decimal], Feed | None]:
-    return (await _all_valued(call, {key: instruments}))[key]
-
-
-async def _all_valued(call: Call, held: dict[str, list[str]]) -> dict[str, tuple[dict[str, Decimal], Feed | None]]:
-    # by portfolio: the last closes of its feed session of what it holds, and the state of that
-    now_us, sessions = call.services.clock.now_us(), await valuation.sessions_of(call, list(held))
-    together: dict[str | None, dict[str, None]] = {}
-    for key, instruments in held.items():
-        together.setdefault(_id(sessions[key]), {}).update(dict.fromkeys(instruments))
-    told = {}
-    for session in {_id(each): each for each in sessions.values()}.values():
-        prices = await valuation.prices_on(call, session, sorted(together[_id(session)]))
-        told[_id(session)] = (prices, feed_seen(session, now_us))
-    return {key: told[_id(session)] for key, session in sessions.items()}
-
-
-def _id(session: valuation.Session) -> str | None:
-    return None if session is None else session["id"]
-
-
-@one_statement
-def _balances(tx: Tx, organization: str, environment: str, row: dict[str, Any]) -> ledger.Balances:
-    lines = ledgers.balances_of(tx, organization, environment, row["id"])
-    return ledger.balances_of({(account, unit): total for account, unit, total in lines}, row["currency"])
-
-
-def _all_balances(
-    tx: Tx, organization: str, environment: str, rows: list[dict[str, Any]]
-) -> dict[str, ledger.Balances]:
-    return {row["id"]: _balances(tx, organization, environment, row) for row in rows}
-
-
-def _equity(balances: ledger.Balances, prices: dict[str, Decimal]) -> Decimal | None:
-    equity = balances.cash
-    with localcontext() as context:
-        context.prec = 60
-        for instrument, units in balances.units.items():
-            if instrument not in prices:
-                return None
-            equity += units * prices[instrument]
-    return equity
+    balances = await call.services.database.read_short_async(valuation.balances, *call.tenant, row)
+    return _shown(row, balances, *await valuation.valued(call, row["id"], list(balances.units)))
 
 
 def _shown(row: dict[str, Any], balances: ledger.Balances, prices: dict[str, Decimal], feed: Feed | None) -> Portfolio:
-    equity = _equity(balances, prices)
+    equity = valuation.equity(balances, prices)
     return Portfolio(
         id=row["id"],
         name=row["name"],
@@ -342,27 +188,6 @@ def _shown(row: dict[str, Any], balances: ledger.Balances, prices: dict[str, Dec
 
 def _kept(row: dict[str, Any]) -> _Kept:
     return _Kept(row["id"], row["name"])
-
-
-def _position(row: dict[str, Any], price: Decimal | None) -> Position:
-    with localcontext() as context:
-        context.prec = 60
-        value = None if price is None else row["units"] * price
-        gain = None if value is None else value - row["cost"]
-    return Position(
-        instrument=row["instrument"],
-        units=amount(row["units"]),
-        cost=amount(row["cost"]),
-        price=None if price is None else amount(price),
-        value=None if value is None else amount(value),
-        unrealized=None if gain is None else amount(gain),
-        time=moment(row["time"]) or "",
-    )
-
-
-def _posting(row: dict[str, Any]) -> Posting:
-    names = ("id", "transaction", "account", "currency", "cause")
-    return Posting(**{name: row[name] for name in names}, amount=amount(row["amount"]), time=moment(row["time"]) or "")
 
 
 OPERATIONS = [
@@ -396,19 +221,5 @@ OPERATIONS = [
         "session has ended for ever. Units that are left then stay in its books, valued at the last closes of that "
         "session, and orders that wait are cancelled. Its orders, fills and ledger can be read as before; it no longer "
         "counts in the bound on portfolios.",
-    ),
-    Operation(
-        "GET", "/v1/portfolios/{id}/positions", "list_positions", "What it holds", "portfolios", "portfolios:read",
-        _list_positions, Positions, errors=("not_found",), description="Its open positions by instrument.",
-    ),
-    Operation(
-        "GET", "/v1/portfolios/{id}/allocation", "get_allocation", "How it is divided", "portfolios",
-        "portfolios:read", _list_allocation, Allocation, errors=("not_found",),
-        description="The weight of each position and of the cash in the equity.",
-    ),
-    Operation(
-        "GET", "/v1/portfolios/{id}/ledger", "list_ledger", "Its double-entry ledger", "portfolios", "portfolios:read",
-        _list_ledger, Page[Posting], PageQuery, errors=("not_found",),
-        description="Every line by market time, newest first; the lines of a transaction sum to zero in each currency.",
     ),
 ]  # fmt: skip

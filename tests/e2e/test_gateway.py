@@ -177,6 +177,30 @@ def test_one_process_may_go_and_come_back_and_nobody_notices(behind: Behind) -> 
     assert set(asked(4)) == {200}
 
 
+def test_a_database_that_is_away_is_told_by_the_application_and_puts_no_process_out(
+    behind: Behind, postgres_url: str
+) -> None:
+    server, _, name = postgres_url.rpartition("/")
+    ending = f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = '{name}'"
+    with Database(f"{server}/postgres") as primary:
+
+        def said(statement: str) -> None:
+            primary.write(lambda tx: tx.exec_driver_sql(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS {statement}'))
+
+        said("false")
+        try:
+            primary.write(lambda tx: tx.exec_driver_sql(ending))
+            for _ in range(8):
+                status, headers, body = behind.curl("/v1/portfolios")
+                assert (status, json.loads(body)["code"]) == (503, "storage_failed")
+                assert headers["content-type"] == "application/problem+json"
+                assert behind.curl("/livez", key=False)[0] == 200
+                assert behind.curl("/readyz", key=False)[0] == 503
+        finally:
+            said("true")
+    assert {behind.curl("/v1/portfolios")[0] for _ in range(8)} == {200}
+
+
 @pytest.mark.parametrize("origin", ["https://elsewhere.example", "https://localhost"])
 def test_websocket_handshakes_reach_the_application(behind: Behind, origin: str) -> None:
     context = ssl.create_default_context(cafile=str(behind.gateway.certificate))

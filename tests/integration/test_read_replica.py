@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -44,6 +45,13 @@ class Servers:
             command, cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **self.who
         )
         wait_for(self.port)
+
+    def hold(self, sign: signal.Signals) -> None:
+        """Stop every process of the replica where it stands, or let them all go on."""
+        assert self.process is not None
+        pid = self.process.pid
+        for one in [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]:
+            os.kill(one, sign)
 
     def kill(self) -> None:
         assert self.process is not None
@@ -236,6 +244,34 @@ def test_reads_go_on_when_the_replica_is_killed_and_return_to_it(both: tuple[Dat
     servers.start()
     wait_until_caught_up(database)
     assert asyncio.run(database.read_replica_async(look)) == (True, 40)
+
+
+def test_a_replica_that_hangs_is_waited_for_by_one_read_in_two_seconds(both: tuple[Database, Servers]) -> None:
+    database, servers = both
+
+    async def timed() -> float:
+        began = time.monotonic()
+        assert await database.read_replica_async(look) == (False, 1)
+        return time.monotonic() - began
+
+    async def while_it_hangs() -> tuple[list[float], float]:
+        await database.write_async(add, 1)
+        noticed = await asyncio.gather(*(timed() for _ in range(20)))
+        waits, began = [], time.monotonic()
+        while time.monotonic() - began < 6:
+            waits += await asyncio.gather(*(timed() for _ in range(20)))
+            await asyncio.sleep(0.02)
+        return waits, max(noticed)
+
+    servers.hold(signal.SIGSTOP)
+    try:
+        waits, noticed = asyncio.run(while_it_hangs())
+    finally:
+        servers.hold(signal.SIGCONT)
+    assert noticed < 2
+    assert max(waits) < 2
+    assert sum(one > 0.5 for one in waits) <= 3, [round(one, 2) for one in waits if one > 0.5]
+    wait_until_caught_up(database)
 
 
 def test_a_replica_that_is_none_is_not_asked(postgres_url: str) -> None:

@@ -14,13 +14,13 @@ import sqlalchemy as sa
 from tradewright.errors import SettingsInvalid, StorageFailed
 from tradewright.storage.changes import Written
 from tradewright.storage.failures import is_lost
-from tradewright.storage.replica import POSITION, Replica, Unusable
+from tradewright.storage.replica import POSITION, SOON_S, Replica, Unusable
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 R = TypeVar("R")
-_REPLICA_S = 5.0  # for a replica to take a connection, or to answer; then the primary is asked
+_REPLICA_S = 5.0  # for a replica to answer; then the primary is asked
 
 
 def _asyncpg_url(url: str, setting: str = "database_url") -> sa.URL:
@@ -62,8 +62,8 @@ class PostgresBackend:
                 hide_parameters=True,
                 pool_size=8,
                 max_overflow=8,
-                pool_timeout=_REPLICA_S,
-                connect_args={"timeout": _REPLICA_S, "command_timeout": _REPLICA_S},
+                pool_timeout=SOON_S,
+                connect_args={"timeout": SOON_S, "command_timeout": _REPLICA_S},
             )
             self._replica = Replica(engine, self._position)
 

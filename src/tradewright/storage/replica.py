@@ -12,6 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
+import asyncpg
 import sqlalchemy as sa
 
 if TYPE_CHECKING:
@@ -22,9 +23,11 @@ R = TypeVar("R")
 POSITION = "SELECT (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint"
 """How far the primary's log is on its disk: beyond every commit that was answered (synchronous_commit is on)."""
 _REPLAYED = "SELECT CASE WHEN pg_is_in_recovery() THEN (pg_last_wal_replay_lsn() - '0/0'::pg_lsn)::bigint END"
+SOON_S = 0.5
+"""For a replica to take a connection, and to say how far it is."""
 _ASKED_AGAIN_S = 1.0
 _BEHIND_S = 0.05  # how long one that is behind is left alone
-_AWAY_S = 2.0  # and one that does not answer
+_AWAY_S = 2.0  # and one that does not answer; then one read tries it
 _log = logging.getLogger("tradewright.storage")
 
 
@@ -46,21 +49,23 @@ class Replica:
 
     async def run(self, work: Callable[[sa.Connection], R], commits: int) -> R:
         """Return `work(tx)` of the replica. commits: how many this process made. Raises Unusable."""
-        now = asyncio.get_running_loop().time()
-        if now < self._rest_until:
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._rest_until:
             raise Unusable
+        if self._away:
+            self._rest_until = loop.time() + _AWAY_S  # this read tries it; the others do not wait with it
         needed = await self._needed_position(commits)
         try:
             answer = await self._run(work, needed)
         except (OSError, TimeoutError, sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
-            self._rest_until = now + _AWAY_S
+            self._rest_until = loop.time() + _AWAY_S
             if not self._away:
                 _log.warning("the replica does not answer (%s); the primary does meanwhile", type(error).__name__)
             self._away = True
             raise Unusable from error
         if self._away:
             _log.warning("the replica answers again")
-        self._away = False
+            self._away, self._rest_until = False, 0.0
         return answer
 
     async def _needed_position(self, commits: int) -> int:
@@ -72,7 +77,8 @@ class Replica:
             return known[2]
 
     async def _run(self, work: Callable[[sa.Connection], R], needed: int) -> R:
-        async with self._engine.connect() as connection:
+        connection = await self._engine.connect()
+        try:
             known = (await connection.get_raw_connection()).info  # of this one backend, which never goes back
             if known.get("replayed", -1) < needed:
                 known["replayed"] = await self._replayed(connection)
@@ -80,17 +86,33 @@ class Replica:
                     self._rest_until = asyncio.get_running_loop().time() + _BEHIND_S
                     raise Unusable
             await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-            async with connection.begin():
-                return await connection.run_sync(work)
+            return await connection.run_sync(work)
+        except (OSError, TimeoutError):
+            await self._hang_up(connection)
+            raise
+        finally:
+            await connection.close()  # it ends the transaction; nothing was written
 
     async def _replayed(self, connection: AsyncConnection) -> int:
-        await connection.execution_options(isolation_level="AUTOCOMMIT")
-        found = (await connection.exec_driver_sql(_REPLAYED)).scalar_one()
-        await connection.rollback()  # of the bookkeeping; there is no transaction
+        # by the driver itself: SQLAlchemy has no time for one statement, and takes two seconds to end one
+        try:
+            found = await (await _driver(connection)).fetchval(_REPLAYED, timeout=SOON_S)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise OSError(str(error)) from error
         if found is None:
             raise OSError("it is no replica")
         return int(found)
 
+    async def _hang_up(self, connection: AsyncConnection) -> None:
+        # without a goodbye, which would be one more question to somebody who does not answer
+        (await _driver(connection)).terminate()
+        await connection.invalidate()
+
     async def close(self) -> None:
         """Close every connection."""
         await self._engine.dispose()
+
+
+async def _driver(connection: AsyncConnection) -> asyncpg.Connection:
+    found: asyncpg.Connection = (await connection.get_raw_connection()).driver_connection
+    return found

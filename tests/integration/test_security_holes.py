@@ -24,6 +24,7 @@ from tradewright.api.operations import Operation
 from tradewright.api.rules import Rules, of_settings
 from tradewright.app import house
 from tradewright.settings import Settings
+from tradewright.storage import people as storage_people
 from tradewright.storage.audit import Actor
 from tradewright.storage.tables import metadata, recovery_codes
 
@@ -336,6 +337,53 @@ def test_codes_begun_at_once_are_all_answered(served: Any) -> None:
         answers = await asyncio.gather(*(client.post("/v1/auth/totp", None, person=person) for person in persons))
         assert {answer.status for answer in answers} == {200}, [answer.body for answer in answers]
 
+    served.run(work)
+
+
+def test_passkeys_at_once_keep_their_bound_and_one_set_of_codes(served: Any) -> None:
+    mine = recovery_codes.select().where(recovery_codes.c.user == "usr_trader")
+
+    async def work(client: Client) -> None:
+        person, bodies = asked_again(served), []
+        for _ in range(26):
+            asked = (await client.post("/v1/auth/passkeys/options", None, person=person)).json["options"]
+            bodies.append({"credential": SoftwareKey().create(asked)})
+        answers = await asyncio.gather(*(client.post("/v1/auth/passkeys", body, person=person) for body in bodies))
+        assert sorted(answer.status for answer in answers) == [201] * 20 + [409] * 6
+        made = [answer.json for answer in answers if answer.status == 201]
+        (codes,) = [one["recovery_codes"] for one in made if one["recovery_codes"]]
+        assert len(served.database.read(lambda tx: tx.execute(mine).all())) == len(codes) == 10
+        targets = [f"/v1/auth/passkeys/{one['passkey']['id']}" for one in made]
+        answers = await asyncio.gather(*(client.send("DELETE", target, person=person) for target in targets))
+        assert {answer.status for answer in answers} == {204}
+        assert served.database.read(lambda tx: tx.execute(mine).all()) == []
+
+    served.run(work)
+
+
+def test_exports_asked_for_at_once_keep_their_bound(served: Any) -> None:
+    async def work(client: Client) -> None:
+        bodies = [{"kind": kind} for kind in ("person", "organization")] * 8
+        person = asked_again(served, "usr_admin")
+        answers = await asyncio.gather(*(client.post("/v1/exports", body, person=person) for body in bodies))
+        assert sorted(answer.status for answer in answers) == [202] * 2 + [409] * 14
+
+    served.run(work)
+
+
+def test_organizations_made_at_once_keep_their_bound(served: Any) -> None:
+    def belong(tx: Any) -> None:
+        for number in range(47):
+            storage_people.add_member(tx, f"org_more_{number}", "usr_trader", "viewer", 0)
+
+    async def work(client: Client) -> None:
+        person = asked_again(served)
+        answers = await asyncio.gather(
+            *(client.post("/v1/organizations", {"name": "x"}, person=person) for _ in range(12))
+        )
+        assert sorted(answer.status for answer in answers) == [201] * 2 + [409] * 10
+
+    served.database.write(belong)
     served.run(work)
 
 

@@ -109,12 +109,12 @@ class NewApiKey(ApiKey, frozen=True, kw_only=True):
 
 async def _list(call: Call) -> Page[ApiKey]:
     query: PageQuery = call.query
-    after = decode_cursor(query, str)
+    after = decode_cursor(call, str)
     rows = await call.services.database.read_async(
         accounts.list_api_keys_page, *call.tenant, query.limit + 1, query.order == "desc", after
     )
     now_us = call.services.clock.now_us()
-    return page(query, rows, [row["id"] for row in rows], lambda row: _api_key(row, now_us))
+    return page(call, rows, [row["id"] for row in rows], lambda row: _api_key(row, now_us))
 
 
 async def _get(call: Call) -> Raw:

@@ -71,7 +71,7 @@ class Verification(msgspec.Struct, frozen=True):
 
 async def _list(call: Call) -> Page[AuditEntry]:
     query: AuditQuery = call.query
-    after = decode_cursor(query, tuple[int, str])
+    after = decode_cursor(call, tuple[int, str])
     filters = Filters(
         # a key sees its own environment, and what concerns all of them; a person the whole organization
         environment=call.principal.environment if call.principal.session is None else None,
@@ -84,7 +84,7 @@ async def _list(call: Call) -> Page[AuditEntry]:
     rows = await call.services.database.read_async(
         audit.list_page, call.principal.organization, filters, query.limit + 1, query.order == "desc", after
     )
-    return page(query, rows, [(row["created_at"], row["id"]) for row in rows], _entry)
+    return page(call, rows, [(row["created_at"], row["id"]) for row in rows], _entry)
 
 
 async def _verify(call: Call) -> Verification:

@@ -242,11 +242,11 @@ def _fresh(tx: Tx, owner: Owner, rows: list[dict[str, Any]], start: int) -> bool
 
 async def _list(call: Call) -> Page[Backtest]:
     query: PageQuery = call.query
-    after = decode_cursor(query, str)
+    after = decode_cursor(call, str)
     rows = await call.services.database.read_replica_async(
         backtests.list_page, *call.tenant, query.limit + 1, query.order == "desc", after
     )
-    return page(query, rows, [row["id"] for row in rows], _backtest)
+    return page(call, rows, [row["id"] for row in rows], _backtest)
 
 
 async def _get(call: Call) -> Backtest:
@@ -280,13 +280,13 @@ async def _report(call: Call) -> Raw:
 
 async def _fills(call: Call) -> Page[BacktestFill]:
     arrays = await _arrays(call)
-    return _slice(call, "fills", arrays.fills, lambda row: BacktestFill(**msgspec.json.decode(row)))
+    return _slice(call, arrays.fills, lambda row: BacktestFill(**msgspec.json.decode(row)))
 
 
 async def _equity(call: Call) -> Page[EquityPoint]:
     arrays = await _arrays(call)
     points = range(len(arrays.times))
-    return _slice(call, "equity", points, lambda n: EquityPoint(moment(arrays.times[n]) or "", arrays.equity[n]))
+    return _slice(call, points, lambda n: EquityPoint(moment(arrays.times[n]) or "", arrays.equity[n]))
 
 
 async def _arrays(call: Call) -> Arrays:
@@ -295,14 +295,13 @@ async def _arrays(call: Call) -> Arrays:
     return await call.services.results.get(key, lambda: _blob(call, "arrays"))
 
 
-def _slice(call: Call, name: str, rows: Sequence[Any], convert: Any) -> Page[Any]:
+def _slice(call: Call, rows: Sequence[Any], convert: Any) -> Page[Any]:
     query: SeriesQuery = call.query
-    within = f"{call.path['id']}/{name}"
-    start = decode_cursor(query, int, within) or 0
+    start = decode_cursor(call, int) or 0
     if not 0 <= start <= len(rows):
         raise not_ours()
     part = list(rows[start : start + query.limit + 1])
-    return page(query, part, [start + place + 1 for place in range(len(part))], convert, within)
+    return page(call, part, [start + place + 1 for place in range(len(part))], convert)
 
 
 async def _row(call: Call) -> dict[str, Any]:

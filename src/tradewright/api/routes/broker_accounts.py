@@ -79,11 +79,11 @@ async def _create(call: Call) -> Effect:
 
 async def _list(call: Call) -> Page[BrokerAccount]:
     query: PageQuery = call.query
-    after = decode_cursor(query, str)
+    after = decode_cursor(call, str)
     rows = await call.services.database.read_short_async(
         broker_accounts.list_page, *call.tenant, query.limit + 1, query.order == "desc", after
     )
-    return page(query, rows, [row["id"] for row in rows], _account)
+    return page(call, rows, [row["id"] for row in rows], _account)
 
 
 async def _get(call: Call) -> BrokerAccount:

@@ -69,7 +69,7 @@ async def _types(call: Call) -> EventTypes:
 
 async def _list(call: Call) -> Page[Event]:
     query: EventQuery = call.query
-    after = decode_cursor(query, tuple[int | None, int | None]) or (None, None)
+    after = decode_cursor(call, tuple[int | None, int | None]) or (None, None)
     wanted = Wanted(_seen(call, query.type), query.subject, micros(query.start), micros(query.end))
     rows = await call.services.database.read_replica_async(
         outbox.page, *call.tenant, wanted, query.limit + 1, query.order == "desc", after
@@ -79,7 +79,7 @@ async def _list(call: Call) -> Page[Event]:
         own = row["organization"] is not None
         after = (row["sequence"], after[1]) if own else (after[0], row["sequence"])
         keys.append(after)
-    return page(query, rows, keys, _event)
+    return page(call, rows, keys, _event)
 
 
 def _seen(call: Call, kind: str | None) -> tuple[str, ...] | None:

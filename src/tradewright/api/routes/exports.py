@@ -83,12 +83,12 @@ def _organization(call: Call) -> tuple[str, str]:
 
 async def _list(call: Call) -> Page[Export]:
     query: PageQuery = call.query
-    after = decode_cursor(query, str)
+    after = decode_cursor(call, str)
     now_us = call.services.clock.now_us()
     found = await call.services.database.read_async(
         exports.list_page, call.principal.user or "", now_us, query.limit + 1, query.order == "desc", after
     )
-    return page(query, found, [row["id"] for row in found], _export)
+    return page(call, found, [row["id"] for row in found], _export)
 
 
 async def _get(call: Call) -> Export:

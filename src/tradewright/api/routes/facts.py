@@ -67,11 +67,11 @@ async def _list(call: Call) -> Page[Fact]:
         end_us=end,
         as_of_us=await market_time_of(call) if query.as_of is None else micros(query.as_of),
     )
-    after = decode_cursor(query, FactKey)
+    after = decode_cursor(call, FactKey)
     data = call.services.market_data.dated
     rows = await data.facts(call.principal.organization, wanted, after, query.limit + 1)
     names = ("source", "instrument", "name", "unit", "period_start", "period_end")
-    return page(query, rows, [tuple(row[name] for name in names) for row in rows], _fact)
+    return page(call, rows, [tuple(row[name] for name in names) for row in rows], _fact)
 
 
 def _fact(row: dict[str, Any]) -> Fact:

@@ -113,9 +113,9 @@ async def _list_ledger(call: Call) -> Page[Posting]:
         row["id"],
         query.limit + 1,
         query.order == "desc",
-        decode_cursor(query, tuple[int, str]),
+        decode_cursor(call, tuple[int, str]),
     )
-    return page(query, rows, [(r["time"], r["id"]) for r in rows], _posting)
+    return page(call, rows, [(r["time"], r["id"]) for r in rows], _posting)
 
 
 def _with_positions(

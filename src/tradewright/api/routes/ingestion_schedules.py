@@ -116,9 +116,9 @@ async def _create(call: Call) -> Effect:
 async def _list(call: Call) -> Page[IngestionSchedule]:
     query: PageQuery = call.query
     rows = await call.services.database.read_async(
-        ingestion_schedules.list_page, *call.tenant, query.limit + 1, query.order == "desc", decode_cursor(query, str)
+        ingestion_schedules.list_page, *call.tenant, query.limit + 1, query.order == "desc", decode_cursor(call, str)
     )
-    return page(query, rows, [row["id"] for row in rows], _schedule)
+    return page(call, rows, [row["id"] for row in rows], _schedule)
 
 
 async def _get(call: Call) -> Raw:

@@ -171,11 +171,11 @@ def _within_years(us: int) -> int:
 
 async def _list(call: Call) -> Page[Ingestion]:
     query: IngestionQuery = call.query
-    after = decode_cursor(query, str)
+    after = decode_cursor(call, str)
     rows = await call.services.database.read_async(
         ingestions.list_page, *call.tenant, query.limit + 1, query.order == "desc", after, query.schedule
     )
-    return page(query, rows, [row["id"] for row in rows], _ingestion)
+    return page(call, rows, [row["id"] for row in rows], _ingestion)
 
 
 async def _get(call: Call) -> Ingestion:

@@ -60,11 +60,11 @@ class InstrumentNames(msgspec.Struct, frozen=True):
 
 async def _list_instruments(call: Call) -> Page[Instrument]:
     query: PageQuery = call.query
-    after = decode_cursor(query, str)
+    after = decode_cursor(call, str)
     rows = await call.services.database.read_replica_async(
         series.list_instruments, after_id=after, limit=query.limit + 1, descending=query.order == "desc"
     )
-    return page(query, rows, [row["id"] for row in rows], _instrument)
+    return page(call, rows, [row["id"] for row in rows], _instrument)
 
 
 async def _get_instrument(call: Call) -> Instrument:

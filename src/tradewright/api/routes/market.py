@@ -163,7 +163,7 @@ async def _page_of_bars(call: Call, media_type: str) -> Encoded:
         return await _bars(call, served, end, media_type)
     data, keys = call.services.market_data, [each.key for each in served]
     versions = await data.versions(keys)
-    after = decode_cursor(query, tuple[int, str])
+    after = decode_cursor(call, tuple[int, str])
     end = await data.end_of_page(keys, micros(query.start), end, after, query.limit + 1)
     version = (tuple(served), end, versions)
     part = pages.renewed(key, state, version)
@@ -188,15 +188,15 @@ async def _series_and_end(call: Call) -> tuple[list[ServedSeries], int | None]:
 async def _bars(call: Call, served: Sequence[ServedSeries], end: int | None, media_type: str) -> Encoded:
     query: BarQuery = call.query
     keys = [each.key for each in served]
-    after = decode_cursor(query, tuple[int, str])
+    after = decode_cursor(call, tuple[int, str])
     rows = await call.services.market_data.page(
         keys, micros(query.start), end, micros(query.as_of), after, query.limit + 1
     )
     if query.adjustment != "raw":
         rows = await _adjusted(call, keys, rows)
     if len(rows) > _IN_A_THREAD:
-        return await asyncio.to_thread(_encoded, query, served, rows, media_type)
-    return _encoded(query, served, rows, media_type)
+        return await asyncio.to_thread(_encoded, call, served, rows, media_type)
+    return _encoded(call, served, rows, media_type)
 
 
 def _refuse_adjusted_by_source(served: Sequence[ServedSeries]) -> None:
@@ -216,16 +216,17 @@ async def _adjusted(call: Call, keys: Sequence[SeriesKey], rows: list[BarRow]) -
     return await adjusted_rows(data, call.principal.organization, keys, rows, kind, as_of, until)
 
 
-def _encoded(query: BarQuery, served: Sequence[ServedSeries], rows: list[BarRow], media_type: str) -> Encoded:
+def _encoded(call: Call, served: Sequence[ServedSeries], rows: list[BarRow], media_type: str) -> Encoded:
+    query: BarQuery = call.query
     keys = [(row.time, row.key.instrument) for row in rows]
     if media_type == JSON:
-        listed = page(query, rows, keys, _bar)
+        listed = page(call, rows, keys, _bar)
         adjustment = "pre_adjusted" if any(each.pre_adjusted for each in served) else query.adjustment
         told = [BarSeries(each.key.instrument, each.key.source, each.verdict, each.pre_adjusted) for each in served]  # type: ignore[arg-type]  # verdict: one of its words
         return encoded.before_feed(
             BarPage(listed.data, listed.has_more, listed.next_cursor, query.interval, adjustment, told, None)
         )
-    listed = page(query, rows, keys, lambda row: None)
+    listed = page(call, rows, keys, lambda row: None)
     body = (representations.csv_of if media_type == CSV else representations.arrow_of)(rows[: query.limit])
     shown = f"{CSV}; charset=utf-8; header=present" if media_type == CSV else media_type
     headers = {"data-verdict": representations.verdicts_of(served)}

@@ -49,9 +49,9 @@ class PromotionRequest(msgspec.Struct, frozen=True, kw_only=True):
 async def _list(call: Call) -> Page[Model]:
     query: PageQuery = call.query
     rows = await call.services.database.read_replica_async(
-        models.list_schedules, *call.tenant, decode_cursor(query, str), query.limit + 1, query.order == "desc"
+        models.list_schedules, *call.tenant, decode_cursor(call, str), query.limit + 1, query.order == "desc"
     )
-    return page(query, rows, [row["id"] for row in rows], _model)
+    return page(call, rows, [row["id"] for row in rows], _model)
 
 
 async def _get(call: Call) -> Model:

@@ -70,11 +70,11 @@ class Run(msgspec.Struct, frozen=True):
 
 async def _list_orders(call: Call) -> Page[Order]:
     query: OrderQuery = call.query
-    after = decode_cursor(query, tuple[int, str])
+    after = decode_cursor(call, tuple[int, str])
     rows = await call.services.database.read_short_async(
         trading.list_orders, *call.tenant, query.limit + 1, query.order == "desc", after, query.portfolio
     )
-    return page(query, rows, [(row[-2], row[0]) for row in rows], _order)
+    return page(call, rows, [(row[-2], row[0]) for row in rows], _order)
 
 
 async def _get_order(call: Call) -> Order:
@@ -85,20 +85,20 @@ async def _get_order(call: Call) -> Order:
 
 async def _list_fills(call: Call) -> Page[Fill]:
     query: OrderQuery = call.query
-    after = decode_cursor(query, tuple[int, str])
+    after = decode_cursor(call, tuple[int, str])
     rows = await call.services.database.read_replica_async(
         trading.list_fills, *call.tenant, query.limit + 1, query.order == "desc", after, query.portfolio
     )
-    return page(query, rows, [(row[-1], row[0]) for row in rows], _fill)
+    return page(call, rows, [(row[-1], row[0]) for row in rows], _fill)
 
 
 async def _list_runs(call: Call) -> Page[Run]:
     query: PageQuery = call.query
-    after = decode_cursor(query, str)
+    after = decode_cursor(call, str)
     rows = await call.services.database.read_short_async(
         runs.list_runs, *call.tenant, query.limit + 1, query.order == "desc", after
     )
-    return page(query, rows, [row["id"] for row in rows], _run)
+    return page(call, rows, [row["id"] for row in rows], _run)
 
 
 async def _get_run(call: Call) -> Run:

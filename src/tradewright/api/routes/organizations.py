@@ -88,11 +88,11 @@ class Invitation(msgspec.Struct, frozen=True):
 
 async def _list(call: Call) -> Page[Membership]:
     query: PageQuery = call.query
-    after = decode_cursor(query, str)
+    after = decode_cursor(call, str)
     found = await call.services.database.read_async(
         rows.list_organizations, call.principal.user or "", query.limit + 1, query.order == "desc", after
     )
-    return page(query, found, [row["id"] for row in found], _membership)
+    return page(call, found, [row["id"] for row in found], _membership)
 
 
 async def _create(call: Call) -> Effect:
@@ -137,11 +137,11 @@ async def _delete(call: Call) -> Effect:
 
 async def _list_members(call: Call) -> Page[Member]:
     query: PageQuery = call.query
-    after = decode_cursor(query, str)
+    after = decode_cursor(call, str)
     found = await call.services.database.read_async(
         rows.list_members, _mine(call), query.limit + 1, query.order == "desc", after
     )
-    return page(query, found, [row["user"] for row in found], _member)
+    return page(call, found, [row["user"] for row in found], _member)
 
 
 async def _change_member(call: Call) -> Effect:
@@ -182,12 +182,12 @@ async def _leave(call: Call) -> Effect:
 
 async def _list_invitations(call: Call) -> Page[Invitation]:
     query: PageQuery = call.query
-    after = decode_cursor(query, str)
+    after = decode_cursor(call, str)
     now_us = call.services.clock.now_us()
     found = await call.services.database.read_async(
         rows.list_invitations, _mine(call), query.limit + 1, query.order == "desc", after
     )
-    return page(query, found, [row["id"] for row in found], lambda row: _invitation(row, now_us))
+    return page(call, found, [row["id"] for row in found], lambda row: _invitation(row, now_us))
 
 
 async def _invite(call: Call) -> Effect:

@@ -146,13 +146,13 @@ async def _close(call: Call) -> Effect:
 
 async def _list_portfolios(call: Call) -> Page[Portfolio]:
     query: PortfolioQuery = call.query
-    after, newest_first = decode_cursor(query, str), query.order == "desc"
+    after, newest_first = decode_cursor(call, str), query.order == "desc"
     rows = await call.services.database.read_short_async(
         trading.list_portfolios, *call.tenant, query.limit + 1, newest_first, after, query.status
     )
     held = await call.services.database.read_short_async(valuation.all_balances, *call.tenant, rows[: query.limit])
     valued = await valuation.all_valued(call, {key: list(balances.units) for key, balances in held.items()})
-    return page(query, rows, [row["id"] for row in rows], lambda row: _shown(row, held[row["id"]], *valued[row["id"]]))
+    return page(call, rows, [row["id"] for row in rows], lambda row: _shown(row, held[row["id"]], *valued[row["id"]]))
 
 
 async def _get_portfolio(call: Call) -> Raw:

@@ -50,7 +50,7 @@ async def _list_quarantine(call: Call) -> Page[QuarantinedRow]:
     query: QuarantineQuery = call.query
     given = {name: getattr(query, name) for name in ("source", "instrument", "interval", "status")}
     wanted = {name: value for name, value in given.items() if value is not None}
-    after = decode_cursor(query, str)
+    after = decode_cursor(call, str)
     rows = await call.services.database.read_replica_async(
         series.page_quarantine,
         Owner(call.principal.organization),
@@ -59,7 +59,7 @@ async def _list_quarantine(call: Call) -> Page[QuarantinedRow]:
         query.order == "desc",
         after,
     )
-    return page(query, rows, [row["id"] for row in rows], _row)
+    return page(call, rows, [row["id"] for row in rows], _row)
 
 
 async def _get(call: Call) -> QuarantinedRow:

@@ -68,7 +68,7 @@ class EndedSessions(msgspec.Struct, frozen=True):
 
 async def _list_sessions(call: Call) -> Page[Session]:
     query: PageQuery = call.query
-    after = decode_cursor(query, str)
+    after = decode_cursor(call, str)
     now_us = call.services.clock.now_us()
     found = await call.services.database.read_async(
         sessions.list_page,
@@ -79,7 +79,7 @@ async def _list_sessions(call: Call) -> Page[Session]:
         query.order == "desc",
         after,
     )
-    return page(query, found, [row["id"] for row in found], lambda row: _session(row, call.principal.session))
+    return page(call, found, [row["id"] for row in found], lambda row: _session(row, call.principal.session))
 
 
 async def _end_session(call: Call) -> Effect:

@@ -117,13 +117,13 @@ async def _page(call: Call, query: SignalQuery) -> Encoded:
         *call.tenant,
         query.limit + 1,
         query.order == "desc",
-        decode_cursor(query, tuple[int, str]),
+        decode_cursor(call, tuple[int, str]),
         instrument=query.instrument,
         status=query.status,
         start_us=micros(query.start),
         end_us=micros(query.end),
     )
-    listed = page(query, rows, [(row[2], row[0]) for row in rows], _signal)
+    listed = page(call, rows, [(row[2], row[0]) for row in rows], _signal)
     return encoded.before_feed(SignalPage(listed.data, listed.has_more, listed.next_cursor, None))
 
 

@@ -37,11 +37,11 @@ class Trial(msgspec.Struct, frozen=True, gc=False):
 
 async def _list(call: Call) -> Page[Trial]:
     query: PageQuery = call.query
-    after = decode_cursor(query, int)
+    after = decode_cursor(call, int)
     rows = await call.services.database.read_replica_async(
         trials.listed, *call.tenant, after=after, limit=query.limit + 1, descending=query.order == "desc"
     )
-    return page(query, rows, [row["sequence"] for row in rows], _trial)
+    return page(call, rows, [row["sequence"] for row in rows], _trial)
 
 
 _PLAIN = (

@@ -68,11 +68,11 @@ async def _list_verdicts(call: Call) -> Page[SeriesVerdict]:
         instruments=None if query.instrument is None else [query.instrument],
         interval=query.interval,
         source=query.source,
-        after=decode_cursor(query, tuple[str, str, str, str]),
+        after=decode_cursor(call, tuple[str, str, str, str]),
         limit=query.limit + 1,
     )
     keys = [(row["instrument"], row["interval"], row["source"], row["owner"]) for row in rows]
-    return page(query, rows, keys, _verdict)
+    return page(call, rows, keys, _verdict)
 
 
 def _verdict(row: dict[str, Any]) -> SeriesVerdict:

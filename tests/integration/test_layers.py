@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import json
 import logging
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from asgi import Client, Reply
 from servers import free_port
+from tradewright.accounts import signatures
 from tradewright.accounts.authentication import Authenticator
 from tradewright.accounts.limits import MemoryLimiter, Policy
 from tradewright.accounts.throttling import of_address
@@ -117,6 +121,20 @@ def test_only_allowed_origins_may_read_answers(served: Any) -> None:
         assert (await client.get("/v1/signals")).headers["vary"] == "origin"
 
     asyncio.run(ask())
+
+
+def test_pages_of_an_allowed_origin_may_send_every_header_that_the_api_reads(served: Any) -> None:
+    client = changed(served, origins=frozenset({"https://app.example.com"}))
+    document = json.loads(served.services.documents.openapi)
+    parts = [each for kind in ("parameters", "securitySchemes") for each in document["components"][kind].values()]
+    named = {each["name"].lower() for each in parts if each.get("in") == "header"}
+    pages = [page.read_text() for page in (Path(__file__).parents[2] / "docs").glob("**/*.md")]
+    named |= {name.lower() for page in pages for name in re.findall("Tradewright-[A-Z][A-Za-z]+", page)}
+    asked = {"Origin": "https://app.example.com", "Access-Control-Request-Method": "POST"}
+    preflight = asyncio.run(client.send("OPTIONS", "/v1/signals", headers=asked, key=None))
+    allowed = set(preflight.headers["access-control-allow-headers"].split(", "))
+    assert allowed >= {*named, *signatures.HEADERS, "authorization", "content-type", "accept"}
+    assert len(named) > 7
 
 
 def test_bodies_that_come_from_another_site_are_refused_before_the_password_is_looked_at(served: Any) -> None:

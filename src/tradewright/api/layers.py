@@ -188,7 +188,8 @@ _EXPOSED = b"x-request-id, etag, ratelimit, ratelimit-policy, retry-after, idemp
 _PREFLIGHT = {
     "access-control-allow-methods": "GET, POST, PUT, PATCH, DELETE",
     "access-control-allow-headers": "authorization, content-type, idempotency-key, if-match, if-none-match, accept, "
-    "tradewright-organization, tradewright-environment, tradewright-csrf, x-request-id, traceparent",
+    "tradewright-organization, tradewright-environment, tradewright-csrf, tradewright-timestamp, tradewright-nonce, "
+    "tradewright-signature, x-request-id, traceparent",
     "access-control-max-age": "600",
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,9 +58,10 @@ class Client:
         headers: dict[str, str] | None = None,
         key: str | None = "",
         person: Person | None = None,
+        meanwhile: Callable[[], Awaitable[None]] | None = None,
     ) -> Reply:
         """target: path and query as they go over the wire. body: bytes as they are, anything else as JSON. person: a
-        session, instead of the key."""
+        session, instead of the key. meanwhile: what happens between the headers and the body."""
         path, _, query = target.partition("?")
         sent = {} if person is None else dict(person.headers)
         sent |= {name.lower(): value for name, value in (headers or {}).items()}
@@ -89,6 +91,10 @@ class Client:
         given = iter([{"type": "http.request", "body": data, "more_body": False}])
 
         async def receive() -> Any:
+            nonlocal meanwhile
+            if meanwhile is not None:
+                happens, meanwhile = meanwhile, None
+                await happens()
             return next(given, {"type": "http.disconnect"})
 
         async def send(message: Any) -> None:

@@ -42,6 +42,8 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "versions": ((PLACE, (*PLACE[:2], "crypto:BBB-USD", "1d"), ("org_b", *PLACE[1:])),),
     "balances_of": (*TENANT, "prt_1"),
     "balances": (*TENANT, {"id": "prt_1", "currency": "USD"}),
+    "api_key_with_role": ("key_x",),
+    "with_role": ("ses_x", "org_a"),
     "api_keys_by_public_id": (["x" * 8] * 64,),
     "get_data_set": ("org_a", "unknown"),
 }

@@ -16,11 +16,15 @@ from tradewright.accounts.principal import ROLES, Network, Principal, Signing
 from tradewright.clock import Clock
 from tradewright.errors import Forbidden, Unauthenticated
 from tradewright.storage import accounts
-from tradewright.storage.database import Database
+from tradewright.storage.database import Database, Tx
 
 _FRESH_US = 1_500_000  # a key revoked elsewhere is refused within two seconds
 _KEPT = 10_000
 _BATCH = 63  # keys in use that are read again together: one read for each of them would cost more than the requests
+_NOT_VALID = (
+    "this API key is not valid; ask who gave it to you, or make a new one with POST /v1/api-keys or "
+    "`tradewright keys create`."
+)
 USES_APART_US = 60_000_000
 """How far apart the stored moments of a key's use are, at least."""
 
@@ -33,6 +37,9 @@ class _Known:
     principal: Principal
     environment: str
     ends_at: int | None
+
+    def ended(self, now_us: int) -> bool:
+        return self.ends_at is not None and self.ends_at <= now_us
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,20 +80,10 @@ class Authenticator:
             known is None
             or not hmac.compare_digest(known.secret_hash, parts.secret_hash)
             or known.environment != parts.environment
-            or (known.ends_at is not None and known.ends_at <= now_us)
+            or known.ended(now_us)
         ):
-            raise Unauthenticated(
-                "this API key is not valid; ask who gave it to you, or make a new one with POST /v1/api-keys or "
-                "`tradewright keys create`."
-            )
-        principal = known.principal
-        if principal.networks and not _within(address, principal.networks):
-            raise Forbidden(
-                f"this API key may not be used from {address or 'an unknown address'}; its networks are those that "
-                "GET /v1/api-keys shows",
-                address=address,
-            )
-        return principal
+            raise Unauthenticated(_NOT_VALID)
+        return _used_from(known.principal, address)
 
     def _holds(self, known: _Known, now_us: int) -> bool:
         # a clock may step back; and while nothing of it was changed, a key is what it was
@@ -165,6 +162,26 @@ class Authenticator:
         names = [name for name in oldest if name in self._used and name != besides]
         self._used.difference_update(names, (besides,))
         return names
+
+
+def confirm(tx: Tx, principal: Principal, address: str, now_us: int) -> Principal:
+    """Return who holds the key now, in the transaction of what was asked with it. Raises as `Authenticator.principal`
+    does."""
+    row = accounts.api_key_with_role(tx, principal.key or "")
+    known = None if row is None else _known(row, now_us, None)
+    if known is None or known.ended(now_us):
+        raise Unauthenticated(_NOT_VALID)
+    return _used_from(known.principal, address)
+
+
+def _used_from(principal: Principal, address: str) -> Principal:
+    if principal.networks and not _within(address, principal.networks):
+        raise Forbidden(
+            f"this API key may not be used from {address or 'an unknown address'}; its networks are those that "
+            "GET /v1/api-keys shows",
+            address=address,
+        )
+    return principal
 
 
 def _known(row: dict[str, Any], now_us: int, state: Hashable) -> _Known:

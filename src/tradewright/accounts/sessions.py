@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass
+from typing import Any
 
 from tradewright import ids
 from tradewright.accounts.principal import ROLES, Principal
@@ -67,6 +68,34 @@ def renew(tx: Tx, session: str, now_us: int, step_up: bool) -> str:
     return token
 
 
+def confirm(tx: Tx, principal: Principal, now_us: int) -> Principal:
+    """Return who holds the session now, in the transaction of what they asked for. Raises Unauthenticated where it has
+    ended, NotFound where they belong to the organization no longer."""
+    row = sessions.with_role(tx, principal.session or "", principal.organization)
+    return _as_member(_alive(row, now_us), principal.organization, principal.environment)
+
+
+def _alive(row: dict[str, Any] | None, now_us: int) -> dict[str, Any]:
+    if row is None or row["ended_at"] is not None or row["expires_at"] <= now_us:
+        raise Unauthenticated(_ENDED)
+    return row
+
+
+def _as_member(row: dict[str, Any], organization: str, environment: str) -> Principal:
+    if organization and row["role"] is None:
+        raise NotFound(f"there is no organization {organization!r} among yours; GET /v1/organizations lists them")
+    role = row["role"] if organization else None
+    return Principal(
+        organization,
+        environment if organization else "",
+        ROLES[role] if role is not None else frozenset(),
+        user=row["user"],
+        session=row["id"],
+        role=role,
+        stepped_up_until=row["stepped_up_until"] or 0,
+    )
+
+
 def digest(token: str) -> bytes:
     """Return what is stored of a token; it has 256 random bits, so that one round is enough."""
     return hashlib.sha256(token.encode()).digest()
@@ -86,15 +115,13 @@ class Sessions:
         environment that does not exist.
         """
         now_us = self._clock.now_us()
-        row = await self._database.read_short_async(sessions.by_token, digest(token), organization)
-        if row is None or row["ended_at"] is not None or row["expires_at"] <= now_us:
-            raise Unauthenticated(_ENDED)
+        found = await self._database.read_short_async(sessions.by_token, digest(token), organization)
+        row = _alive(found, now_us)
         if row["last_seen_at"] <= now_us - IDLE_US:
             raise Unauthenticated(
                 "this session was not used for 24 hours and has ended; log in again with POST /v1/auth/login."
             )
-        if organization and row["role"] is None:
-            raise NotFound(f"there is no organization {organization!r} among yours; GET /v1/organizations lists them")
+        principal = _as_member(row, organization, environment)
         if (organization or environment) and environment not in ids.ENVIRONMENTS:
             raise InvalidInput(
                 f"there is no environment {environment!r}; name one of {', '.join(ids.ENVIRONMENTS)} in "
@@ -102,13 +129,4 @@ class Sessions:
             )
         if now_us - row["last_seen_at"] >= _SEEN_US:
             await self._database.write_async(sessions.touch, row["id"], now_us)
-        role = row["role"] if organization else None
-        return Principal(
-            organization,
-            environment if organization else "",
-            ROLES[role] if role is not None else frozenset(),
-            user=row["user"],
-            session=row["id"],
-            role=role,
-            stepped_up_until=row["stepped_up_until"] or 0,
-        )
+        return principal

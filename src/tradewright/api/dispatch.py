@@ -10,12 +10,12 @@ from typing import Any
 
 import msgspec
 
+from tradewright.accounts import authentication, sessions
 from tradewright.api import access, parsing
-from tradewright.api.operations import PERSON, Call, Effect, Once, Operation, Raw
+from tradewright.api.operations import PERSON, PUBLIC, Call, Effect, Once, Operation, Raw
 from tradewright.api.problems import Refused
 from tradewright.api.services import Services
-from tradewright.errors import Unauthenticated
-from tradewright.storage import accounts, idempotency
+from tradewright.storage import accounts, idempotency, people
 from tradewright.storage.database import Tx
 from tradewright.storage.idempotency import StoredAnswer
 
@@ -128,7 +128,7 @@ def _replayed(known: StoredAnswer, claim: _Claim) -> Raw:
 
 async def _take_effect(operation: Operation, call: Call, effect: Effect, claim: _Claim | None) -> Raw:
     def transaction(tx: Tx) -> tuple[Raw, bool]:
-        _hold_organization(tx, call)
+        confirm(tx, call)
         if claim is not None:
             known = idempotency.claim(tx, claim.scope, claim.marks[0], claim.now_us)
             if known is not None:
@@ -148,11 +148,24 @@ async def _take_effect(operation: Operation, call: Call, effect: Effect, claim: 
     return answer
 
 
-def _hold_organization(tx: Tx, call: Call) -> None:
-    # who the caller is may have been read up to two seconds ago
-    organization = call.principal.organization
-    if organization and not accounts.hold_organization(tx, organization):
-        raise Unauthenticated("the organization of this key or session was deleted")
+def confirm(tx: Tx, call: Call) -> None:
+    """Return when the caller still is who they were when the request began, and may do it still: a revocation, a
+    demotion, an erasure may have come before this transaction. Raises as the doors do.
+
+    The changes of a person to what is theirs take turns; nobody deletes the organization meanwhile.
+    """
+    principal, now_us = call.principal, call.services.clock.now_us()
+    if call.operation.scope == PUBLIC:
+        return
+    if call.operation.scope == PERSON:
+        people.get_user(tx, principal.user or "", lock=True)
+    if principal.organization:
+        accounts.hold_organization(tx, principal.organization)
+    if principal.key is not None:
+        now = authentication.confirm(tx, principal, call.address, now_us)
+    else:
+        now = sessions.confirm(tx, principal, now_us)
+    access.authorize(call.operation, now, now_us)
 
 
 def _body(value: Any, operation: Operation) -> bytes:

@@ -5,6 +5,7 @@ The innermost layers; what is around them stands in `layers.py`.
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import ipaddress
 from collections.abc import Sequence
@@ -14,11 +15,13 @@ from tradewright.accounts.limits import Bucket, Limiter
 from tradewright.accounts.principal import Network, Principal
 from tradewright.accounts.sessions import COOKIE, csrf_token
 from tradewright.accounts.throttling import of_address
-from tradewright.api.layers import SAFE, App, Receive, Scope, Send
+from tradewright.api.layers import SAFE, App, Message, Receive, Scope, Send
 from tradewright.api.operations import PUBLIC, Operation
 from tradewright.api.problems import Refused
 from tradewright.api.services import Services
 from tradewright.ids import ENVIRONMENTS
+
+_LATE_S = 0.25
 
 
 class Floods:
@@ -61,6 +64,8 @@ class Doors:
                 self._refuse_other_sites(scope, state["headers"])
             else:
                 state["principal"] = await self._principal(scope, state)
+                if state["may_have_body"]:
+                    receive = self._asking_again(scope, state, receive)
             buckets = self._buckets(state["address"], state["principal"])
             if buckets:
                 cost = 1 if operation is None else operation.cost
@@ -106,6 +111,20 @@ class Doors:
         ):
             raise Refused("csrf_refused", "a session needs the header Tradewright-CSRF with the token of its login")
         return principal
+
+    def _asking_again(self, scope: Scope, state: dict[str, Any], receive: Receive) -> Receive:
+        # a body that comes late must not keep a key or a session alive that has ended since the headers
+        now = asyncio.get_running_loop().time
+        asked_at = now()
+
+        async def received() -> Message:
+            nonlocal asked_at
+            message = await receive()
+            if now() - asked_at > _LATE_S:
+                asked_at, state["principal"] = now(), await self._principal(scope, state)
+            return message
+
+        return received
 
     def _refuse_other_sites(self, scope: Scope, headers: dict[str, str]) -> None:
         origin = headers.get("origin")

@@ -211,7 +211,8 @@ class BodyLimit:
             raise Refused("malformed_header", f"Content-Length must be a number of bytes; got {declared[:40]!r}")
         if declared and int(declared) > MAX_BODY:
             raise _too_large()
-        if not _may_have_a_body(scope):
+        scope["state"]["may_have_body"] = _may_have_a_body(scope)
+        if not scope["state"]["may_have_body"]:
             await self._app(scope, receive, send)
             return
         seen, complete = 0, False

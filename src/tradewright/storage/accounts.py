@@ -51,9 +51,24 @@ def api_keys_by_public_id(tx: Tx, public_ids: Sequence[str]) -> list[dict[str, A
 
 @lru_cache(2)
 def _keys(count: int) -> Reading:
+    wanted: list[Any] = [sa.bindparam(f"key_{n}") for n in range(count)]
+    return Reading(_with_creator_role().where(api_keys.c.public_id.in_(wanted)))
+
+
+def _with_creator_role() -> sa.Select[Any]:
     role = sa.and_(members.c.organization == api_keys.c.organization, members.c.user == api_keys.c.created_by)
-    query = sa.select(api_keys, members.c.role.label("creator_role")).join_from(api_keys, members, role, isouter=True)
-    return Reading(query.where(api_keys.c.public_id.in_([sa.bindparam(f"key_{n}") for n in range(count)])))
+    return sa.select(api_keys, members.c.role.label("creator_role")).join_from(api_keys, members, role, isouter=True)
+
+
+@one_statement
+def api_key_with_role(tx: Tx, key: str) -> dict[str, Any] | None:
+    """Return the key of this id as `api_keys_by_public_id` does, None when there is none."""
+    return _key_by_id().first(tx, {"key": key})
+
+
+@lru_cache(1)
+def _key_by_id() -> Reading:
+    return Reading(_with_creator_role().where(api_keys.c.id == sa.bindparam("key")))
 
 
 def list_api_keys(tx: Tx, organization: str) -> list[dict[str, Any]]:
@@ -86,13 +101,13 @@ def environment_of_key(tx: Tx, organization: str, key: str) -> str:
     return str(tx.execute(query).scalar_one())
 
 
-def hold_organization(tx: Tx, organization: str) -> bool:
-    """Return whether the organization is there; if so, nobody deletes it until this transaction ends.
+def hold_organization(tx: Tx, organization: str) -> None:
+    """See to it that nobody deletes the organization, if it is there, until this transaction ends.
 
     What takes turns over an organization locks it so that this may go beside it (FOR NO KEY UPDATE).
     """
     query = sa.select(organizations.c.id).where(organizations.c.id == organization)
-    return tx.execute(query.with_for_update(read=True, key_share=True)).first() is not None
+    tx.execute(query.with_for_update(read=True, key_share=True))
 
 
 def lock_api_keys(tx: Tx, organization: str, now_us: int) -> int:

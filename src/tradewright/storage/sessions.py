@@ -10,26 +10,20 @@ from tradewright.storage.database import Tx, one_statement
 from tradewright.storage.reading import Reading
 from tradewright.storage.tables import challenges, members, sessions
 
-_BY_TOKEN = Reading(
-    sa.select(
-        sessions.c.id,
-        sessions.c.user,
-        sessions.c.last_seen_at,
-        sessions.c.expires_at,
-        sessions.c.stepped_up_until,
-        sessions.c.ended_at,
-        members.c.role,
-    )
-    .select_from(
-        sessions.outerjoin(
-            members,
-            sa.and_(
-                members.c.user == sessions.c.user, members.c.organization == sa.bindparam("organization", type_=sa.Text)
-            ),
-        )
-    )
-    .where(sessions.c.token_hash == sa.bindparam("token_hash", type_=sa.LargeBinary))
+_MEMBER = sa.and_(
+    members.c.user == sessions.c.user, members.c.organization == sa.bindparam("organization", type_=sa.Text)
 )
+_WITH_ROLE = sa.select(
+    sessions.c.id,
+    sessions.c.user,
+    sessions.c.last_seen_at,
+    sessions.c.expires_at,
+    sessions.c.stepped_up_until,
+    sessions.c.ended_at,
+    members.c.role,
+).select_from(sessions.outerjoin(members, _MEMBER))
+_BY_TOKEN = Reading(_WITH_ROLE.where(sessions.c.token_hash == sa.bindparam("token_hash", type_=sa.LargeBinary)))
+_BY_ID = Reading(_WITH_ROLE.where(sessions.c.id == sa.bindparam("session", type_=sa.Text)))
 
 
 def add(tx: Tx, row: dict[str, Any]) -> None:
@@ -41,6 +35,12 @@ def add(tx: Tx, row: dict[str, Any]) -> None:
 def by_token(tx: Tx, token_hash: bytes, organization: str) -> dict[str, Any] | None:
     """Return the session of a token, ended ones too, with the role of its person in the organization (None: none)."""
     return _BY_TOKEN.first(tx, {"token_hash": token_hash, "organization": organization})
+
+
+@one_statement
+def with_role(tx: Tx, session: str, organization: str) -> dict[str, Any] | None:
+    """Return the session of this id as `by_token` does."""
+    return _BY_ID.first(tx, {"session": session, "organization": organization})
 
 
 def touch(tx: Tx, session: str, now_us: int) -> None:

@@ -13,14 +13,14 @@ from tradewright.accounts.keys import Issued, Terms
 from tradewright.accounts.principal import Signing
 from tradewright.accounts.scopes import SCOPES, checked
 from tradewright.api import access
-from tradewright.api.dispatch import encode, etag_of, match
+from tradewright.api.dispatch import confirm, encode, etag_of, match
 from tradewright.api.names import NAME
 from tradewright.api.operations import Call, Effect, Once, Operation, Raw
 from tradewright.api.pagination import Page, PageQuery, decode_cursor, page
 from tradewright.api.problems import FieldError, Refused
 from tradewright.api.wire import Moment, found, micros, moment
 from tradewright.clock import DAY_US
-from tradewright.errors import Conflict, Forbidden, InvalidInput, Unauthenticated, UnknownName
+from tradewright.errors import Conflict, Forbidden, InvalidInput, UnknownName
 from tradewright.storage import accounts, audit
 from tradewright.storage.database import Tx
 
@@ -202,18 +202,14 @@ def _refuse(faults: list[FieldError]) -> None:
 
 def _holder(tx: Tx, call: Call) -> dict[str, Any] | None:
     key = call.principal.key
-    if key is None:
-        return None
-    row = accounts.api_key(tx, *call.tenant, key)
-    if row is None or row["revoked_at"] is not None:  # elsewhere, while it was still remembered here
-        raise Unauthenticated("this API key was revoked")
-    return row
+    return None if key is None else found(accounts.api_key(tx, *call.tenant, key), "API key", key)
 
 
 def _issued(tx: Tx, call: Call, environment: str, terms: Terms, replaces: str | None = None) -> Once:
     organization, now_us = call.principal.organization, call.services.clock.now_us()
     if accounts.lock_api_keys(tx, organization, now_us) >= MAX_KEYS:
         raise Conflict(f"the organization has {MAX_KEYS} valid keys, and may have no more; revoke one first")
+    confirm(tx, call)  # who is removed at this moment leaves no key: members change under the same lock
     issued = keys.issue(tx, call.services.vault, organization, environment, terms, now_us)
     keys.tell_made(tx, (organization, environment), call.who, issued.id, terms, now_us, replaces)
     row = accounts.api_key(tx, organization, environment, issued.id)

@@ -1,0 +1,142 @@
+"""Whoever loses a right while a request is under way does nothing with it: the right is asked for again in the
+transaction of the effect, and when a body comes late."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from test_rights import OPERATIONS, allowed, sample_of, send
+
+from asgi import Client, Person
+from samples import Sample
+from tradewright.accounts import erasing
+from tradewright.api import access
+from tradewright.api.operations import PUBLIC, UNSCOPED, Operation
+from tradewright.storage.audit import Actor
+from tradewright.storage.database import Tx
+from tradewright.storage.tables import api_keys, audit_log, members, organizations, sessions
+
+CHANGING = [each for each in OPERATIONS if each.method != "GET" and each.scope != PUBLIC]
+
+
+def lost(served: Any, loss: str) -> tuple[Any, Any, int]:
+    """What takes the right away, what gives it back, and what is answered then."""
+    now = served.clock.now_us()
+    key = api_keys.update().where(api_keys.c.id == served.key_ids["whole"])
+    session = sessions.update().where(sessions.c.user == "usr_owner")
+    member = members.update().where(members.c.user == "usr_owner")
+    return {
+        "key revoked": (key.values(revoked_at=now), key.values(revoked_at=None), 401),
+        "key expired": (key.values(expires_at=now), key.values(expires_at=None), 401),
+        "key elsewhere": (key.values(addresses=["192.0.2.0/24"]), key.values(addresses=None), 403),
+        "session ended": (session.values(ended_at=now), session.values(ended_at=None), 401),
+        "step-up over": (session.values(stepped_up_until=now), session.values(stepped_up_until=now + 10**9), 403),
+        "member demoted": (member.values(role="viewer"), member.values(role="owner"), 403),
+        "member removed": (member.values(organization="org_x"), member.values(organization="org_a"), 404),
+    }[loss]
+
+
+def concerned(loss: str, operation: Operation, sample: Sample) -> bool:
+    if loss.startswith("key"):
+        return sample.caller == "key"
+    if loss == "step-up over":
+        return operation.step_up is True
+    if loss.startswith("member"):
+        role = loss == "member removed" or "viewer" not in access.allowed_roles(operation)
+        return sample.caller != "key" and operation.scope not in UNSCOPED and role
+    return sample.caller != "key"
+
+
+def audited(tx: Tx) -> int:
+    done = audit_log.c.action != "recovery_code.use"  # a proof counts once, whatever comes of it
+    return tx.execute(sa.select(sa.func.count()).select_from(audit_log).where(done)).scalar_one()
+
+
+@pytest.mark.parametrize(
+    ("loss", "least"),
+    [
+        ("key revoked", 20), ("key expired", 20), ("key elsewhere", 20), ("session ended", 20), ("step-up over", 5),
+        ("member demoted", 5), ("member removed", 5),
+    ],
+)  # fmt: skip
+def test_nothing_is_done_with_a_right_that_ended_before_the_body_came(served: Any, loss: str, least: int) -> None:
+    take, give_back, status = lost(served, loss)
+    database = served.database
+
+    async def work(client: Client) -> Sequence[str]:
+        tried = []
+        before = await database.read_async(audited)
+        for operation in CHANGING:
+            sample = sample_of(served, operation)
+            if not concerned(loss, operation, sample):
+                continue
+
+            async def meanwhile() -> None:
+                await database.write_async(lambda tx: tx.execute(take))
+
+            answer = await send(client, operation, sample, **allowed(served, sample), meanwhile=meanwhile)
+            await database.write_async(lambda tx: tx.execute(give_back))
+            assert answer.status == status, (operation.id, answer.body)
+            assert await database.read_async(audited) == before, operation.id
+            tried.append(operation.id)
+        return tried
+
+    assert len(served.run(work)) >= least
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_body_that_comes_late_is_asked_again_who_sends_it(served: Any, method: str) -> None:
+    take, *_ = lost(served, "key revoked")
+
+    async def meanwhile() -> None:
+        await served.database.write_async(lambda tx: tx.execute(take))
+        served.clock.advance(3)  # as long as a key that another process revoked may be remembered
+        await asyncio.sleep(0.3)
+
+    async def work(client: Client) -> None:
+        headers = {"Transfer-Encoding": "chunked", "Content-Type": "application/json"}
+        answer = await client.send(method, "/v1/broker-accounts", b"", headers, meanwhile=meanwhile)
+        assert answer.status == 401, answer.body
+
+    served.run(work)
+
+
+def test_who_is_removed_at_the_same_moment_leaves_no_key(served: Any) -> None:
+    owner, admin = (Person(served.made[name]) for name in ("session stepped up", "session admin"))
+    wanted = {"name": "late", "scopes": ["market:read"]}
+
+    async def work(client: Client) -> None:
+        makes = [client.post("/v1/api-keys", wanted, person=admin) for _ in range(12)]
+        removal = client.send("DELETE", "/v1/organizations/org_a/members/usr_admin", person=owner)
+        *made, removed = await asyncio.gather(*makes[:6], removal, *makes[6:])
+        assert {answer.status for answer in made} <= {201, 204, 401, 404}
+        mine = (api_keys.c.created_by == "usr_admin", api_keys.c.revoked_at.is_(None))
+        left = await served.database.read_async(lambda tx: tx.execute(sa.select(api_keys.c.id).where(*mine)).all())
+        assert left == []
+        assert removed.status in (201, 204, 401, 404)
+
+    served.run(work)
+
+
+def test_who_is_erased_at_the_same_moment_leaves_nothing(served: Any) -> None:
+    now = served.clock.now_us()
+    stranger = Person(served.made["session stranger stepped up"], organization="", environment="")
+
+    def erase(tx: Tx) -> None:
+        erasing.erase_person(tx, "usr_stranger", Actor("usr_stranger", "session", user="usr_stranger"), now)
+
+    async def meanwhile() -> None:
+        await served.database.write_async(erase)
+
+    async def work(client: Client) -> None:
+        body = {"name": "after the end"}
+        answer = await client.post("/v1/organizations", body, person=stranger, meanwhile=meanwhile)
+        assert answer.status == 401, answer.body
+        named = sa.select(organizations.c.id).where(organizations.c.name == body["name"])
+        assert (await served.database.read_async(lambda tx: tx.execute(named).all())) == []
+
+    served.run(work)

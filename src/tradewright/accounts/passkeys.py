@@ -7,12 +7,13 @@ import base64
 import binascii
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from tradewright.accounts.sessions import digest
-from tradewright.errors import InvalidInput, Unauthenticated
+from tradewright.errors import InvalidInput, TradewrightError, Unauthenticated
 from tradewright.storage import factors, sessions
 from tradewright.storage.database import Tx
 
@@ -20,6 +21,11 @@ ASKED_US = 300 * 1_000_000
 _TIMEOUT_MS = ASKED_US // 1000
 REGISTER, LOGIN = "passkey.register", "passkey.login"
 WRONG = "this passkey is not right, or is not known here."
+_NO_ANSWER = (
+    "the credential is no answer to the options of this site that can be checked: it is damaged, or was made for "
+    "another site or purpose; ask anew with POST /v1/auth/passkeys/options and send what `credential.toJSON()` gives"
+)
+_VERIFIED = 0x04  # of the flags: a fingerprint, a face or a PIN was asked for
 _STALE = "what the browser answered was not asked, was answered before, or was asked more than 5 minutes ago."
 
 
@@ -138,9 +144,9 @@ def credential_of(credential: dict[str, Any]) -> bytes:
 def verify_registration(site: Site, credential: dict[str, Any], challenge: bytes) -> NewPasskey:
     """Return the new credential. Raises InvalidInput."""
     import webauthn
-    from webauthn.helpers.exceptions import WebAuthnException
 
-    try:
+    _refuse_what_was_not_asked(site, credential)
+    with _refusing(InvalidInput(_NO_ANSWER, pointer="/credential")):
         checked = webauthn.verify_registration_response(
             credential=credential,
             expected_challenge=challenge,
@@ -148,19 +154,45 @@ def verify_registration(site: Site, credential: dict[str, Any], challenge: bytes
             expected_origin=list(site.origins),
             require_user_verification=True,
         )
-    except (WebAuthnException, ValueError, TypeError, LookupError) as error:
-        raise InvalidInput(f"the passkey was refused: {error}; begin anew", pointer="/credential") from error
     return NewPasskey(checked.credential_id, checked.credential_public_key, checked.sign_count)
+
+
+def _refuse_what_was_not_asked(site: Site, credential: dict[str, Any]) -> None:
+    from webauthn.helpers import parse_cbor
+
+    with _refusing(InvalidInput(_NO_ANSWER, pointer="/credential")):
+        response = credential["response"]
+        origin = str(json.loads(_bytes(response["clientDataJSON"]))["origin"])
+        made = parse_cbor(_bytes(response["attestationObject"]))
+        form, statement, verified = str(made["fmt"]), made["attStmt"], made["authData"][32] & _VERIFIED
+        # browsers hand on a `packed` one without certificates, by which the passkey vouches for itself, unasked
+        wanted = form == "none" or (form == "packed" and "x5c" not in statement)
+    why = None
+    if origin not in site.origins:
+        why = f"was made at {origin[:200]!r}, and this site is {' or '.join(site.origins)}; make one there"
+    elif not verified:
+        why = "did not check who holds it; use one that asks for a fingerprint, a face or a PIN"
+    elif not wanted:
+        why = f"has an attestation of the form {form[:200]!r}, and `none` was asked for; leave the options as they were"
+    if why is not None:
+        raise InvalidInput(f"the passkey {why}", pointer="/credential")
+
+
+@contextmanager
+def _refusing(refusal: TradewrightError) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # over what is made to harm, the libraries raise errors of any kind
+        raise refusal from error
 
 
 def verify_login(site: Site, credential: dict[str, Any], challenge: bytes, passkey: dict[str, Any]) -> int:
     """Return the new count of a passkey that answered. Raises Unauthenticated, also when the count did not grow: then
     there are two of it."""
     import webauthn
-    from webauthn.helpers.exceptions import WebAuthnException
 
-    handle = credential.get("response", {}).get("userHandle")
-    try:
+    handle = credential["response"].get("userHandle")
+    with _refusing(Unauthenticated(WRONG)):
         if handle is not None and _bytes(handle) != passkey["user"].encode():
             raise Unauthenticated(WRONG)
         checked = webauthn.verify_authentication_response(
@@ -172,8 +204,6 @@ def verify_login(site: Site, credential: dict[str, Any], challenge: bytes, passk
             credential_current_sign_count=passkey["sign_count"],
             require_user_verification=True,
         )
-    except (WebAuthnException, ValueError, TypeError, LookupError) as error:
-        raise Unauthenticated(WRONG) from error
     return checked.new_sign_count
 
 

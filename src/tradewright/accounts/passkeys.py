@@ -12,6 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+from tradewright.accounts.public_keys import refuse_weak
 from tradewright.accounts.sessions import digest
 from tradewright.errors import InvalidInput, TradewrightError, Unauthenticated
 from tradewright.storage import factors, sessions
@@ -24,6 +29,10 @@ WRONG = "this passkey is not right, or is not known here."
 _NO_ANSWER = (
     "the credential is no answer to the options of this site that can be checked: it is damaged, or was made for "
     "another site or purpose; ask anew with POST /v1/auth/passkeys/options and send what `credential.toJSON()` gives"
+)
+_NO_KEY = (
+    "the public key of the passkey is none that a signature could be checked with; send one of ES256, Ed25519 or "
+    "RS256, as the options ask for"
 )
 _VERIFIED = 0x04  # of the flags: a fingerprint, a face or a PIN was asked for
 _STALE = "what the browser answered was not asked, was answered before, or was asked more than 5 minutes ago."
@@ -154,6 +163,7 @@ def verify_registration(site: Site, credential: dict[str, Any], challenge: bytes
             expected_origin=list(site.origins),
             require_user_verification=True,
         )
+    _refuse_useless(checked.credential_public_key)
     return NewPasskey(checked.credential_id, checked.credential_public_key, checked.sign_count)
 
 
@@ -176,6 +186,21 @@ def _refuse_what_was_not_asked(site: Site, credential: dict[str, Any]) -> None:
         why = f"has an attestation of the form {form[:200]!r}, and `none` was asked for; leave the options as they were"
     if why is not None:
         raise InvalidInput(f"the passkey {why}", pointer="/credential")
+
+
+def _refuse_useless(public_key: bytes) -> None:
+    from webauthn.helpers import decode_credential_public_key, decoded_public_key_to_cryptography
+
+    kinds = {-8: Ed25519PublicKey, -7: EllipticCurvePublicKey, -257: RSAPublicKey}  # by what it says it signs with
+    with _refusing(InvalidInput(_NO_KEY, pointer="/credential")):
+        told = decode_credential_public_key(public_key)
+        key = decoded_public_key_to_cryptography(told)
+        if not isinstance(key, kinds[told.alg]):
+            raise TypeError("of another kind")
+    try:
+        refuse_weak(key)
+    except InvalidInput as error:
+        raise InvalidInput(f"the public key of the passkey {error.message}", pointer="/credential") from None
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from tradewright.accounts.keys import place_of
 from tradewright.accounts.principal import Principal
+from tradewright.accounts.public_keys import refuse_weak
 from tradewright.clock import Clock, format_us
 from tradewright.errors import InvalidInput, Unauthenticated
 from tradewright.storage import nonces
@@ -36,18 +37,6 @@ HMAC, ED25519 = "hmac-sha256", "ed25519"
 ALGORITHMS = (HMAC, ED25519)
 HEADERS = ("tradewright-timestamp", "tradewright-nonce", "tradewright-signature")
 _SHOWN = "Tradewright-Timestamp, Tradewright-Nonce and Tradewright-Signature"
-_SMALL = frozenset(
-    bytes.fromhex(text)
-    for text in (
-        "00" * 32,
-        "01" + "00" * 31,
-        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
-        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
-        "ec" + "ff" * 30 + "7f",
-        "ed" + "ff" * 30 + "7f",
-        "ee" + "ff" * 30 + "7f",
-    )
-)  # the eight points of small order, without the bit of the sign: RFC 8032, 5.1.2 and 5.1.3, computed by their test
 _NONCE = re.compile(r"[\x21-\x7e]{16,64}")
 _TIMESTAMP = re.compile(r"[0-9]{1,15}")
 
@@ -127,14 +116,10 @@ def public_key(text: str) -> str:
     """Return a public key as it is stored. Raises InvalidInput for what is no raw Ed25519 key in base64."""
     try:
         raw = base64.b64decode(text, validate=True)
-        Ed25519PublicKey.from_public_bytes(raw)
+        key = Ed25519PublicKey.from_public_bytes(raw)
     except ValueError:
         raise InvalidInput("must be the base64 of the 32 raw bytes of an Ed25519 public key") from None
-    if raw[:-1] + bytes((raw[-1] & 0x7F,)) in _SMALL:
-        raise InvalidInput(
-            "is a point of small order, for which anybody can make valid signatures; send the public key of a pair "
-            "that was made at random"
-        )
+    refuse_weak(key)
     return base64.b64encode(raw).decode()
 
 

@@ -202,9 +202,9 @@ def test_trailers_take_no_memory(served: Served, trailer: bytes) -> None:
         assert memory_mb(served) < before + GROWTH_MB
 
 
-def test_no_connection_that_was_begun_is_held_open_without_an_answer(served: Served) -> None:
-    """One that never said anything costs a socket; the gateway closes it, the process does not."""
+def test_no_connection_is_held_open_without_an_answer(served: Served) -> None:
     parked = {
+        "nothing": b"",
         "half a head": b"GET /livez HT",
         "an upgrade with a body": head(
             "POST", "/v1/x", "Content-Length: 2", "Connection: Upgrade", "Upgrade: websocket"

@@ -13,6 +13,8 @@ from tradewright.errors import SettingsInvalid, TradewrightError
 if TYPE_CHECKING:
     from tradewright.api.layers import App, Receive, Scope, Send
 
+CONNECTIONS = 1024
+"""How many a process has at once; Granian lets more wait, until one of them ends or has said nothing for 30 seconds."""
 _START_S = 60.0
 _LAST_ANSWERS_S = 5.0  # for answers that are under way at the end
 _LAST_WORDS_S = 1.0  # for telling those who still wait that they are not answered
@@ -59,7 +61,7 @@ class Embedded:
     """An HTTP server in this process, in the thread that runs it."""
 
     def __init__(self, app: App, address: str, port: int) -> None:
-        from granian.constants import Interfaces
+        from granian.constants import HTTPModes, Interfaces
         from granian.log import LogLevels
         from granian.server.embed import Server
 
@@ -70,6 +72,8 @@ class Embedded:
             address=address,
             port=port,
             interface=Interfaces.ASGI,
+            http=HTTPModes.http1,
+            backlog=CONNECTIONS,
             log_access=False,
             log_level=LogLevels.error,
             log_dictconfig=_LOGGING,

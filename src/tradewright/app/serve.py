@@ -39,7 +39,7 @@ def serve(settings: Settings, tell: Callable[[str], None]) -> None:
 
     multiprocessing.set_start_method("spawn", force=True)  # a fork beside the threads of Polars and ours can hang
     from granian import Granian
-    from granian.constants import Interfaces, Loops
+    from granian.constants import HTTPModes, Interfaces, Loops
 
     address, port = http_server.usable(settings.host, settings.port)
     house.open_database(settings).close()
@@ -50,6 +50,8 @@ def serve(settings: Settings, tell: Callable[[str], None]) -> None:
         address=address,
         port=port,
         interface=Interfaces.ASGI,
+        http=HTTPModes.http1,  # where it may be HTTP/2 as well, a connection that says nothing is kept for ever
+        backlog=http_server.CONNECTIONS,
         workers=1,
         loop=Loops.uvloop,
         factory=True,

@@ -83,7 +83,6 @@ def test_requests_pass_with_clean_headers_and_http2(behind: Behind) -> None:
     assert headers["ratelimit-policy"].startswith('"address"')
     assert not {"server", "x-powered-by", "via", "x-upstream"} & set(headers)
     assert behind.curl("/v1/status", key=False)[0] == 401
-    assert behind.curl("/v1/status", "-X", "TRACE")[0] == 405
 
 
 def test_plain_http_is_refused_and_not_redirected(behind: Behind) -> None:
@@ -132,6 +131,51 @@ def test_what_the_gateway_refuses_reads_like_what_the_application_refuses(behind
     assert headers["content-type"] == "application/problem+json"
     assert headers["x-request-id"] == problem["request_id"]
     assert "server" not in headers
+
+
+@pytest.mark.parametrize(
+    ("lines", "status", "code"),
+    [
+        ("GET /?" + "a" * 16_370 + " HTTP/1.1", 413, "too_large"),
+        ("GET /livez HTTP/1.1\r\nHost: localhost\r\nX-Long: " + "a" * 17_000, 413, "too_large"),
+        ("GET no-path HTTP/1.1", 400, "malformed_header"),
+        ("GET /livez HTTP/1.1\r\nHost: local host", 400, "malformed_header"),
+        ("TRACE /v1/status HTTP/1.1\r\nHost: localhost", 405, "method_not_allowed"),
+        ("CONNECT /v1/status HTTP/1.1\r\nHost: localhost", 405, "method_not_allowed"),
+        ("GET /.gateway/too_long HTTP/1.1\r\nHost: localhost", 404, "no_such_path"),
+    ],
+    ids=["long line", "long header", "no path", "bad host", "TRACE", "CONNECT", "a path of its own"],
+)
+def test_what_the_gateway_cannot_read_is_refused_with_a_problem(
+    behind: Behind, lines: str, status: int, code: str
+) -> None:
+    context = ssl.create_default_context(cafile=str(behind.gateway.certificate))
+    with (
+        socket.create_connection(("127.0.0.1", behind.gateway.https_port), 10) as plain,
+        context.wrap_socket(plain, server_hostname="localhost") as tls,
+    ):
+        tls.sendall(f"{lines}\r\nConnection: close\r\n\r\n".encode())
+        got, headers, body = parsed(b"".join(iter(lambda: tls.recv(65_536), b"")))
+    assert (got, json.loads(body)["status"], json.loads(body)["code"]) == (status, status, code)
+    assert headers["content-type"] == "application/problem+json"
+    assert headers["x-request-id"] == json.loads(body)["request_id"]
+    assert headers["strict-transport-security"].startswith("max-age=63072000")
+    assert ("allow" in headers) == (status == 405)
+
+
+def test_no_log_of_the_gateway_holds_a_query(behind: Behind) -> None:
+    behind.curl("/livez?canary=[1-300]")  # a flood
+    for api in behind.apis:
+        api.stop()
+    time.sleep(2)
+    assert behind.curl("/livez?canary=away")[0] == 502
+    assert behind.curl("/livez?canary=long" + "a" * 16_370, "--http1.1")[0] == 413
+    behind.curl("/livez?canary=trace", "--http1.1", "-X", "TRACE")
+    time.sleep(1.5)  # the access log is written once a second
+    logs = {path.name: path.read_text() for path in behind.gateway.folder.glob("*.log")}
+    assert '"path":"/livez"' in logs["tradewright.json.log"]
+    assert {status in logs["tradewright.json.log"] for status in ('"status":429', '"status":502')} == {True}
+    assert {name for name, text in logs.items() if "canary" in text} == set()
 
 
 def test_a_flood_from_one_address_is_limited_with_a_problem(behind: Behind) -> None:
@@ -220,7 +264,7 @@ def test_websocket_handshakes_reach_the_application(behind: Behind, origin: str)
 def test_the_codes_of_the_gateway_are_in_the_catalogue() -> None:
     text = (ROOT / "deploy/nginx/tradewright.conf.template").read_text()
     told: list[Any] = [json.loads(found) for found in re.findall(r"return \d+ '(\{.*?\})';", text)]
-    assert len(told) == 7
+    assert len(told) == 9
     for problem in told:
         kind = CATALOGUE[problem["code"]]
         assert (problem["status"], problem["title"]) == (kind.status, kind.title)

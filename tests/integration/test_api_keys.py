@@ -121,6 +121,23 @@ def test_a_key_gives_no_other_key_a_longer_life_other_networks_or_less_signing(s
     served.run(work)
 
 
+def test_a_key_that_another_one_changes_ends_up_within_its_bounds_as_a_whole(served: Any) -> None:
+    now_us = served.clock.now_us()
+    holder = issue(served, expires_at=now_us + 1_000_000_000, networks=("127.0.0.0/8",))
+    sooner = {"expires_at": from_us(now_us + 900_000_000).isoformat()}
+
+    async def work(client: Client) -> None:
+        free = issue(served, scopes=("market:read",), expires_at=now_us + 10_000_000)
+        changed = await client.send("PATCH", f"/v1/api-keys/{free.id}", sooner, key=holder.text)
+        assert (changed.status, changed.json["addresses"]) == (200, ["127.0.0.0/8"])
+        elsewhere = issue(served, scopes=("market:read",), networks=("203.0.113.0/24",))
+        changed = await client.send("PATCH", f"/v1/api-keys/{elsewhere.id}", sooner, key=holder.text)
+        assert changed.status == 403
+        assert "203.0.113.0/24" in changed.json["detail"]
+
+    served.run(work)
+
+
 def test_dangerous_keys_are_made_by_a_person_who_was_just_asked(served: Any) -> None:
     asked, plain = Person(served.made["session stepped up"]), Person(served.made["session owner"])
     wanted = {"name": "trades", "scopes": ["orders:write"], "environment": "live"}

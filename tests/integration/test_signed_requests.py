@@ -180,3 +180,31 @@ def test_a_nonce_counts_once_over_all_processes_and_for_each_key(migrated_url: s
         assert database.write(nonces.take, "key_1", "n" * 16, 1)
         assert not other.write(nonces.take, "key_1", "n" * 16, 1)
         assert other.write(nonces.take, "key_2", "n" * 16, 1)
+
+
+def test_a_key_that_must_sign_changes_no_key_that_need_not(served: Any) -> None:
+    key = issue(served, Signing("hmac-sha256", True))
+    sign = by_hmac(key.signing_secret)
+    give = {"scopes": ["market:read"]}
+
+    async def work(client: Client) -> None:
+        async def signed(method: str, target: str, change: dict[str, Any]) -> Reply:
+            body = json.dumps(change).encode()
+            sent = headers(served, "hmac-sha256", sign, method, target, body)
+            return await client.send(method, target, body, key=key.text, headers=sent)
+
+        made = (await client.post("/v1/api-keys", {"name": "k", **give, "addresses": ["203.0.113.0/24"]})).json
+        target = f"/v1/api-keys/{made['id']}"
+        for change in ({"addresses": []}, {"expires_at": None}, {"addresses": [], "expires_at": None}):
+            answer = await signed("PATCH", target, change)
+            assert (answer.status, answer.json["code"]) == (403, "forbidden")
+            assert "must be signed" in answer.json["detail"]
+        assert (await signed("POST", f"{target}/roll", {})).status == 403
+        assert (await client.get(target)).json["addresses"] == ["203.0.113.0/24"]
+        assert (await signed("PATCH", target, {"name": "renamed"})).json["name"] == "renamed"
+        signing = {"signing": {"algorithm": "hmac-sha256", "required": True}}
+        like = (await client.post("/v1/api-keys", {"name": "k", **give, **signing})).json["id"]
+        answer = await signed("PATCH", f"/v1/api-keys/{like}", {"addresses": ["203.0.113.0/24"]})
+        assert answer.json["addresses"] == ["203.0.113.0/24"]
+
+    served.run(work)

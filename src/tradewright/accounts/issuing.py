@@ -81,7 +81,10 @@ def _inside(inner: Network, outer: Network) -> bool:
 def _signing_within(terms: Terms, holder: Mapping[str, Any]) -> Any:
     required = bool((holder["signing"] or {}).get("required"))
     if required and (terms.signing is None or not terms.signing.required):
-        raise Forbidden("requests of your key must be signed, so those of a key it makes must be too: set signing")
+        raise Forbidden(
+            "requests of your key must be signed, so those of a key it makes, rolls or changes must be too: make a "
+            "new one with signing"
+        )
     return terms.signing
 
 

@@ -259,13 +259,9 @@ def _require_power(tx: Tx, call: Call, row: dict[str, Any], values: dict[str, An
     holder = _holder(tx, call)
     if holder is None:
         return values
-    allowed = dict(values)
-    if "expires_at" in values:
-        allowed["expires_at"] = issuing.expiry_within(values["expires_at"], holder["expires_at"])
-    if "addresses" in values:
-        wanted, own = tuple(values["addresses"] or ()), tuple(holder["addresses"] or ())
-        allowed["addresses"] = list(issuing.networks_within(wanted, own)) or None
-    return allowed
+    bounded = issuing.within(_terms_of({**row, **values}, None, None), holder)
+    whole = {"expires_at": bounded.expires_at, "addresses": list(bounded.networks) or None}
+    return values | {name: value for name, value in whole.items() if name in values or value != row[name]}
 
 
 def _refuse_ended(row: dict[str, Any], now_us: int) -> None:

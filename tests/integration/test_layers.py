@@ -90,6 +90,23 @@ def test_a_process_whose_database_is_away_is_not_ready(served: Any) -> None:
         assert asyncio.run(ask(away)) == [503, 200]
 
 
+def test_a_process_whose_database_takes_no_changes_is_not_ready(served: Any) -> None:
+    database: Database = served.database
+    if database.dialect != "postgresql":
+        return  # the embedded database has no such switch
+
+    async def ask(database: Database) -> tuple[int, str]:
+        answer = await Client(build(replace(served.services, database=database)), None).get("/readyz")
+        return answer.status, answer.body.decode()
+
+    name = database.url.rpartition("/")[2]
+    database.write(lambda tx: tx.exec_driver_sql(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on'))
+    with Database(database.url) as since:  # new connections are read-only
+        status, body = asyncio.run(ask(since))
+    assert (status, "the database is read-only" in body) == (503, True)
+    assert asyncio.run(ask(database))[0] == 200
+
+
 def test_what_a_caller_writes_cannot_forge_a_line_of_the_log(served: Any, caplog: pytest.LogCaptureFixture) -> None:
     broken = replace(served.services, progress=None)
     client = Client(build(broken), served.keys["whole"])

@@ -11,10 +11,13 @@ from tradewright.storage.tables import house
 
 
 @one_statement
-def answers(tx: Tx) -> bool:
-    """Return True: the database can be asked, and has its tables."""
-    tx.execute(sa.select(house.c.name).limit(1)).first()
-    return True
+def takes_changes(tx: Tx) -> bool:
+    """Return whether the database takes changes. It can be asked, and has its tables."""
+    name = sa.select(house.c.name).limit(1).scalar_subquery()
+    if tx.dialect.name == "sqlite":
+        tx.execute(sa.select(name)).first()
+        return True
+    return bool(tx.execute(sa.select(sa.func.current_setting("transaction_read_only") == "off", name)).one()[0])
 
 
 def get(tx: Tx, name: str) -> Any:

@@ -83,9 +83,11 @@ async def _readyz(call: Call) -> Health:
         raise _not_ready(f"{now.phase}: {now.message or 'not ready yet'}")
     try:
         async with asyncio.timeout(_DATABASE_S):
-            await call.services.database.read_short_async(house.answers)
+            writable = await call.services.database.read_short_async(house.takes_changes)
     except (StorageFailed, TimeoutError) as error:
         raise _not_ready("the database does not answer; GET /v1/status and the log say more") from error
+    if not writable:
+        raise _not_ready("the database is read-only: reads are answered, changes are not")
     return Health("ok")
 
 

@@ -12,7 +12,8 @@
     │   ├── Cancelled           somebody asked for it to stop
     │   └── StillRunning        the first request with this key has not ended
     ├── Unauthenticated         no valid key or session
-    │   └── SecondFactorRequired  the password is right and does not suffice
+    │   ├── SecondFactorRequired  the password is right and does not suffice
+    │   └── WrongCredentials    a password, code or passkey is not right
     ├── Forbidden               the key or session is valid and may not do this
     ├── TooManyRequests         asked more often than agreed
     ├── SourceFailed            a third party did not deliver
@@ -132,7 +133,7 @@ class StillRunning(Conflict):
 
 
 class Unauthenticated(TradewrightError):
-    """A valid API key is needed."""
+    """A valid API key or session is needed."""
 
     code = "unauthenticated"
 
@@ -141,6 +142,12 @@ class SecondFactorRequired(Unauthenticated):
     """A second factor is needed."""
 
     code = "second_factor_required"
+
+
+class WrongCredentials(Unauthenticated):
+    """A password, code or passkey in the body is not right; of the session, if there is one, nothing is wrong."""
+
+    code = "wrong_credentials"
 
 
 class Forbidden(TradewrightError):

@@ -6,19 +6,22 @@ from typing import Any
 
 from asgi import Client, Person
 from logging_in import login
+from seeds_people import PASSWORD
 
 
 def test_a_failed_login_is_not_told_to_send_a_key(served: Any) -> None:
     async def work(client: Client) -> None:
-        answers = [
+        for answer in (
             await login(client, password="not the right one"),
+            await login(client, "nobody@example.com"),
             await login(client, "owner@example.com", code="000000"),
-            await client.get("/v1/me", person=Person("no such session")),
-        ]
-        for answer in answers:
-            assert (answer.status, answer.json["code"]) == (401, "unauthenticated"), answer.json
+        ):
+            assert (answer.status, answer.json["code"]) == (401, "wrong_credentials"), answer.json
             assert "Bearer" not in answer.json["detail"]
-        assert "POST /v1/auth/login" in answers[2].json["detail"]
+        answer = await client.get("/v1/me", person=Person("no such session"))
+        assert (answer.status, answer.json["code"]) == (401, "unauthenticated"), answer.json
+        assert "Bearer" not in answer.json["detail"]
+        assert "POST /v1/auth/login" in answer.json["detail"]
 
     served.run(work)
 
@@ -37,3 +40,49 @@ def test_a_missing_environment_is_told_with_its_header(served: Any) -> None:
     assert "Tradewright-Environment" in answer.json["detail"]
     wrong = Person(served.made["session owner"], environment="nowhere")
     assert served.run(lambda client: client.get("/v1/portfolios", person=wrong)).status == 422
+
+
+def test_a_wrong_password_or_code_is_told_from_a_session_that_ended(served: Any) -> None:
+    async def work(client: Client) -> None:
+        owner, trader = Person(served.made["session owner"]), Person(served.made["session trader"])
+        change = {"current_password": "not the right one", "new_password": "a long sentence of five words"}
+        wrong = [
+            await client.post("/v1/auth/password", change, person=trader),
+            await client.post("/v1/auth/step-up", {"password": "not the right one"}, person=trader),
+            await client.post("/v1/auth/step-up", {"password": PASSWORD, "code": "000000"}, person=owner),
+        ]
+        for answer in wrong:
+            assert (answer.status, answer.json["code"]) == (401, "wrong_credentials"), answer.json
+            assert answer.json["title"] == "A password, code or passkey is not right"
+        missing = await client.post("/v1/auth/step-up", {"password": PASSWORD}, person=owner)
+        assert missing.json["code"] == "second_factor_required"
+        assert "login again" not in missing.json["detail"]
+        for person in (owner, trader):
+            assert (await client.get("/v1/me", person=person)).status == 200
+
+    served.run(work)
+
+
+def test_a_refusal_advises_nothing_that_does_not_help(served: Any) -> None:
+    async def work(client: Client) -> None:
+        owner, viewer = Person(served.made["session owner"]), Person(served.made["session viewer"])
+        used = {"tradewright-timestamp": "1", "tradewright-nonce": "n" * 32, "tradewright-signature": "ed25519=AA=="}
+        answers = [
+            (await client.get("/v1/portfolios", headers=used), ("set your clock",), ("Bearer",)),
+            (await client.get("/v1/portfolios", key=None), ("Bearer", "/v1/auth/login"), ()),
+            (await client.get("/v1/portfolios/prt_none", person=owner), ("check the id",), ("of your key",)),
+            (await client.get("/v1/portfolios/prt_none"), ("check the id",), ("of your key",)),
+            (await client.get("/v1/api-keys", person=viewer), ("another role",), ("Use a key",)),
+            (await client.get("/v1/portfolios", key=served.keys["nothing"]), ("use one that does",), ("role",)),
+            (
+                await client.post("/v1/invitations/accept", {"token": "x" * 43}, person=owner),
+                ("ask for a new one",), ("Use a key", "role"),
+            ),
+        ]  # fmt: skip
+        for answer, helps, misleads in answers:
+            detail = answer.json["detail"]
+            assert detail.endswith("."), detail
+            assert all(text in detail for text in helps), answer.json
+            assert not any(text in detail for text in misleads), answer.json
+
+    served.run(work)

@@ -27,15 +27,15 @@ _UNKNOWN = "nobody here has this password"
 _NO_TOKEN = "a token exists once; the example is nobody's"
 _NOT_SIGNED = "no device signed the example"
 REFUSED: dict[str, tuple[int, str, str]] = {
-    "login": (401, "unauthenticated", _UNKNOWN),
-    "step_up": (401, "unauthenticated", _UNKNOWN),
-    "change_password": (401, "unauthenticated", _UNKNOWN),
+    "login": (401, "wrong_credentials", _UNKNOWN),
+    "step_up": (401, "wrong_credentials", _UNKNOWN),
+    "change_password": (401, "wrong_credentials", _UNKNOWN),
     "register": (403, "forbidden", "this installation takes new persons by invitation only"),
     "reset_password": (403, "forbidden", _NO_TOKEN),
     "accept_invitation": (403, "forbidden", _NO_TOKEN),
     "confirm_totp": (422, "invalid_input", "the code of this moment is another one"),
     "add_passkey": (422, "invalid_input", _NOT_SIGNED),
-    "login_with_passkey": (401, "unauthenticated", _NOT_SIGNED),
+    "login_with_passkey": (401, "wrong_credentials", _NOT_SIGNED),
     "create_backtest": (422, "invalid_input", "the data set comes with `tradewright up`"),
     "create_portfolio": (422, "invalid_input", "the broker account is nobody's"),
 }

@@ -231,7 +231,7 @@ def test_a_step_up_is_required_expires_and_gives_a_new_token(served: Any) -> Non
         ask = lambda person: client.send("DELETE", "/v1/auth/totp", person=person)  # noqa: E731
         assert (await ask(old)).json["code"] == "step_up_required"
         wrong = await client.post("/v1/auth/step-up", {"password": "not the right one"}, person=old)
-        assert (wrong.status, wrong.json["code"]) == (401, "unauthenticated")
+        assert (wrong.status, wrong.json["code"]) == (401, "wrong_credentials")
         answer = await client.post("/v1/auth/step-up", {"password": PASSWORD}, person=old)
         assert answer.status == 200
         new = Person(token_of(answer))

@@ -52,9 +52,9 @@ def test_with_codes_on_a_password_does_not_suffice(served: Any) -> None:
         assert (without.status, without.json["code"]) == (401, "second_factor_required")
         assert "recovery code" in without.json["detail"]
         assert "set-cookie" not in without.headers
-        assert (await login(client, code="000000")).json["code"] == "unauthenticated"
+        assert (await login(client, code="000000")).json["code"] == "wrong_credentials"
         wrong = await login(client, password="not the right one", code=code_of(served, app))
-        assert wrong.json["code"] == "unauthenticated"
+        assert wrong.json["code"] == "wrong_credentials"
         assert (await login(client, code=code_of(served, app))).status == 200
 
     served.run(work)
@@ -252,7 +252,7 @@ def test_a_passkey_of_elsewhere_without_check_copied_or_forged_is_refused(served
             assert (await by_passkey(client, key)).status == 200
             assert (await by_passkey(client, key)).status == 200
             answer = await by_passkey(client, replace(key, **change))
-            assert (answer.status, answer.json["code"]) == (401, "unauthenticated"), change
+            assert (answer.status, answer.json["code"]) == (401, "wrong_credentials"), change
 
     served.run(work)
     assert actions(served, "usr_trader").count("login.failed") == len(changes)

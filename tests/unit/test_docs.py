@@ -79,7 +79,10 @@ def test_every_command_is_described_and_every_described_one_exists() -> None:
     assert sorted(described) == sorted(exist)
 
 
-ONLY_OVER_HTTP = {"unauthenticated", "second_factor_required", "forbidden", "rate_limited", "idempotency_running"}
+ONLY_OVER_HTTP = {
+    "unauthenticated", "wrong_credentials", "second_factor_required", "forbidden", "rate_limited",
+    "idempotency_running",
+}  # fmt: skip
 
 
 def test_how_a_command_ends_is_described_for_every_error() -> None:

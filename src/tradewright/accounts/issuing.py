@@ -69,7 +69,7 @@ def networks_within(wanted: tuple[str, ...], allowed: tuple[str, ...]) -> tuple[
     if wider:
         raise Forbidden(
             f"your key may be used from {', '.join(allowed)}, and can give no key other networks; got "
-            f"{', '.join(wider)}"
+            f"{', '.join(wider)}; name some of them, or parts of them"
         )
     return wanted
 

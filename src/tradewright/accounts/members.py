@@ -43,7 +43,7 @@ def invite(
 def withdraw(tx: Tx, organization: str, invitation: str, who: Actor, now_us: int) -> None:
     """End an invitation. Raises NotFound."""
     if not people.revoke_invitation(tx, organization, invitation, now_us):
-        raise NotFound(f"there is no open invitation {invitation!r} in this organization")
+        raise NotFound(f"there is no open invitation {invitation!r} in this organization; look at its list")
     audit.record(tx, organization, "", who, "invitation.revoke", invitation, {}, now_us)
 
 
@@ -85,23 +85,26 @@ def member(tx: Tx, organization: str, user: str) -> dict[str, Any]:
     """Return a member with address and name. Raises NotFound."""
     row = people.get_member(tx, organization, user)
     if row is None:
-        raise NotFound(f"there is no member {user!r} in this organization")
+        raise NotFound(f"there is no member {user!r} in this organization; look at its list")
     return row
 
 
 def _role(tx: Tx, organization: str, user: str) -> str:
     role = people.role_of(tx, organization, user)
     if role is None:
-        raise NotFound(f"there is no member {user!r} in this organization")
+        raise NotFound(f"there is no member {user!r} in this organization; look at its list")
     return role
 
 
 def _manager(tx: Tx, organization: str, who: Actor, touches_owner: bool) -> None:
     mine = people.role_of(tx, organization, who.user or "")  # read again: it may have changed since the request began
     if mine not in _MAY_MANAGE:
-        raise Forbidden(f"this needs the role {' or '.join(_MAY_MANAGE)}; yours is {mine or 'none any more'}")
+        raise Forbidden(
+            f"this needs the role {' or '.join(_MAY_MANAGE)}; yours is {mine or 'none any more'}; ask somebody who has "
+            "it"
+        )
     if touches_owner and mine != "owner":
-        raise Forbidden(f"only an owner may make, change or remove an owner; your role is {mine}")
+        raise Forbidden(f"only an owner may make, change or remove an owner; your role is {mine}; ask an owner")
 
 
 def _keep_an_owner(tx: Tx, organization: str) -> None:

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from tradewright.accounts.public_keys import refuse_weak
 from tradewright.accounts.sessions import digest
-from tradewright.errors import InvalidInput, TradewrightError, Unauthenticated
+from tradewright.errors import InvalidInput, TradewrightError, WrongCredentials
 from tradewright.storage import factors, sessions
 from tradewright.storage.database import Tx
 
@@ -35,7 +35,9 @@ _NO_KEY = (
     "RS256, as the options ask for"
 )
 _VERIFIED = 0x04  # of the flags: a fingerprint, a face or a PIN was asked for
-_STALE = "what the browser answered was not asked, was answered before, or was asked more than 5 minutes ago."
+_STALE = (
+    "what the browser answered was not asked, was answered before, or was asked more than 5 minutes ago; begin anew"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +78,17 @@ def asked(tx: Tx, challenge: bytes, purpose: str, user: str | None, now_us: int)
 
 
 def answered(tx: Tx, challenge: bytes, purpose: str, user: str | None, now_us: int) -> None:
-    """Use a challenge up. Raises Unauthenticated when it was not asked, of this person, or was answered before."""
+    """Use a challenge up. Raises WrongCredentials when it was not asked, of this person, or was answered before."""
     row = sessions.take_challenge(tx, _digest(challenge), purpose, now_us)
     if row is None or row["user"] != user:
-        raise Unauthenticated(_STALE)
+        raise WrongCredentials(_STALE)
 
 
 def use(tx: Tx, answer: Answer, now_us: int) -> None:
-    """Use up an answer: its challenge, and the count of its passkey. Raises Unauthenticated when it was used."""
+    """Use up an answer: its challenge, and the count of its passkey. Raises WrongCredentials when it was used."""
     answered(tx, answer.challenge, LOGIN, None, now_us)
     if not factors.use_passkey(tx, answer.passkey, answer.sign_count, now_us):
-        raise Unauthenticated(WRONG)
+        raise WrongCredentials(WRONG)
 
 
 def registration_options(
@@ -212,14 +214,14 @@ def _refusing(refusal: TradewrightError) -> Iterator[None]:
 
 
 def verify_login(site: Site, credential: dict[str, Any], challenge: bytes, passkey: dict[str, Any]) -> int:
-    """Return the new count of a passkey that answered. Raises Unauthenticated, also when the count did not grow: then
+    """Return the new count of a passkey that answered. Raises WrongCredentials, also when the count did not grow: then
     there are two of it."""
     import webauthn
 
     handle = credential["response"].get("userHandle")
-    with _refusing(Unauthenticated(WRONG)):
+    with _refusing(WrongCredentials(WRONG)):
         if handle is not None and _bytes(handle) != passkey["user"].encode():
-            raise Unauthenticated(WRONG)
+            raise WrongCredentials(WRONG)
         checked = webauthn.verify_authentication_response(
             credential=credential,
             expected_challenge=challenge,

@@ -16,7 +16,7 @@ from tradewright.accounts.passkeys import Answer, Site
 from tradewright.accounts.passwords import Passwords
 from tradewright.accounts.sessions import Opened, open_session
 from tradewright.clock import Clock
-from tradewright.errors import SecondFactorRequired, Unauthenticated
+from tradewright.errors import SecondFactorRequired, WrongCredentials
 from tradewright.storage import audit, factors, people
 from tradewright.storage.audit import Actor
 from tradewright.storage.database import Database, Tx
@@ -26,7 +26,7 @@ WRONG = "the e-mail address or the password is not right."
 _WRONG_CODE = "this code is not right, or was used before; an app shows a new one every 30 seconds."
 _WAYS = {
     "code": "send the same again with `code`: what your app shows now, or a recovery code",
-    "passkey": "log in with your passkey, POST /v1/auth/passkeys/login-options, or send a recovery code as `code`",
+    "passkey": "use your passkey, which POST /v1/auth/passkeys/login-options asks, or send a recovery code as `code`",
 }
 
 
@@ -53,7 +53,7 @@ class Proofs:
     async def by_login(self, email: str, password: str, code: str | None, who: Actor) -> Proved:
         """Return who this is. email: in its stored spelling.
 
-        Raises Unauthenticated without saying what was wrong, SecondFactorRequired, TooManyRequests.
+        Raises WrongCredentials without saying what was wrong, SecondFactorRequired, TooManyRequests.
         """
         buckets = [throttling.of_account(email), throttling.of_address(throttling.ADDRESS, who.address)]
         row = await self._database.write_async(self._counted, buckets, email=email)
@@ -62,25 +62,27 @@ class Proofs:
     async def again(self, user: str, password: str, code: str | None, who: Actor) -> Proved:
         """Return the person of a session, asked again. Raises as `by_login`."""
         row = await self._database.write_async(self._counted, [throttling.of_person(user)], user=user)
-        return await self._checked(row, password, code, who, "step_up.failed", "the password is not right")
+        return await self._checked(
+            row, password, code, who, "step_up.failed", "the password is not right; your session goes on"
+        )
 
     async def password_again(self, user: str, password: str, who: Actor) -> Proved:
         """Return the person of a session whose password is right, without a second factor. Raises as `by_login`."""
         row = await self._database.write_async(self._counted, [throttling.of_person(user)], user=user)
         row, kept = await self._matched(
-            row, password, who, "password.change_failed", "the current password is not right"
+            row, password, who, "password.change_failed", "the current password is not right; nothing was changed"
         )
         return Proved(row["id"], row["email"], "password", kept)
 
     async def by_passkey(self, site: Site, credential: dict[str, Any], who: Actor) -> Answer:
-        """Return the checked answer of a passkey. Raises Unauthenticated, InvalidInput."""
+        """Return the checked answer of a passkey. Raises WrongCredentials, InvalidInput."""
         challenge = passkeys.challenge_of(credential)
         known = await self._database.read_async(factors.passkey_by_credential, passkeys.credential_of(credential))
         if known is None:
-            raise Unauthenticated(passkeys.WRONG)
+            raise WrongCredentials(passkeys.WRONG)
         try:
             count = await asyncio.to_thread(passkeys.verify_login, site, credential, challenge, known)
-        except Unauthenticated:
+        except WrongCredentials:
             await self._database.write_async(self._note_failure, {"id": known["user"]}, who, "login.failed", "passkey")
             raise
         return Answer(known["id"], known["user"], challenge, count)
@@ -108,7 +110,7 @@ class Proofs:
         right = await self._passwords.matches(kept, password)
         if row is None or kept is None or not right:
             await self._database.write_async(self._note_failure, row, who, failed, "password")
-            raise Unauthenticated(wrong)
+            raise WrongCredentials(wrong)
         return row, kept
 
     async def _second(self, row: dict[str, Any], code: str | None, who: Actor, failed: str) -> str:
@@ -121,7 +123,7 @@ class Proofs:
             )
         used = await self._database.write_async(self._spend, row, code, who, failed)
         if used is None:
-            raise Unauthenticated(_WRONG_CODE)
+            raise WrongCredentials(_WRONG_CODE)
         return f"password and {used}"
 
     def _spend(self, tx: Tx, row: dict[str, Any], code: str, who: Actor, failed: str) -> str | None:
@@ -140,10 +142,10 @@ class Proofs:
 
 
 def open_proved(tx: Tx, proved: Proved, who: Actor, now_us: int) -> Opened:
-    """Open a session for a person who was checked. Raises Unauthenticated when their password changed meanwhile."""
+    """Open a session for a person who was checked. Raises WrongCredentials when their password changed meanwhile."""
     current = people.get_user(tx, proved.user, lock=True)
     if current is None or current["password_hash"] != proved.password_hash:
-        raise Unauthenticated(WRONG)
+        raise WrongCredentials(WRONG)
     settle(tx, proved)
     audit.record(tx, "", "", as_person(who, proved.user, proved.method), "login", proved.user, {}, now_us)
     return open_session(tx, proved.user, who.address, who.agent, now_us)

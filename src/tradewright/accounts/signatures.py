@@ -78,7 +78,9 @@ def read(headers: Mapping[str, str], now_us: int) -> Signature | None:
         return None
     if timestamp is None or nonce is None or signature is None:
         given = [name for name in HEADERS if name in headers]
-        raise Unauthenticated(f"a signed request carries {_SHOWN}; this one has only {', '.join(given)}")
+        raise Unauthenticated(
+            f"a signed request carries {_SHOWN}; this one has only {', '.join(given)}; send all three, or none"
+        )
     if not _TIMESTAMP.fullmatch(timestamp):
         raise Unauthenticated("Tradewright-Timestamp must be milliseconds since 1970, in digits")
     if not _NONCE.fullmatch(nonce):
@@ -150,7 +152,10 @@ class Signatures:
         if signing is None:
             raise Unauthenticated("this key has no signing key; leave the signature out, or make a key with `signing`")
         if signature.algorithm != signing.algorithm:
-            raise Unauthenticated(f"this key signs with {signing.algorithm}; the signature is {signature.algorithm}")
+            raise Unauthenticated(
+                f"this key signs with {signing.algorithm}; the signature is {signature.algorithm}; sign with the "
+                "algorithm of the key"
+            )
         if not verify(message, signature, self._key(principal)):
             raise Unauthenticated(
                 "the signature does not fit the request; sign method, path, sorted query, timestamp, nonce and the "

@@ -28,10 +28,16 @@ def _authorize_in_organization(operation: Operation, principal: Principal) -> No
             "Tradewright-Environment; GET /v1/organizations lists yours",
         )
     if operation.scope not in principal.scopes:
-        holder = f"the role {principal.role}" if principal.session else "this key"
-        raise Forbidden(f"{holder} does not hold the scope {operation.scope}", scope=operation.scope)
+        holder, instead = (
+            (f"the role {principal.role}", "ask an owner or admin of the organization for another role")
+            if principal.session
+            else ("this key", "use one that does")
+        )
+        raise Forbidden(f"{holder} does not hold the scope {operation.scope}; {instead}", scope=operation.scope)
     if operation.roles and principal.session is not None and principal.role not in operation.roles:
-        raise Forbidden(f"this needs the role {' or '.join(operation.roles)}; yours is {principal.role}")
+        raise Forbidden(
+            f"this needs the role {' or '.join(operation.roles)}; yours is {principal.role}; ask somebody who has it"
+        )
     if operation.roles and principal.session is None:
         raise Forbidden("this is for persons, not for API keys: log in with POST /v1/auth/login.")
 

@@ -97,7 +97,11 @@ class Doors:
             return principal
         token = cookie(headers.get("cookie", ""), COOKIE)
         if token is None:
-            raise Refused("unauthenticated", "this needs an API key or a session")
+            raise Refused(
+                "unauthenticated",
+                "this needs an API key or a session; send `Authorization: Bearer <key>`, or log in with POST "
+                "/v1/auth/login",
+            )
         self._refuse_other_sites(scope, headers)
         organization, environment = (headers.get(f"tradewright-{name}", "") for name in ("organization", "environment"))
         if organization and not environment:

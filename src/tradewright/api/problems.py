@@ -29,16 +29,23 @@ CATALOGUE: dict[str, Kind] = {
     "settings_invalid": Kind(500, "The server is misconfigured", "An operator must mend the settings."),
     "malformed_json": Kind(400, "The body is not JSON", "Send one JSON object, UTF-8 encoded."),
     "malformed_header": Kind(400, "A header cannot be read", "Mend the header named in `detail`."),
-    "unauthenticated": Kind(401, "A valid API key or session is needed", "Send `Authorization: Bearer <key>`."),
-    "second_factor_required": Kind(401, "A second factor is needed", "Send the login again with `code` or a passkey."),
-    "forbidden": Kind(403, "The caller may not do this", "Use a key or role that holds what `detail` names."),
+    "unauthenticated": Kind(
+        401,
+        "The caller is not authenticated",
+        "Send `Authorization: Bearer <key>`, or log in; what was wrong with what was sent stands in `detail`.",
+    ),
+    "wrong_credentials": Kind(
+        401, "A password, code or passkey is not right", "Send the right one; a session that you have goes on."
+    ),
+    "second_factor_required": Kind(401, "A second factor is needed", "Send the same again with `code`, or a passkey."),
+    "forbidden": Kind(403, "The caller may not do this", "What is missing stands in `detail`."),
     "step_up_required": Kind(403, "Prove again who you are", "POST /v1/auth/step-up, then send the request again."),
     "csrf_refused": Kind(
         403, "The request may come from another site", "Send the Tradewright-CSRF header of your login."
     ),
     "origin_refused": Kind(403, "This origin is not allowed", "An operator can add the origin to cors_origins."),
     "https_required": Kind(403, "HTTPS is required", "Use https, and replace the key that was sent over plain HTTP."),
-    "not_found": Kind(404, "There is no such thing", "Check the id and the environment of your key."),
+    "not_found": Kind(404, "There is no such thing", "Check the id, and the environment that you call."),
     "no_such_path": Kind(404, "There is no such path", "See /docs for the paths that exist."),
     "method_not_allowed": Kind(405, "This path has other methods", "Use one of the methods in the Allow header."),
     "not_acceptable": Kind(406, "No such representation", "Send an Accept header that names one of those in `detail`."),
@@ -82,6 +89,13 @@ CATALOGUE: dict[str, Kind] = {
 
 
 _NOTHING_NAMED = "Mend that and send the request again."
+_SAY_THEMSELVES = frozenset(
+    (
+        "unauthenticated", "wrong_credentials", "second_factor_required", "forbidden", "step_up_required", "not_found",
+        "conflict",
+    )
+)  # fmt: skip
+"""Codes of many causes, for which no one advice is right: their details say what to do."""
 
 
 class FieldError(msgspec.Struct, frozen=True):
@@ -133,13 +147,11 @@ def of(error: Exception) -> Refused:
 def render(refused: Refused, instance: str, request_id: str) -> tuple[int, dict[str, str], bytes]:
     """Return status, headers and body of a refusal."""
     kind = CATALOGUE[refused.code]
-    advice = kind.advice if refused.errors or refused.code != "invalid_input" else _NOTHING_NAMED
-    detail = refused.detail if refused.detail.endswith((".", "!", "?")) else f"{refused.detail}. {advice}"
     problem = Problem(
         type=f"/docs/errors#{refused.code}",
         title=kind.title,
         status=kind.status,
-        detail=detail,
+        detail=_whole(refused),
         instance=instance,
         code=refused.code,
         request_id=request_id,
@@ -149,6 +161,15 @@ def render(refused: Refused, instance: str, request_id: str) -> tuple[int, dict[
     if kind.status == 401:
         headers["www-authenticate"] = 'Bearer realm="tradewright"'
     return kind.status, headers, msgspec.json.encode(problem)
+
+
+def _whole(refused: Refused) -> str:
+    if refused.detail.endswith((".", "!", "?")):
+        return refused.detail
+    if refused.code in _SAY_THEMSELVES:
+        return f"{refused.detail}."
+    named = refused.errors or refused.code != "invalid_input"
+    return f"{refused.detail}. {CATALOGUE[refused.code].advice if named else _NOTHING_NAMED}"
 
 
 def example(code: str) -> dict[str, Any]:

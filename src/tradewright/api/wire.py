@@ -125,5 +125,7 @@ def amount(value: Decimal) -> str:
 def found(row: R | None, what: str, key: str) -> R:
     """Return the row. Raises Refused when there is none for this caller."""
     if row is None:
-        raise Refused("not_found", f"there is no {what} {key!r} in this environment")
+        raise Refused(
+            "not_found", f"there is no {what} {key!r} in this environment; check the id, and which environment you call"
+        )
     return row

@@ -48,7 +48,7 @@ def override(
 def _row(tx: Tx, organization: str, environment: str, schedule: str) -> dict[str, Any]:
     row = store.get_schedule(tx, organization, environment, schedule)
     if row is None:
-        raise NotFound(f"there is no model schedule {schedule!r} here", schedule=schedule)
+        raise NotFound(f"there is no model schedule {schedule!r} here; GET /v1/models lists them", schedule=schedule)
     return row
 
 

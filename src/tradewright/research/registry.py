@@ -56,14 +56,14 @@ class Registry:
         """Return a stored model, ready to predict. Raises NotFound."""
         data = self._database.read(store.get_artifact, *self._where, model)
         if data is None:
-            raise NotFound(f"there is no model {model!r} here", model=model)
+            raise NotFound(f"there is no model {model!r} here; GET /v1/models lists them", model=model)
         return Model.from_bytes(data)
 
     def get_model(self, model: str) -> dict[str, Any]:
         """Return id, kind, lineage, trained_before, created_at of a model. Raises NotFound."""
         row = self._database.read(store.get_model, *self._where, model)
         if row is None:
-            raise NotFound(f"there is no model {model!r} here", model=model)
+            raise NotFound(f"there is no model {model!r} here; GET /v1/models lists them", model=model)
         return row
 
     def list_models(
@@ -99,7 +99,9 @@ class Registry:
         """Return what is stored about a schedule. Raises NotFound."""
         row = self._database.read(store.get_schedule, *self._where, schedule)
         if row is None:
-            raise NotFound(f"there is no model schedule {schedule!r} here", schedule=schedule)
+            raise NotFound(
+                f"there is no model schedule {schedule!r} here; GET /v1/models lists them", schedule=schedule
+            )
         return record_of(row)
 
     def latest(self, name: str) -> ScheduleRecord | None:

@@ -167,7 +167,7 @@ OPERATIONS = [
     ),
     Operation(
         "POST", "/v1/auth/login", "login", "Log in", "accounts", PUBLIC,
-        _login, LoggedIn, body=LoginRequest, errors=("unauthenticated", "second_factor_required", *_BODY),
+        _login, LoggedIn, body=LoginRequest, errors=("wrong_credentials", "second_factor_required", *_BODY),
         description="Sets the cookie of the session. Ten tries of one account pass at once, then one each 30 seconds.",
     ),
     Operation(
@@ -186,7 +186,7 @@ OPERATIONS = [
     ),
     Operation(
         "POST", "/v1/auth/passkeys/login", "login_with_passkey", "Log in with a passkey", "accounts", PUBLIC,
-        _passkey_login, LoggedIn, body=PasskeyLoginRequest, errors=("unauthenticated", *_BODY),
+        _passkey_login, LoggedIn, body=PasskeyLoginRequest, errors=("wrong_credentials", *_BODY),
         example={"credential": sample_values.PASSKEY},
         description="A passkey is two factors in one: the device, and whatever unlocks it.",
     ),

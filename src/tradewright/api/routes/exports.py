@@ -76,7 +76,7 @@ def _organization(call: Call) -> tuple[str, str]:
             "/v1/organizations",
         )  # fmt: skip
     if call.principal.role not in ("owner", "admin"):
-        raise Forbidden(f"this needs the role owner or admin; yours is {call.principal.role}")
+        raise Forbidden(f"this needs the role owner or admin; yours is {call.principal.role}; ask somebody who has it")
     access.require_step_up(call.principal, call.services.clock.now_us())
     return call.tenant
 

@@ -240,7 +240,7 @@ OPERATIONS = [
         "POST", "/v1/auth/passkeys", "add_passkey", "Register a passkey", "accounts", PERSON,
         _register, NewPasskey, body=PasskeyRequest, status=201, idempotent=True, step_up=True,
         example={"credential": sample_values.NEW_PASSKEY},
-        errors=("step_up_required", "conflict", *_BODY),
+        errors=("step_up_required", "conflict", "wrong_credentials", *_BODY),
         description="From now on a password alone does not suffice to log in.",
     ),
     Operation(

@@ -26,7 +26,7 @@ from tradewright.api.operations import PERSON, Call, Effect, Operation, Raw
 from tradewright.api.pagination import Page, PageQuery, decode_cursor, page
 from tradewright.api.problems import FieldError, Refused
 from tradewright.api.wire import moment
-from tradewright.errors import NotFound, Unauthenticated
+from tradewright.errors import NotFound, WrongCredentials
 from tradewright.storage import audit, sessions
 from tradewright.storage import people as rows
 from tradewright.storage.database import Tx
@@ -131,7 +131,7 @@ async def _step_up(call: Call) -> Effect:
 async def _step_up_by_passkey(call: Call, credential: dict[str, Any]) -> Effect:
     answer = await call.services.proofs.by_passkey(site_of(call), credential, call.who)
     if answer.user != call.principal.user:
-        raise Unauthenticated(passkeys.WRONG)
+        raise WrongCredentials(passkeys.WRONG)
     session = call.principal.session or ""
     now_us = call.services.clock.now_us()
 
@@ -168,7 +168,7 @@ async def _change_password(call: Call) -> Effect:
 def _still_right(tx: Tx, proved: Proved) -> None:
     current = rows.get_user(tx, proved.user, lock=True)
     if current is None or current["password_hash"] != proved.password_hash:
-        raise Unauthenticated("the password was changed at this moment; send it again")
+        raise WrongCredentials("the password was changed at this moment; send it again")
 
 
 def _session(row: dict[str, Any], current: str | None) -> Session:
@@ -202,14 +202,15 @@ OPERATIONS = [
     ),
     Operation(
         "POST", "/v1/auth/step-up", "step_up", "Prove again who you are", "accounts", PERSON,
-        _step_up, SteppedUp, body=StepUpRequest, errors=(*_BODY, "second_factor_required", "rate_limited"),
+        _step_up, SteppedUp, body=StepUpRequest,
+        errors=(*_BODY, "wrong_credentials", "second_factor_required", "rate_limited"),
         example={"password": sample_values.PASSWORD},
         description="For ten minutes you may then do what needs it. The session gets a new token. It takes no "
         "Idempotency-Key: of a body that holds a password nothing is kept, no digest either.",
     ),
     Operation(
         "POST", "/v1/auth/password", "change_password", "Change your password", "accounts", PERSON,
-        _change_password, Renewed, body=PasswordRequest, errors=(*_BODY, "rate_limited"),
+        _change_password, Renewed, body=PasswordRequest, errors=(*_BODY, "wrong_credentials", "rate_limited"),
         example={"current_password": sample_values.PASSWORD, "new_password": sample_values.NEW_PASSWORD},
         description="Your other sessions end, and this one gets a new token. It takes no Idempotency-Key: of a body "
         "that holds a password nothing is kept, no digest either.",

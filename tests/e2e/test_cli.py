@@ -547,6 +547,12 @@ def test_a_key_is_shown_once_and_ends_when_it_is_revoked(tmp_path: Path) -> None
 def test_the_audit_logs_that_no_organization_sees_are_shown_and_checked(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     tradewright(folder, "keys", "create")
+    none = tradewright(folder, "audit", "list")
+    assert (none.status, none.out.strip()) == (
+        0,
+        "there are no entries yet; `tradewright audit verify` lists every log",
+    )
+    assert tradewright(folder, "audit", "list", "--json").json == []
     with api(folder) as address:
         wrong = {"email": "ada@example.com", "password": "no password of hers"}
         assert call(address, "/v1/auth/login", "", "POST", wrong).status == 401

@@ -36,11 +36,12 @@ def verify(settings: Settings) -> list[dict[str, Any]]:
 
 
 def entries(settings: Settings, organization: str, limit: int) -> list[dict[str, Any]]:
-    """Return the newest entries of a chain, the newest first. Raises InvalidInput, NotFound."""
+    """Return the newest entries of a chain, the newest first; that of no organization may have none yet. Raises
+    InvalidInput, NotFound."""
     if not 1 <= limit <= MOST:
         raise InvalidInput(f"--limit takes 1 to {MOST:,}; got {limit}")
     with present(settings) as database:
-        if organization not in database.read(audit.chains):
+        if organization and organization not in database.read(audit.chains):
             raise NotFound(f"there is no audit log of {organization!r}; `tradewright audit verify` lists them")
         rows = database.read(audit.list_page, organization, Filters(), limit, True, None)
     names = ("id", "environment", "actor", "method", "action", "object", "detail", "request", "address", "agent")

@@ -25,7 +25,8 @@ def audit_list(
     def line(row: dict[str, Any]) -> str:
         return f"{row['created_at']} {row['action']:24} {row['actor']:31} {row['object']:31} {row['address'] or '-'}"
 
-    show(entries(settings_of(folder), organization, limit), as_json, lambda rows: "\n".join(map(line, rows)))
+    none = "there are no entries yet; `tradewright audit verify` lists every log"
+    show(entries(settings_of(folder), organization, limit), as_json, lambda rows: "\n".join(map(line, rows)) or none)
 
 
 @audit_app.command("verify")

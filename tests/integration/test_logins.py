@@ -389,6 +389,22 @@ def test_what_was_not_asked_for_is_refused(served: Any) -> None:
     assert count_of(served, users) == before
 
 
+def test_an_invitation_and_a_name_of_an_own_organization_do_not_go_together(served: Any) -> None:
+    body = {"email": "new@example.com", "password": NEW, "name": "New"}
+    both = {**body, "invitation": served.made["invitation to register"], "organization_name": "Mine"}
+
+    async def work(client: Client) -> None:
+        refused = await client.post("/v1/auth/register", both, key=None)
+        assert refused.status == 422, refused.body
+        (fault,) = refused.json["errors"]
+        assert fault["pointer"] == "/organization_name"
+        assert "leave" in fault["detail"]
+        del both["organization_name"]
+        assert (await client.post("/v1/auth/register", both, key=None)).status == 202
+
+    served.run(work)
+
+
 def test_the_very_first_person_owns_what_is_there_and_only_one_does(served: Any) -> None:
     def empty(tx: Any) -> None:
         tx.execute(users.delete())

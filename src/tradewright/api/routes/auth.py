@@ -29,7 +29,7 @@ from tradewright.api.credentials import (
 )
 from tradewright.api.dispatch import encode
 from tradewright.api.operations import PERSON, PUBLIC, Call, Effect, Operation, Raw
-from tradewright.errors import Forbidden
+from tradewright.errors import Forbidden, InvalidInput
 from tradewright.storage import audit, sessions
 from tradewright.storage.database import Tx
 
@@ -78,6 +78,9 @@ async def _register(call: Call) -> Raw:
     request: RegisterRequest = call.body
     services = call.services
     email = spelled(request.email)
+    if request.invitation is not None and request.organization_name is not None:
+        why = "an invitation joins the organization that sent it, and names none; leave one of the two out"
+        raise InvalidInput(why, pointer="/organization_name")
     refuse_password("/password", request.password, email)
     now_us = services.clock.now_us()
 

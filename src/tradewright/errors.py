@@ -183,8 +183,8 @@ class SourceRefused(SourceFailed):
 class StorageFailed(TradewrightError):
     """The data could not be stored.
 
-    The message is in our own words, and clients are told it. The fact `cause` is what the database or its driver said:
-    `str(error)`, for the log and who runs this, has both.
+    The message is in our own words, and clients are told it. The fact `cause` is what the database or its driver said,
+    and what to do about it: `str(error)`, for the log and who runs this, has both.
     """
 
     code = "storage_failed"

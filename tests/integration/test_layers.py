@@ -85,9 +85,18 @@ def test_a_process_whose_database_is_away_is_not_ready(served: Any) -> None:
         client = Client(build(replace(served.services, database=database)), None)
         return [(await client.get(target)).status for target in ("/readyz", "/livez")]
 
+    async def told(database: Database) -> str:
+        services = replace(served.services, database=database, authenticator=Authenticator(database, served.clock))
+        answer = await Client(build(services), served.keys["whole"]).get("/v1/portfolios")
+        assert (answer.status, answer.json["code"]) == (503, "storage_failed")
+        return str(answer.json["detail"])
+
     assert asyncio.run(ask(served.database)) == [200, 200]
     with Database(f"postgresql://nobody@127.0.0.1:{free_port()}/nothing") as away:
         assert asyncio.run(ask(away)) == [503, 200]
+        detail = asyncio.run(told(away))
+    assert detail.startswith("no connection to the PostgreSQL database. Try again later")
+    assert not any(word in detail for word in ("database_url", "password", "127.0.0.1"))
 
 
 def test_a_process_whose_database_takes_no_changes_is_not_ready(served: Any) -> None:

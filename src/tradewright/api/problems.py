@@ -81,7 +81,7 @@ CATALOGUE: dict[str, Kind] = {
     "storage_failed": Kind(
         503,
         "The database did not do it",
-        "Try again later, changes with the same Idempotency-Key; an operator should look at the database and its disk.",
+        "Try again later, a change with the same Idempotency-Key; if it stays, tell the operator.",
     ),
     "library_missing": Kind(500, "The server lacks a library", "An operator must install what `detail` names."),
     "internal_error": Kind(500, "An error on our side", "Try again; report the request_id if it stays."),

@@ -12,7 +12,7 @@ _LOST = ("08", "57P01", "57P02", "57P03", "57P05", "25P03")
 _MACHINES = ("40", "53", "54", "55", "57", "58", "XX", "25006")
 _KINDS = {
     ("55P03", "40", "SQLITE_BUSY", "SQLITE_LOCKED"): ("others held the same rows for too long", "try again"),
-    ("57014",): ("a statement took longer than it allows", "try again, or ask for less"),
+    ("57014",): ("a statement took longer than it allows; ask for less", "look at what it does meanwhile"),
     ("53300",): ("it has no connection left", "try again, or let it have more"),
     ("53200", "SQLITE_NOMEM"): ("it has no memory left", "try again later"),
     ("53100", "SQLITE_FULL"): ("its disk is full", "free some space and run it again"),
@@ -23,7 +23,7 @@ _KINDS = {
     ),
     ("SQLITE_CANTOPEN",): ("its file cannot be opened", "check that the folder exists and may be written"),
 }  # fmt: skip
-_OTHER = ("the log says why", "check the database and run it again")
+_OTHER = ("its log says why", "check the database and run it again")
 
 
 def is_the_machines(error: sa.exc.DBAPIError) -> bool:
@@ -44,12 +44,12 @@ def is_lost(error: sa.exc.DBAPIError) -> bool:
 
 
 def storage_failed(error: sa.exc.DBAPIError, write: bool) -> StorageFailed:
-    """Return the error to raise. The words of the driver are in its fact `cause` alone."""
+    """Return the error to raise. The words of the driver, and advice for who runs it, are in its fact `cause` alone."""
     cause = str(error.orig) or type(error.orig).__name__
     if not is_lost(error):
         what, advice = _kind(error)
         return StorageFailed(
-            f"the database refused: {what}; nothing of this transaction was kept; {advice}", cause=cause
+            f"the database refused: {what}; nothing of this transaction was kept", cause=f"{cause}; {advice}"
         )
     if write:  # perhaps after it was told to commit
         return StorageFailed(

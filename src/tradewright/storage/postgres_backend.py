@@ -139,9 +139,9 @@ class PostgresBackend:
         except (OSError, asyncpg.PostgresError, sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
             cause = getattr(error, "orig", error)
             raise StorageFailed(
-                "no connection to the PostgreSQL database; check that it runs, and address, user and password in "
-                "database_url",
-                cause=f"{self._where}: {cause or type(error).__name__}",
+                "no connection to the PostgreSQL database",
+                cause=f"{self._where}: {cause or type(error).__name__}; check that it runs, and address, user and "
+                "password in database_url",
             ) from error
 
     def close(self) -> None:

@@ -17,7 +17,14 @@ from tradewright.api.wire import moment
 
 _PART = r"[^@\x00-\x20\x7f-\xa0\u2000-\u206f\u3000]+"
 Email = Annotated[
-    str, msgspec.Meta(min_length=3, max_length=254, pattern=rf"^{_PART}@{_PART}\Z", examples=["ada@example.com"])
+    str,
+    msgspec.Meta(
+        min_length=3,
+        max_length=254,
+        pattern=rf"^{_PART}@{_PART}\Z",
+        examples=["ada@example.com"],
+        extra={"words": "an e-mail address: one @, something before and after it, and no space"},
+    ),
 ]
 NAMED = r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f-\xa0][^\x00-\x1f\x7f]*\Z"
 PersonName = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=NAMED, examples=["Ada"], extra=NAME)]

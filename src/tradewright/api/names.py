@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from typing import Any, get_args
 
-NAME = {"text": "name"}
+NAME = {"text": "name", "words": "a name without line breaks and other controls, and without a space at either end"}
 """`extra` of the type of a name: its values are spelled and looked at as below."""
 _UNSEEN = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))  # controls, formats, halves of pairs, ends of lines and paragraphs
 _JOINERS = "\u200c\u200d"  # between two letters of some scripts, and two parts of one emoji, they change what is seen
@@ -14,7 +14,8 @@ _BLANK = "\u115f\u1160\u2800\u3164\uffa0"  # letters and a sign that are drawn a
 
 def is_name(kind: Any) -> bool:
     """Return whether a declared type is that of a name, whatever else it may be too."""
-    if any(getattr(meta, "extra", None) == NAME for meta in getattr(kind, "__metadata__", ())):
+    extras = [getattr(meta, "extra", None) or {} for meta in getattr(kind, "__metadata__", ())]
+    if any(extra.get("text") == NAME["text"] for extra in extras):
         return True
     return any(is_name(part) for part in get_args(kind))
 

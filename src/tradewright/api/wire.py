@@ -23,10 +23,16 @@ R = TypeVar("R")
 _STALE_S = 60.0
 # `\Z` is the end to Python, whose `$` also stands before a last line feed; the document has `$` for it
 _NAME = r"^[^\x00-\x20\x7f-\xa0]([^\x00-\x1f\x7f]*[^\x00-\x20\x7f-\xa0])?\Z"
-Amount = Annotated[str, msgspec.Meta(pattern=r"^-?[0-9]{1,20}(\.[0-9]{1,18})?\Z", examples=["1000000"])]
+_AMOUNT = "a number written in digits, up to 20 before the point and 18 after it"
+_ID = "an id: 1 to 64 letters, digits and signs out of _ . : @ + & ~ -"
+Amount = Annotated[
+    str, msgspec.Meta(pattern=r"^-?[0-9]{1,20}(\.[0-9]{1,18})?\Z", examples=["1000000"], extra={"words": _AMOUNT})
+]
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 InstrumentId = Annotated[str, msgspec.Meta(min_length=3, max_length=48, examples=["equity:AAPL"])]
-Id = Annotated[str, msgspec.Meta(pattern=rf"^{ID_PATTERN}\Z", examples=["prt_01k3v9h2m4qzt6x8b0c2d4e6f8"])]
+Id = Annotated[
+    str, msgspec.Meta(pattern=rf"^{ID_PATTERN}\Z", examples=["prt_01k3v9h2m4qzt6x8b0c2d4e6f8"], extra={"words": _ID})
+]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=_NAME, examples=["growth"], extra=NAME)]
 Rfc3339 = Annotated[str, msgspec.Meta(examples=["2024-03-28T20:00:00Z"], extra_json_schema={"format": "date-time"})]
 IntervalName = Literal["1m", "5m", "15m", "1h", "1d"]

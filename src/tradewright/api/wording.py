@@ -33,10 +33,9 @@ def plainly(message: str, kind: Any) -> str:
         return f"must have {_BOUNDS[found[2]]} {found[3]} {counted if found[3] != '1' else _one(counted)}"
     if found := re.fullmatch(r"Expected `\w+` (<=|>=|<|>) (\S+)", message):
         return f"must be {_BOUNDS[found[1]]} {found[2].removesuffix('.0')}"
-    if found := re.fullmatch(r"Expected `str` matching regex '(.*)'", message):
-        pattern = found[1].replace(chr(92) * 2, chr(92)).replace(r"\Z", "$")
-        examples = [str(text) for text in _examples(kind)]
-        return f"must be like {' or '.join(examples)}: it must match {pattern}" if examples else f"must match {pattern}"
+    if message.startswith("Expected `str` matching regex"):
+        like = f"like {' or '.join(str(text) for text in _told(kind, 'examples'))}"
+        return f"must be {', '.join([*(extra['words'] for extra in _told(kind, 'extra') if 'words' in extra), like])}"
     if message.startswith("Invalid enum value"):
         choices = _choices(kind)
         return f"must be one of {', '.join(choices)}" if choices else "is none of the values that there are"
@@ -65,9 +64,10 @@ def _one(counted: str) -> str:
     return "character" if counted == "characters" else "entry"
 
 
-def _examples(kind: Any) -> list[Any]:
-    found = [given for meta in getattr(kind, "__metadata__", ()) for given in getattr(meta, "examples", None) or ()]
-    return found or [given for part in get_args(kind) for given in _examples(part)]
+def _told(kind: Any, what: str) -> list[Any]:
+    given = [getattr(meta, what, None) for meta in getattr(kind, "__metadata__", ())]
+    found = [each for one in given if one for each in (one if isinstance(one, list) else [one])]
+    return found or [each for part in get_args(kind) for each in _told(part, what)]
 
 
 def _choices(kind: Any) -> list[str]:

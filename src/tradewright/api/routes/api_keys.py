@@ -25,7 +25,14 @@ from tradewright.storage import accounts, audit
 from tradewright.storage.database import Tx
 
 _LONGEST_US = 36_500 * DAY_US
-Name = Annotated[str, msgspec.Meta(pattern=r"^[^\x00-\x1f\x7f]{1,80}\Z", examples=["dashboard"], extra=NAME)]
+Name = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[^\x00-\x1f\x7f]{1,80}\Z",
+        examples=["dashboard"],
+        extra={**NAME, "words": "1 to 80 characters, without line breaks and other controls"},
+    ),
+]
 Addresses = Annotated[
     list[Annotated[str, msgspec.Meta(max_length=64, examples=["203.0.113.0/24"])]],
     msgspec.Meta(max_length=MAX_NETWORKS, description="Addresses or networks it may be used from; none: anywhere."),

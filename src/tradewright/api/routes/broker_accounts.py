@@ -18,7 +18,14 @@ from tradewright.storage.database import Tx
 from tradewright.trading.opening import MAX_BROKER_ACCOUNTS
 
 Credential = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
-CredentialName = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,63}\Z", examples=["api_key"])]
+CredentialName = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[a-z][a-z0-9_]{0,63}\Z",
+        examples=["api_key"],
+        extra={"words": "a small letter, then up to 63 small letters, digits and _"},
+    ),
+]
 
 
 class BrokerAccount(msgspec.Struct, frozen=True):

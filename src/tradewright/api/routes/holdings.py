@@ -14,7 +14,14 @@ from tradewright.api.wire import Amount, Feed, InstrumentId, Rfc3339, amount, fo
 from tradewright.storage import trading
 from tradewright.storage.database import Tx
 
-Currency = Annotated[str, msgspec.Meta(pattern=r"^[A-Z0-9]{3,10}\Z", examples=["USD"])]
+Currency = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[A-Z0-9]{3,10}\Z",
+        examples=["USD"],
+        extra={"words": "the code of a currency, 3 to 10 capitals and digits"},
+    ),
+]
 
 
 class Position(msgspec.Struct, frozen=True, gc=False):

@@ -18,7 +18,14 @@ from tradewright.sources import turns
 from tradewright.storage import audit, bounds, ingestion_schedules
 from tradewright.storage.database import Tx
 
-Every = Annotated[str, msgspec.Meta(pattern=turns.PATTERN, examples=["1h"])]
+Every = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=turns.PATTERN,
+        examples=["1h"],
+        extra={"words": "15m, 1h, 4h, 1d or a time of day from 00:00 to 23:59, UTC"},
+    ),
+]
 Symbols = Annotated[list[Symbol], msgspec.Meta(min_length=1, max_length=100)]
 
 

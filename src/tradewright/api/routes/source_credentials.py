@@ -15,7 +15,14 @@ from tradewright.storage import audit, third_parties
 from tradewright.storage.database import Tx
 
 _Secret = Annotated[str, msgspec.Meta(min_length=1, max_length=4096, examples=["an-example-and-nobody-s-key"])]
-_Field = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,63}\Z", examples=["api_key"])]
+_Field = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[a-z][a-z0-9_]{0,63}\Z",
+        examples=["api_key"],
+        extra={"words": "a small letter, then up to 63 small letters, digits and _"},
+    ),
+]
 
 
 class CredentialsRequest(msgspec.Struct, frozen=True, kw_only=True):

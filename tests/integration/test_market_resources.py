@@ -400,7 +400,15 @@ def test_a_change_needs_the_state_it_was_made_for(served: Any, target: str) -> N
         assert (changed.status, changed.json["name"]) == (200, "second")
         stale = await client.send("PATCH", target, {"name": "third"}, headers={"If-Match": etag})
         assert (stale.status, stale.json["code"]) == (412, "precondition_failed")
+        for text in ("rubbish", etag.strip('"'), "", '"', f"{etag} {etag}", f"{etag},", "**", "w/" + etag):
+            refused = await client.send("PATCH", target, {"name": "third"}, headers={"If-Match": text})
+            assert (refused.status, refused.json["code"]) == (400, "malformed_header"), text
+            assert "If-Match" in refused.json["detail"]
+            assert "changed" not in refused.json["detail"]
         assert (await client.get(target)).json["name"] == "second"
+        now = (await client.get(target)).headers["etag"]
+        for text in (now, f'{etag}, W/"x" ,{now}', "W/" + now, " * "):
+            assert (await client.send("PATCH", target, {}, headers={"If-Match": text})).status == 200, text
         unchanged = await client.send("PATCH", target, {})
         assert (unchanged.status, unchanged.json["name"]) == (200, "second")
         for body in ({"name": None}, {"name": " "}, {"initial_cash": "5"}):

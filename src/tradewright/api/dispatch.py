@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from tradewright.accounts import authentication, sessions
-from tradewright.api import access, parsing
+from tradewright.api import access, parsing, wording
 from tradewright.api.operations import PERSON, PUBLIC, Call, Effect, Once, Operation, Raw
 from tradewright.api.problems import Refused
 from tradewright.api.services import Services
@@ -19,6 +19,9 @@ from tradewright.storage import accounts, idempotency, people
 from tradewright.storage.database import Tx
 from tradewright.storage.idempotency import StoredAnswer
 
+ETAGS = r'\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*'
+"""What If-Match can be."""
+_ETAGS = re.compile(ETAGS)
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _JSON = "application/json"
 _encode = msgspec.json.Encoder(order="deterministic", decimal_format="string").encode
@@ -40,6 +43,12 @@ def match(call: Call, current: Any) -> None:
     current: the answer that its GET would give now, read in the transaction of the change.
     """
     wanted = call.headers.get("if-match")
+    if wanted is not None and not _ETAGS.fullmatch(wanted.strip()):
+        raise Refused(
+            "malformed_header",
+            f"If-Match must be an ETag as GET gives it, in double quotes; got {wording.cut(repr(wanted))}; send the "
+            "one of the last GET, or leave If-Match out.",
+        )
     if wanted is not None and not _names(wanted, etag_of(encode(current))):
         raise Refused("precondition_failed", "it has changed since you read it: If-Match names another state")
 

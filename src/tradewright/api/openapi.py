@@ -10,6 +10,7 @@ import msgspec
 
 from tradewright.accounts.sessions import COOKIE
 from tradewright.api import access, links
+from tradewright.api.dispatch import ETAGS
 from tradewright.api.examples import example_of
 from tradewright.api.operations import PERSON, PUBLIC, Operation
 from tradewright.api.outcomes import codes_of
@@ -268,7 +269,9 @@ _PARAMETERS = {
         "The same request with the same key is answered with the first answer, for 24 hours.",
         {"type": "string", "pattern": "^[\\x21-\\x7e]{1,255}$"},
     ),
-    "If-Match": _parameter("If-Match", "Only if this is still its ETag; else 412.", {"type": "string"}),
+    "If-Match": _parameter(
+        "If-Match", "Only if this is still its ETag; else 412.", {"type": "string", "pattern": f"^({ETAGS})$"}
+    ),
     "If-None-Match": _parameter("If-None-Match", "An ETag of before: 304 when it is the same.", {"type": "string"}),
     "Tradewright-Organization": _parameter(
         "Tradewright-Organization", "With a session: the organization. A key has its own.", {"type": "string"}

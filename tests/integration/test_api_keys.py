@@ -347,6 +347,31 @@ def test_a_key_is_used_from_its_networks_only(served: Any) -> None:
     ask(served, work)
 
 
+def test_the_scopes_that_hold_now_are_shown(served: Any) -> None:
+    everything = tuple(SCOPES)
+    mine, plain = issue(served, scopes=everything, created_by="usr_maker"), issue(served, scopes=everything)
+
+    def become(tx: Tx, role: str) -> None:
+        tx.execute(members.delete().where(members.c.user == "usr_maker"))
+        tx.execute(members.insert().values(organization="org_a", user="usr_maker", role=role, created_at=1))
+
+    async def shown(client: Client, key: str) -> tuple[list[str], list[str]]:
+        one = (await client.get(f"/v1/api-keys/{key}")).json
+        [listed] = [row for row in (await client.get("/v1/api-keys?limit=100")).json["data"] if row["id"] == key]
+        assert listed == one
+        return one["scopes"], one["effective_scopes"]
+
+    async def work(client: Client) -> None:
+        for role in ("owner", "viewer"):
+            await served.database.write_async(become, role)
+            assert await shown(client, mine.id) == (list(SCOPES), [name for name in SCOPES if name in ROLES[role]])
+            assert await shown(client, plain.id) == (list(SCOPES), list(SCOPES))
+        assert (await client.send("DELETE", f"/v1/api-keys/{plain.id}")).status == 204
+        assert await shown(client, plain.id) == (list(SCOPES), [])
+
+    served.run(work)
+
+
 def test_a_key_holds_only_what_the_role_of_its_maker_holds_now(served: Any) -> None:
     key = issue(served, scopes=SCOPES, created_by="usr_maker")
 

@@ -7,7 +7,7 @@ import hmac
 import ipaddress
 import itertools
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -184,17 +184,20 @@ def _used_from(principal: Principal, address: str) -> Principal:
     return principal
 
 
+def scopes_now(row: Mapping[str, Any]) -> frozenset[str]:
+    """Return the scopes of a key that hold now: those that the role of who made it holds, if a person did."""
+    scopes = frozenset(row["scopes"])
+    return scopes if row["created_by"] is None else scopes & ROLES.get(row["creator_role"] or "", frozenset())
+
+
 def _known(row: dict[str, Any], now_us: int, state: Hashable) -> _Known:
     ends = [moment for moment in (row["revoked_at"], row["expires_at"]) if moment is not None]
-    scopes = frozenset(row["scopes"])
-    if row["created_by"] is not None:
-        if row["creator_role"] is None:
-            ends.append(0)  # who made it belongs to the organization no longer
-        scopes &= ROLES.get(row["creator_role"] or "", frozenset())
+    if row["created_by"] is not None and row["creator_role"] is None:
+        ends.append(0)  # who made it belongs to the organization no longer
     principal = Principal(
         row["organization"],
         row["environment"],
-        scopes,
+        scopes_now(row),
         key=row["id"],
         user=row["created_by"],
         signing=_signing(row),

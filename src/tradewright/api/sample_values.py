@@ -66,6 +66,7 @@ _NAMED = {
     "currency": "USD",
     "data_version": "v1",
     "detail": "open, high or low is missing",
+    "effective_scopes": "market:read",
     "email": "ada@example.com",
     "environment": "paper",
     "evidence": "none",

@@ -55,9 +55,10 @@ def _keys(count: int) -> Reading:
     return Reading(_with_creator_role().where(api_keys.c.public_id.in_(wanted)))
 
 
-def _with_creator_role() -> sa.Select[Any]:
+def _with_creator_role(*columns: sa.Column[Any]) -> sa.Select[Any]:
     role = sa.and_(members.c.organization == api_keys.c.organization, members.c.user == api_keys.c.created_by)
-    return sa.select(api_keys, members.c.role.label("creator_role")).join_from(api_keys, members, role, isouter=True)
+    shown = columns or tuple(api_keys.c)
+    return sa.select(*shown, members.c.role.label("creator_role")).join_from(api_keys, members, role, isouter=True)
 
 
 @one_statement
@@ -81,7 +82,8 @@ def list_api_keys(tx: Tx, organization: str) -> list[dict[str, Any]]:
 def list_api_keys_page(
     tx: Tx, organization: str, environment: str, limit: int, descending: bool, after: str | None
 ) -> list[dict[str, Any]]:
-    """Return keys without their hashes, by id, beginning after the id `after`."""
+    """Return keys without their hashes, by id, beginning after the id `after`. creator_role: as of
+    `api_keys_by_public_id`."""
     query = _shown(organization, environment)
     if after is not None:
         query = query.where(api_keys.c.id < after if descending else api_keys.c.id > after)
@@ -90,7 +92,7 @@ def list_api_keys_page(
 
 
 def api_key(tx: Tx, organization: str, environment: str, key: str) -> dict[str, Any] | None:
-    """Return one key without its hash, None when there is none."""
+    """Return one key without its hash, None when there is none. creator_role: as of `api_keys_by_public_id`."""
     row = tx.execute(_shown(organization, environment).where(api_keys.c.id == key)).mappings().first()
     return None if row is None else dict(row)
 
@@ -192,5 +194,5 @@ def _key(organization: str, key: str) -> sa.Update:
 
 
 def _shown(organization: str, environment: str) -> sa.Select[*tuple[Any, ...]]:
-    columns = [c for c in api_keys.c if c.name not in _SECRETS]
-    return sa.select(*columns).where(api_keys.c.organization == organization, api_keys.c.environment == environment)
+    keys = _with_creator_role(*(c for c in api_keys.c if c.name not in _SECRETS))
+    return keys.where(api_keys.c.organization == organization, api_keys.c.environment == environment)

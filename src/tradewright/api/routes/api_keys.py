@@ -8,6 +8,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from tradewright.accounts import issuing, keys, signatures
+from tradewright.accounts.authentication import scopes_now
 from tradewright.accounts.issuing import MAX_KEYS, MAX_NETWORKS
 from tradewright.accounts.keys import Issued, Terms
 from tradewright.accounts.principal import Signing
@@ -86,13 +87,15 @@ class KeySigning(msgspec.Struct, frozen=True):
 
 
 class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
-    """A key without its secret. public_id: how it begins. status rolled: there is a new one, this one ends soon."""
+    """A key without its secret. public_id: how it begins. status rolled: there is a new one, this one ends soon.
+    effective_scopes: those that hold now; fewer when the role of who made it shrank, none when it has ended."""
 
     id: str
     name: str
     environment: str
     public_id: str
     scopes: list[str]
+    effective_scopes: list[str]
     addresses: list[str]
     signing: KeySigning | None
     status: Literal["active", "expired", "revoked", "rolled"]
@@ -340,12 +343,15 @@ def _once(row: dict[str, Any], issued: Issued, now_us: int) -> Once:
 
 
 def _fields(row: dict[str, Any], now_us: int) -> dict[str, Any]:
+    ended = row["revoked_at"] is not None or (row["expires_at"] is not None and row["expires_at"] <= now_us)
+    held = frozenset() if ended else scopes_now(row)
     return {
         "id": row["id"],
         "name": row["name"],
         "environment": row["environment"],
         "public_id": keys.shown_prefix(row["environment"], row["public_id"]),
         "scopes": row["scopes"],
+        "effective_scopes": [scope for scope in row["scopes"] if scope in held],
         "addresses": row["addresses"] or [],
         "signing": None if row["signing"] is None else KeySigning(**row["signing"]),
         "status": issuing.status_of(row, now_us),

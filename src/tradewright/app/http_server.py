@@ -89,7 +89,7 @@ class Embedded:
         uvloop.run(self._serve())
 
     def stop(self) -> None:
-        """End. From any thread, or from a handler of signals; before `run` too."""
+        """End. From any thread; before `run` too."""
         self._stop.set()
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._end)

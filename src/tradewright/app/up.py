@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
 import threading
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from tradewright.app import feeds, house, http_server, live, paper, preparation
 from tradewright.app.child import COMMAND
 from tradewright.app.console import Console
 from tradewright.app.feeds import Choice
+from tradewright.app.leaving import at_signals
 from tradewright.app.live import Place, Streaming
 from tradewright.app.numbering import number_events
 from tradewright.app.scheduling import POLL_S, Scheduler
@@ -96,13 +96,12 @@ def up(settings: Settings, restart_feed: bool, console: Console) -> None:
         engine = threading.Thread(target=_engine, args=(this,), name="engine")
         numberer = threading.Thread(target=number_events, args=(database, this.stop), name="numberer")
 
-        def leave(*_: object) -> None:
+        def leave() -> None:
             this.stop.set()
             hands.stop()
             server.stop()
 
-        signal.signal(signal.SIGINT, leave)
-        signal.signal(signal.SIGTERM, leave)
+        at_signals(leave)
         scheduler = Scheduler(database, clock, hands.wake)
         upkeep = Upkeep(database, clock, services.authenticator, [(scheduler.run, POLL_S, "scheduler")])
         upkeep.start()

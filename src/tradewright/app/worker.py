@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 from collections.abc import Callable
 
 from tradewright.accounts.authentication import Authenticator
 from tradewright.app import house
+from tradewright.app.leaving import at_signals
 from tradewright.app.numbering import number_events
 from tradewright.app.scheduling import POLL_S, Scheduler
 from tradewright.app.upkeep import Upkeep
@@ -27,8 +27,7 @@ def work(settings: Settings, begun: Callable[[], None]) -> None:
         turns = (Scheduler(database, clock, hands.wake).run, POLL_S, "scheduler")
         upkeep = Upkeep(database, clock, Authenticator(database, clock), [turns])
         numberer = threading.Thread(target=number_events, args=(database, stop), name="numberer")
-        for sign in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(sign, lambda *_: stop.set())
+        at_signals(stop.set)
         hands.start()
         upkeep.start()
         numberer.start()

@@ -101,11 +101,13 @@ class Up:
         self.process.wait()
 
     def stop(self, sign: signal.Signals = signal.SIGTERM) -> int:
-        """End it as a user does, Ctrl-C reaching every process of the terminal; return its exit status."""
+        """End it as a user does, Ctrl-C reaching every process of the terminal, or as a supervisor that repeats itself;
+        return its exit status."""
         if sign is signal.SIGINT:
             os.killpg(self.process.pid, sign)
         else:
-            self.process.send_signal(sign)
+            for _ in range(3):
+                os.kill(self.process.pid, sign)
         return self.process.wait(30)
 
 

@@ -18,8 +18,8 @@ from tradewright.storage.database import Tx
 TENANT = ("org_a", "paper")
 PLACE = ("system", "binance", "crypto:AAA-USD", "1d")
 ARGUMENTS: dict[str, tuple[Any, ...]] = {
-    "answers": (),
     "at_work": TENANT,
+    "takes_changes": (),
     "latest_feed_session": TENANT,
     "names_of": ("equity:AAPL", 5),
     "list_orders": (*TENANT, 5, True, None),

@@ -78,6 +78,7 @@ BEYOND: dict[str, str] = {
     "/initial_cash": "above zero",
     "/addresses": "addresses or networks",
     "/signing/public_key": "the 32 bytes of a key, with the algorithm that has one",
+    "/organization_name": "the name of an organization of one's own, so without an invitation",
     "/overlap_s": "written without a fraction: to JSON Schema 5.0 is a whole number too",
 }
 """Why a value that its schema allows is refused all the same, by its pointer."""
@@ -86,6 +87,7 @@ BEYOND_TEXTS = {
     "U+0000": "no text holds U+0000, in whichever field",
     "which nobody can see": "a name holds nothing that nobody can see",
     "something that can be seen": "a name holds something that can be seen",
+    "more values were refused": "one of more than a hundred faults that are told",
 }
 """The same by what is told of the value, in whichever field."""
 BEYOND_CODES: dict[str, str] = {
@@ -248,9 +250,12 @@ class _Replays:
 
 def reason_of(failure: Any, response: Any) -> str | None:
     """Return why a failure is none: a rule that no schema can say refused the value, and said so."""
-    if not isinstance(failure, RejectedPositiveData) or response.status_code not in (412, 422):
+    if not isinstance(failure, RejectedPositiveData) or response.status_code not in (400, 412, 422):
         return None
     problem = response.json()
+    if response.status_code == 400:
+        empty = problem["detail"].startswith("If-Match must be an ETag as GET gives it, in double quotes; got ''")
+        return "the generator sends an empty If-Match, which its pattern excludes" if empty else None
     if problem["code"] in BEYOND_CODES:
         return BEYOND_CODES[problem["code"]]
     reasons = [_beyond(fault) for fault in problem["errors"]]

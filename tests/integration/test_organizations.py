@@ -291,6 +291,7 @@ def test_a_key_manages_no_members(served: Any) -> None:
             ("PATCH", f"{HOME}/members/usr_trader", {"role": "admin"}),
             ("DELETE", f"{HOME}/members/usr_trader", None),
             ("POST", f"{HOME}/invitations", {"email": "x@example.com", "role": "viewer"}),
+            ("DELETE", f"{HOME}/invitations/{served.made['invitation']}", None),
             ("DELETE", HOME, None),
         ):
             refused = await client.send(method, target, body)

@@ -13,7 +13,7 @@ from tradewright.api.pagination import Page, PageQuery, decode_cursor, page
 from tradewright.api.problems import Refused
 from tradewright.api.wire import moment
 from tradewright.errors import Conflict, Forbidden, NotFound
-from tradewright.storage import audit, exports, jobs, people
+from tradewright.storage import audit, exports, jobs
 from tradewright.storage.database import Tx
 
 _MOST = 2
@@ -56,7 +56,6 @@ async def _create(call: Call) -> Effect:
     now_us = call.services.clock.now_us()
 
     def effect(tx: Tx) -> Export:
-        people.get_user(tx, user, lock=True)  # two who ask at once take turns
         if exports.count_unfinished(tx, user) >= _MOST:
             raise Conflict(f"{_MOST} of your exports have not ended; wait for them")
         export = ids.new("exp")

@@ -74,7 +74,7 @@ async def _enrol(call: Call) -> Effect:
     now_us, user = call.services.clock.now_us(), _user(call)
 
     def effect(tx: Tx) -> Once:
-        email = _alone(tx, user)["email"]
+        email = _row(people.get_user(tx, user))["email"]
         secret, uri = second_factors.enrol(tx, call.services.vault, user, email, now_us)
         audit.record(tx, "", "", call.who, "totp.enrol", user, {}, now_us)
         return Once(Enrolled(secret, uri), Enrolled(None, None))
@@ -88,7 +88,6 @@ async def _confirm(call: Call) -> Effect:
     await call.services.database.write_async(throttling.count, [throttling.of_person(user)], now_us)
 
     def effect(tx: Tx) -> Once:
-        _alone(tx, user)
         if not second_factors.confirm(tx, call.services.vault, user, request.code, now_us):
             why = "is not what the app shows now; send the code of this moment, and see that the phone's clock is right"
             raise Refused("invalid_input", f"the code {why}", [FieldError("/code", why)])
@@ -103,7 +102,6 @@ async def _disable(call: Call) -> Effect:
     now_us, user = call.services.clock.now_us(), _user(call)
 
     def effect(tx: Tx) -> None:
-        _alone(tx, user)
         if not factors.remove_authenticator(tx, user):
             raise NotFound("codes are not on; there is nothing to turn off")
         second_factors.drop_recovery_codes_without_factor(tx, user)
@@ -116,7 +114,6 @@ async def _renew_recovery_codes(call: Call) -> Effect:
     now_us, user = call.services.clock.now_us(), _user(call)
 
     def effect(tx: Tx) -> Once:
-        _alone(tx, user)
         if not second_factors.ways(tx, user):
             raise Conflict("you have no second factor to recover; begin with POST /v1/auth/totp or a passkey")
         audit.record(tx, "", "", call.who, "recovery_codes.make", user, {}, now_us)
@@ -149,7 +146,6 @@ async def _register(call: Call) -> Effect:
     new = await asyncio.to_thread(passkeys.verify_registration, site_of(call), request.credential, challenge)
 
     def effect(tx: Tx) -> Once:
-        _alone(tx, user)
         passkeys.answered(tx, challenge, passkeys.REGISTER, user, now_us)
         if factors.count_passkeys(tx, user) >= _MOST:
             raise Conflict(f"you have {_MOST} passkeys; delete one first")
@@ -178,7 +174,6 @@ async def _delete(call: Call) -> Effect:
     now_us = call.services.clock.now_us()
 
     def effect(tx: Tx) -> None:
-        _alone(tx, user)
         if not factors.remove_passkey(tx, user, passkey):
             raise NotFound(f"you have no passkey {passkey!r}; GET /v1/auth/passkeys lists yours")
         second_factors.drop_recovery_codes_without_factor(tx, user)
@@ -190,10 +185,6 @@ async def _delete(call: Call) -> Effect:
 def _user(call: Call) -> str:
     assert call.principal.user is not None
     return call.principal.user
-
-
-def _alone(tx: Tx, user: str) -> dict[str, Any]:
-    return _row(people.get_user(tx, user, lock=True))  # who changes the factors of a person takes turns
 
 
 def _row(row: dict[str, Any] | None) -> dict[str, Any]:

@@ -52,7 +52,6 @@ async def _change(call: Call) -> Effect:
     now_us = call.services.clock.now_us()
 
     def effect(tx: Tx) -> Me:
-        rows.get_user(tx, user, lock=True)
         match(call, _me(tx, user))
         if request.name is not msgspec.UNSET:
             rows.rename_user(tx, user, request.name.strip())

@@ -101,7 +101,6 @@ async def _create(call: Call) -> Effect:
     now_us = call.services.clock.now_us()
 
     def effect(tx: Tx) -> Organization:
-        rows.get_user(tx, user, lock=True)  # two who ask at once take turns
         if len(rows.organizations_of(tx, user)) >= _MOST:
             raise Conflict(f"you belong to {_MOST} organizations; leave or delete one first")
         return organization_of(tx, people.make_organization(tx, request.name.strip(), user, call.who, now_us))

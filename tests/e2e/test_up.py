@@ -73,7 +73,8 @@ def test_a_full_disk_stops_trading_until_there_is_space_again(
             assert call(up.address(), "/readyz").status == 503
             status = call(up.address(), "/v1/status", first_key).json
             assert (status["ready"], status["phase"]) == (False, "waiting")
-            assert "free some space" in status["error"]
+            assert "its disk is full" in status["error"]
+            assert "free some space" in up.said()  # what to do is told to who runs it
             filler.unlink()
             deadline = time.monotonic() + 60
             while call(up.address(), "/readyz").status != 200:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from json_server import json_server
 from running import Up, call
+from servers import until
 from tradewright.clock import parse_us
 
 HOUR_S = 3_600
@@ -47,14 +47,6 @@ class Venues:
             [at * 1_000, "10", "12", "9", "11", "5", (at + HOUR_S) * 1_000 - 1, "0", 1, "0", "0", "0"] for at in begins
         ]
         return 200, rows[: int(query["limit"])]
-
-
-def until(condition: Callable[[], Any], seconds: float = 90.0) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.1)
-    return found
 
 
 def test_a_slow_source_holds_up_no_other_and_series_are_gone_on_with(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from json_server import json_server
+from servers import until
 from tradewright.clock import parse_us
 
 MINUTE_MS = 60_000
@@ -327,10 +327,3 @@ def test_an_ingestion_that_is_ended_goes_on_where_it_was(tmp_path: Path, end: si
     assert len(world.asked) - before < 10 - before + (4 if interrupted else 7), "it began anew"
     (series,) = json.loads(said(folder, "catalog", "--json")[1])
     assert (series["rows"], series["verdict"]) == (1_000, json.loads(out)["verdict"])
-
-
-def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.02)

@@ -842,7 +842,7 @@ def test_the_status_says_when_nobody_works_on_the_jobs(served: Any) -> None:
 
         write, now = served.database.write_async, served.clock.now_us
         while await write(jobs.claim, "one", now(), 10**12, jobs.KINDS) is not None:
-            pass  # what others of the tests left
+            pass  # what was seeded
         before, message = await told()
         assert (before["queued"], before["queued_since"], message) == (0, None, "")
         for row in await served.database.read_async(_running):

@@ -13,9 +13,8 @@ from tradewright.api.documents import document_bytes
 from tradewright.api.parsing import parse_query
 from tradewright.api.problems import Refused, of
 from tradewright.api.routes import all_operations
-from tradewright.api.routes.holdings import Currency
 from tradewright.api.routing import Router
-from tradewright.api.wire import Amount, Id, Moment, Name
+from tradewright.api.wire import Amount, Currency, Id, Moment, Name
 from tradewright.errors import InvalidInput
 
 DOCUMENT: dict[str, Any] = json.loads(document_bytes("0"))

@@ -184,34 +184,37 @@ def _used_from(principal: Principal, address: str) -> Principal:
     return principal
 
 
-def scopes_now(row: Mapping[str, Any]) -> frozenset[str]:
-    """Return the scopes of a key that hold now: those that the role of who made it holds, if a person did."""
+def scopes_now(row: Mapping[str, Any], now_us: int) -> frozenset[str]:
+    """Return the scopes of a key that hold now: none when it has ended, else those that the role of who made it holds
+    too, if a person did."""
+    ends_at = _ends_at(row)
+    return _scopes(row) if ends_at is None or now_us < ends_at else frozenset()
+
+
+def _ends_at(row: Mapping[str, Any]) -> int | None:
+    ends = [moment for moment in (row["revoked_at"], row["expires_at"]) if moment is not None]
+    if row["created_by"] is not None and row["creator_role"] is None:
+        ends.append(0)  # who made it belongs to the organization no longer
+    return min(ends, default=None)
+
+
+def _scopes(row: Mapping[str, Any]) -> frozenset[str]:
     scopes = frozenset(row["scopes"])
     return scopes if row["created_by"] is None else scopes & ROLES.get(row["creator_role"] or "", frozenset())
 
 
 def _known(row: dict[str, Any], now_us: int, state: Hashable) -> _Known:
-    ends = [moment for moment in (row["revoked_at"], row["expires_at"]) if moment is not None]
-    if row["created_by"] is not None and row["creator_role"] is None:
-        ends.append(0)  # who made it belongs to the organization no longer
     principal = Principal(
         row["organization"],
         row["environment"],
-        scopes_now(row),
+        _scopes(row),
         key=row["id"],
         user=row["created_by"],
         signing=_signing(row),
         networks=tuple(ipaddress.ip_network(text) for text in row["addresses"] or ()),
         used_at=row["last_used_at"],
     )
-    return _Known(
-        now_us,
-        state,
-        bytes(row["secret_hash"]),
-        principal,
-        row["environment"],
-        min(ends, default=None),
-    )
+    return _Known(now_us, state, bytes(row["secret_hash"]), principal, row["environment"], _ends_at(row))
 
 
 def _signing(row: dict[str, Any]) -> Signing | None:

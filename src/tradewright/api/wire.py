@@ -28,6 +28,22 @@ _ID = "an id: 1 to 64 letters, digits and signs out of _ . : @ + & ~ -"
 Amount = Annotated[
     str, msgspec.Meta(pattern=r"^-?[0-9]{1,20}(\.[0-9]{1,18})?\Z", examples=["1000000"], extra={"words": _AMOUNT})
 ]
+Currency = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[A-Z0-9]{3,10}\Z",
+        examples=["USD"],
+        extra={"words": "the code of a currency, 3 to 10 capitals and digits"},
+    ),
+]
+CredentialName = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[a-z][a-z0-9_]{0,63}\Z",
+        examples=["api_key"],
+        extra={"words": "a small letter, then up to 63 small letters, digits and _"},
+    ),
+]
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 InstrumentId = Annotated[str, msgspec.Meta(min_length=3, max_length=48, examples=["equity:AAPL"])]
 Id = Annotated[

@@ -14,32 +14,22 @@ from tradewright.api.wire import Moment, micros, moment
 from tradewright.storage import audit
 from tradewright.storage.audit import Filters
 
-_Name = Annotated[
-    str,
-    msgspec.Meta(
-        pattern=r"^[!-~]{1,64}\Z",
-        examples=["key_06h062t9a3me14c7r9cps62q2c"],
-        extra={"words": "1 to 64 visible ASCII characters without a space"},
-    ),
-]
+
+def _word(example: str) -> msgspec.Meta:
+    words = "1 to 64 visible ASCII characters without a space"
+    return msgspec.Meta(pattern=r"^[!-~]{1,64}\Z", examples=[example], extra={"words": words})
+
+
+_Id = Annotated[str, _word("key_06h062t9a3me14c7r9cps62q2c")]
+_Action = Annotated[str, _word("api_key.create")]
 
 
 class AuditQuery(PageQuery, frozen=True, kw_only=True):
     """Which entries. start (included) and end (excluded) are wall times."""
 
-    actor: _Name | None = None
-    action: (
-        Annotated[
-            str,
-            msgspec.Meta(
-                pattern=r"^[!-~]{1,64}\Z",
-                examples=["api_key.create"],
-                extra={"words": "1 to 64 visible ASCII characters without a space"},
-            ),
-        ]
-        | None
-    ) = None
-    object: _Name | None = None
+    actor: _Id | None = None
+    action: _Action | None = None
+    object: _Id | None = None
     start: Moment | None = None
     end: Moment | None = None
 

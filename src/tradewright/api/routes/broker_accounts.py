@@ -11,21 +11,13 @@ from tradewright.api import dispatch
 from tradewright.api.operations import Call, Effect, Operation
 from tradewright.api.pagination import Page, PageQuery, decode_cursor, page
 from tradewright.api.problems import Refused
-from tradewright.api.wire import Name, Rfc3339, found, moment
+from tradewright.api.wire import CredentialName, Name, Rfc3339, found, moment
 from tradewright.errors import Conflict
 from tradewright.storage import audit, bounds, broker_accounts
 from tradewright.storage.database import Tx
 from tradewright.trading.opening import MAX_BROKER_ACCOUNTS
 
 Credential = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
-CredentialName = Annotated[
-    str,
-    msgspec.Meta(
-        pattern=r"^[a-z][a-z0-9_]{0,63}\Z",
-        examples=["api_key"],
-        extra={"words": "a small letter, then up to 63 small letters, digits and _"},
-    ),
-]
 
 
 class BrokerAccount(msgspec.Struct, frozen=True):

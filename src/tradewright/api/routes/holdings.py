@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 from decimal import Decimal, localcontext
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 
 from tradewright.api import valuation
 from tradewright.api.operations import Call, Operation
 from tradewright.api.pagination import Page, PageQuery, decode_cursor, page
-from tradewright.api.wire import Amount, Feed, InstrumentId, Rfc3339, amount, found, moment
+from tradewright.api.wire import Amount, Currency, Feed, InstrumentId, Rfc3339, amount, found, moment
 from tradewright.storage import trading
 from tradewright.storage.database import Tx
-
-Currency = Annotated[
-    str,
-    msgspec.Meta(
-        pattern=r"^[A-Z0-9]{3,10}\Z",
-        examples=["USD"],
-        extra={"words": "the code of a currency, 3 to 10 capitals and digits"},
-    ),
-]
 
 
 class Position(msgspec.Struct, frozen=True, gc=False):

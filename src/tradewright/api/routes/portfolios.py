@@ -11,9 +11,10 @@ from tradewright.api import dispatch, valuation
 from tradewright.api.operations import Call, Effect, Operation, Raw
 from tradewright.api.pagination import Page, PageQuery, decode_cursor, page
 from tradewright.api.problems import FieldError, Refused
-from tradewright.api.routes.holdings import Currency, portfolio_row
+from tradewright.api.routes.holdings import portfolio_row
 from tradewright.api.wire import (
     Amount,
+    Currency,
     Feed,
     Id,
     Name,

@@ -9,26 +9,19 @@ import msgspec
 from tradewright.api.operations import Call, Effect, Operation
 from tradewright.api.problems import FieldError, Refused
 from tradewright.api.routes.sources import KeptCredentials, no_source
+from tradewright.api.wire import CredentialName
 from tradewright.clock import format_us
 from tradewright.sources import asking
 from tradewright.storage import audit, third_parties
 from tradewright.storage.database import Tx
 
 _Secret = Annotated[str, msgspec.Meta(min_length=1, max_length=4096, examples=["an-example-and-nobody-s-key"])]
-_Field = Annotated[
-    str,
-    msgspec.Meta(
-        pattern=r"^[a-z][a-z0-9_]{0,63}\Z",
-        examples=["api_key"],
-        extra={"words": "a small letter, then up to 63 small letters, digits and _"},
-    ),
-]
 
 
 class CredentialsRequest(msgspec.Struct, frozen=True, kw_only=True):
     """fields: what the source wants to see, by the names of `declared.credentials`: all of them."""
 
-    fields: Annotated[dict[_Field, _Secret], msgspec.Meta(min_length=1, max_length=16)]
+    fields: Annotated[dict[CredentialName, _Secret], msgspec.Meta(min_length=1, max_length=16)]
 
 
 async def _keep(call: Call) -> Effect:

@@ -85,9 +85,9 @@ async def _readyz(call: Call) -> Health:
         async with asyncio.timeout(_DATABASE_S):
             writable = await call.services.database.read_short_async(house.takes_changes)
     except (StorageFailed, TimeoutError) as error:
-        raise _not_ready("the database does not answer; GET /v1/status and the log say more") from error
+        raise _not_ready("the database does not answer; try again after the seconds in Retry-After.") from error
     if not writable:
-        raise _not_ready("the database is read-only: reads are answered, changes are not")
+        raise _not_ready("the database is read-only: reads are answered, changes are not.")
     return Health("ok")
 
 

@@ -36,6 +36,14 @@ def tables_of(function: Callable[..., Any]) -> tuple[str, ...]:
     return tables
 
 
+_under_way: WeakKeyDictionary[sa.Connection, set[str]] = WeakKeyDictionary()
+
+
+def note(tx: sa.Connection, *tables: str) -> None:
+    """Say which tables the transaction under way changes; what SQLAlchemy executes is seen without."""
+    _under_way.setdefault(tx, set()).update(tables)
+
+
 class Written:
     """For each table, how many transactions of this process changed it. Every statement that changes rows is seen, but
     not what a database does by itself: there are no triggers and no cascades."""
@@ -43,15 +51,14 @@ class Written:
     def __init__(self, engine: sa.Engine) -> None:
         self._counts: Counter[str] = Counter()
         self._all = 0
-        self._under_way: WeakKeyDictionary[sa.Connection, set[str]] = WeakKeyDictionary()
-        sa.event.listen(engine, "after_execute", self._note)
+        sa.event.listen(engine, "after_execute", _executed)
 
     def count(self, tx: sa.Connection | None, changed: bool | None = None) -> None:
         """Count what a transaction did: once it has ended, before its result is known.
 
         changed: whether any row was, None where the database does not say.
         """
-        tables = self._under_way.pop(tx, None) if tx is not None else None
+        tables = _under_way.pop(tx, None) if tx is not None else None
         if changed is False:
             return  # a worker that found nothing to do
         if tables is not None:
@@ -64,11 +71,10 @@ class Written:
         counts = self._counts
         return self._all, *[counts[name] for name in tables]
 
-    def _note(self, tx: sa.Connection, statement: Any, *given: Any) -> None:
-        if getattr(statement, "is_dml", False):
-            tables, options = self._under_way.setdefault(tx, set()), given[2]
-            if not options.get(UNREMEMBERED):
-                tables.add(statement.table.name)
+
+def _executed(tx: sa.Connection, statement: Any, *given: Any) -> None:
+    if getattr(statement, "is_dml", False):
+        note(tx, *(() if given[2].get(UNREMEMBERED) else (statement.table.name,)))
 
 
 class Elsewhere:

@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql
 from tradewright.storage.database import Tx, one_statement
 from tradewright.storage.reading import Reading
 from tradewright.storage.tables import balances, postings
-from tradewright.storage.writing import put
+from tradewright.storage.writing import insert, put, run
 
 _PLACE = ("organization", "environment", "portfolio", "account", "currency")
 
@@ -22,7 +22,7 @@ def add_postings(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
     """Store the lines of transactions and add them to the balances of their portfolios."""
     if not rows:
         return
-    tx.execute(postings.insert(), list(rows))
+    insert(tx, postings, rows)
     sums: dict[tuple[Any, ...], Decimal] = {}
     with localcontext() as context:
         context.prec = 60
@@ -34,7 +34,7 @@ def add_postings(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
 
 def _add(tx: Tx, sums: dict[tuple[Any, ...], Decimal]) -> None:
     if tx.dialect.name == "postgresql":
-        tx.execute(_added(), [{**dict(zip(_PLACE, place, strict=True)), "amount": sums[place]} for place in sums])
+        run(tx, _added(), [{**dict(zip(_PLACE, place, strict=True)), "amount": sums[place]} for place in sums])
         return
     # the embedded database holds amounts as text and has one writer at a time: added here
     known: dict[tuple[Any, ...], Decimal] = {}

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from heapq import merge
 from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from tradewright import ids
 from tradewright.storage.database import Tx
+from tradewright.storage.reading import Reading
 from tradewright.storage.tables import outbox, outbox_heads
+from tradewright.storage.writing import add, change, insert
 
 
 def append(
@@ -47,8 +49,7 @@ def append(
         }
         for index, (kind, subject, bar_time, data) in enumerate(events)
     ]
-    if rows:
-        tx.execute(outbox.insert(), rows)
+    insert(tx, outbox, rows)
 
 
 def sequence(tx: Tx, limit: int = 1000) -> int:
@@ -56,39 +57,46 @@ def sequence(tx: Tx, limit: int = 1000) -> int:
 
     Called in a loop by one process at a time; the heads are locked, so two callers wait for each other.
     """
-    query = (
-        sa.select(outbox.c.id, outbox.c.organization, outbox.c.environment)
-        .where(outbox.c.sequence.is_(None))
-        .order_by(outbox.c.created_at, outbox.c.position, outbox.c.id)
-        .limit(limit)
-    )
-    waiting = tx.execute(query.with_for_update(skip_locked=True)).all()
+    waiting = _unnumbered().tuples(tx, {"limit": limit})
     heads: dict[str, int] = {}
-    updates = []
+    numbers = []
     for event, organization, environment in waiting:
         scope = f"{organization or ''}/{environment or ''}"
         if scope not in heads:
             heads[scope] = _head(tx, scope)
         heads[scope] += 1
-        updates.append({"event": event, "number": heads[scope]})
-    if updates:
-        statement = outbox.update().where(outbox.c.id == sa.bindparam("event")).values(sequence=sa.bindparam("number"))
-        tx.execute(statement, updates)
-    for scope, number in heads.items():
-        tx.execute(outbox_heads.update().where(outbox_heads.c.scope == scope).values(sequence=number))
-    return len(updates)
+        numbers.append((event, heads[scope]))
+    change(tx, outbox, (({"id": event}, {"sequence": number}) for event, number in numbers))
+    change(tx, outbox_heads, (({"scope": scope}, {"sequence": number}) for scope, number in heads.items()))
+    return len(numbers)
 
 
 def waiting(tx: Tx) -> bool:
     """Return whether an event has no number yet."""
-    return tx.execute(sa.select(outbox.c.id).where(outbox.c.sequence.is_(None)).limit(1)).first() is not None
+    return bool(_waiting().tuples(tx, {}))
+
+
+@lru_cache(1)
+def _waiting() -> Reading:
+    return Reading(sa.select(outbox.c.id).where(outbox.c.sequence.is_(None)).limit(1))
+
+
+@lru_cache(1)
+def _unnumbered() -> Reading:
+    query = sa.select(outbox.c.id, outbox.c.organization, outbox.c.environment).where(outbox.c.sequence.is_(None))
+    query = query.order_by(outbox.c.created_at, outbox.c.position, outbox.c.id).limit(sa.bindparam("limit"))
+    return Reading(query.with_for_update(skip_locked=True))
 
 
 def _head(tx: Tx, scope: str) -> int:
-    insert = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
-    tx.execute(insert(outbox_heads).values(scope=scope, sequence=0).on_conflict_do_nothing())
-    query = sa.select(outbox_heads.c.sequence).where(outbox_heads.c.scope == scope).with_for_update()
-    return int(tx.execute(query).scalar_one())
+    add(tx, outbox_heads, [{"scope": scope, "sequence": 0}])
+    return int(_number_of().tuples(tx, {"scope": scope})[0][0])
+
+
+@lru_cache(1)
+def _number_of() -> Reading:
+    query = sa.select(outbox_heads.c.sequence).where(outbox_heads.c.scope == sa.bindparam("scope"))
+    return Reading(query.with_for_update())
 
 
 def list_events(tx: Tx, organization: str, environment: str, after: int = 0, limit: int = 500) -> list[dict[str, Any]]:

@@ -11,14 +11,14 @@ import sqlalchemy as sa
 from tradewright.storage.database import Tx
 from tradewright.storage.reading import Reading
 from tradewright.storage.tables import paper_actions, paper_orders
-from tradewright.storage.writing import change
+from tradewright.storage.writing import change, insert
 
 _TABLE = paper_orders.c
 
 
 def add_order(tx: Tx, row: dict[str, Any]) -> None:
     """Store an accepted or rejected order."""
-    tx.execute(paper_orders.insert().values(row))
+    insert(tx, paper_orders, [row])
 
 
 def get_order(tx: Tx, account: str, client_order_id: str) -> dict[str, Any] | None:
@@ -73,7 +73,7 @@ def _last_fill() -> Reading:
 
 def add_action(tx: Tx, row: dict[str, Any]) -> None:
     """Store what a split or dividend changed."""
-    tx.execute(paper_actions.insert().values(row))
+    insert(tx, paper_actions, [row])
 
 
 def actions_of(tx: Tx, account: str) -> list[dict[str, Any]]:

@@ -38,7 +38,7 @@ class Reading:
         try:
             found: list[tuple[Any, ...]] = connection.execute(self._sql, parameters).fetchall()
         except sqlite3.Error as error:
-            raise sa.exc.DBAPIError.instance(self._sql, parameters, error, sqlite3.Error) from error
+            raise sa.exc.DBAPIError.instance(self._sql, None, error, sqlite3.Error, hide_parameters=True) from error
         if not self._converts or not found:
             return found
         columns = list(zip(*found, strict=True))

@@ -13,7 +13,7 @@ from tradewright.storage.database import Tx, one_statement
 from tradewright.storage.reading import Reading
 from tradewright.storage.tables import feed_sessions, journal, runs
 from tradewright.storage.tenants import first, key_of, of_id, page_by_id
-from tradewright.storage.writing import change
+from tradewright.storage.writing import change, insert
 
 
 def add_feed_session(tx: Tx, row: dict[str, Any]) -> None:
@@ -140,8 +140,7 @@ def append_journal(tx: Tx, organization: str, environment: str, run: str, rows: 
             continue
         last += 1
         new[place] = {**row, "run": run, "sequence": last, "organization": organization, "environment": environment}
-    if new:
-        tx.execute(journal.insert(), list(new.values()))
+    insert(tx, journal, list(new.values()))
     return last
 
 
@@ -170,14 +169,16 @@ def journal_after(
     tx: Tx, organization: str, environment: str, run: str, sequence: int, kinds: Sequence[str] = ()
 ) -> list[dict[str, Any]]:
     """Return the inputs of a run numbered above `sequence`, in order. kinds: only those; without any all."""
-    query = sa.select(journal).where(
-        journal.c.organization == organization,
-        journal.c.environment == environment,
-        journal.c.run == run,
-        journal.c.sequence > sequence,
-        *([journal.c.kind.in_(kinds)] if kinds else []),
-    )
-    return [dict(row) for row in tx.execute(query.order_by(journal.c.sequence)).mappings()]
+    asked = {"organization": organization, "environment": environment, "run": run, "sequence": sequence}
+    return _journal_after(tuple(kinds)).dicts(tx, asked)
+
+
+@lru_cache(8)
+def _journal_after(kinds: tuple[str, ...]) -> Reading:
+    mine = [journal.c[name] == sa.bindparam(name) for name in ("organization", "environment", "run")]
+    wanted = [sa.or_(*(journal.c.kind == kind for kind in kinds))] if kinds else []
+    query = sa.select(journal).where(*mine, journal.c.sequence > sa.bindparam("sequence"), *wanted)
+    return Reading(query.order_by(journal.c.sequence))
 
 
 def last_journalled_fill(tx: Tx, run: str) -> int:

@@ -15,6 +15,7 @@ from tradewright.storage.reading import Reading
 from tradewright.storage.tables import scoreboard as board
 from tradewright.storage.tables import signal_scores, signals
 from tradewright.storage.types import Time
+from tradewright.storage.writing import insert, run
 
 _SIGNAL = (
     "id", "instrument", "bar_time", "horizon", "direction", "probability", "expected_return", "decision_price",
@@ -29,7 +30,7 @@ def add(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
     """Store new signals, and count them on the scoreboard; a repeated one is refused by the database."""
     if not rows:
         return
-    tx.execute(signals.insert(), list(rows))
+    insert(tx, signals, rows)
     told: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for row in rows:
         told.setdefault(tuple(row[name] for name in _GROUP), []).append(row)
@@ -42,7 +43,7 @@ def add_scores(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
     """Store scores, and count them on the scoreboard; a signal is scored once."""
     if not rows:
         return
-    tx.execute(signal_scores.insert(), list(rows))
+    insert(tx, signal_scores, rows)
     told: dict[tuple[Any, ...], list[tuple[float, dict[str, Any], int]]] = {}
     scores = {row["signal"]: row for row in rows}
     columns = [signals.c[name] for name in (*_GROUP, "id", "probability", "bar_time")]
@@ -63,7 +64,7 @@ def add_scores(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
 
 def _count(tx: Tx, group: tuple[Any, ...], more: dict[str, Any], first: int, last: int) -> None:
     values = {**dict(zip(_GROUP, group, strict=True)), **dict.fromkeys(_SUMS, 0), **more}
-    tx.execute(_counted(tx.dialect.name), {**values, "first_time": first, "last_time": last})
+    run(tx, _counted(tx.dialect.name), [{**values, "first_time": first, "last_time": last}])
 
 
 @lru_cache(2)

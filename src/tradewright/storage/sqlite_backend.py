@@ -96,10 +96,15 @@ def _sqlite_engine(url: str, connections: int) -> sa.Engine:
 
 
 def _in_transaction(tx: sa.Connection, begin: str, work: Callable[[sa.Connection], R]) -> R:
+    driver: Any = tx.connection.dbapi_connection
     try:
-        tx.exec_driver_sql(begin)
+        driver.execute(begin)  # not by way of SQLAlchemy, which takes longer than the database
+        tx.begin()
         answer = work(tx)
         tx.commit()
+    except sqlite3.Error as error:
+        _undo(tx)
+        raise sa.exc.DBAPIError.instance(begin, None, error, sqlite3.Error) from error
     except BaseException:
         _undo(tx)
         raise

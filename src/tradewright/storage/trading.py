@@ -19,7 +19,7 @@ from tradewright.storage.tables import (
 )
 from tradewright.storage.tenants import columns_of, first, key_of, of_id, of_tenant, page_by_id
 from tradewright.storage.types import Time
-from tradewright.storage.writing import change, put
+from tradewright.storage.writing import change, insert, put
 
 LIVE = ("pending", "unknown", "accepted")
 _ORDER = (
@@ -105,8 +105,7 @@ def _positions() -> Reading:
 
 def add_orders(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
     """Store orders; a repeated client order id is refused by the database."""
-    if rows:
-        tx.execute(orders.insert(), list(rows))
+    insert(tx, orders, rows)
 
 
 def update_orders(tx: Tx, organization: str, environment: str, changes: Mapping[str, dict[str, Any]]) -> None:
@@ -158,8 +157,7 @@ def list_orders(
 
 def add_fills(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
     """Store fills; a repeated broker fill id is refused by the database."""
-    if rows:
-        tx.execute(fills.insert(), list(rows))
+    insert(tx, fills, rows)
 
 
 @one_statement

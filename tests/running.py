@@ -72,7 +72,7 @@ class Up:
         """Everything it printed so far."""
         return self._log.read_text(encoding="utf-8")
 
-    def wait_for(self, pattern: str, seconds: float = 120) -> re.Match[str]:
+    def wait_for(self, pattern: str, seconds: float = 300) -> re.Match[str]:
         """Wait until it has printed something that matches."""
         deadline = time.monotonic() + seconds
         while True:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
+from itertools import cycle
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +27,7 @@ from tradewright.api.app import build
 from tradewright.api.documents import documents
 from tradewright.api.market_data import MarketData
 from tradewright.api.services import Readiness, Services
+from tradewright.api.turns import Turns
 from tradewright.clock import DAY_US, FixedClock
 from tradewright.ids import SYSTEM
 from tradewright.market.catalog import Catalog
@@ -58,9 +60,17 @@ class Served:
     def client(self) -> Client:
         return Client(self.app, self.keys["whole"])
 
-    def run(self, work: Callable[[Client], Coroutine[Any, Any, R]]) -> R:
-        """Run requests on an event loop of their own."""
-        return asyncio.run(work(self.client))
+    def run(self, work: Callable[[Client], Coroutine[Any, Any, R]], processes: int = 1) -> R:
+        """Run requests on an event loop of their own. processes: of how many the application is; requests go to each in
+        turn, and none waits in its own process for what another one does."""
+        if processes == 1:
+            return asyncio.run(work(self.client))
+        each = cycle([build(replace(self.services, turns=Turns())) for _ in range(processes)])
+
+        async def app(*given: Any) -> None:
+            await next(each)(*given)
+
+        return asyncio.run(work(Client(app, self.keys["whole"])))
 
 
 class _Ready:

@@ -323,7 +323,7 @@ def test_an_organization_has_at_most_a_hundred_valid_keys_however_they_are_asked
         statuses = [answer.status for answer in answers]
         assert set(statuses) == {201, 409}
         now_us = served.clock.now_us()
-        assert served.database.write(accounts.lock_api_keys, "org_a", now_us) == 100
+        assert served.database.read(accounts.count_api_keys, "org_a", now_us) == 100
         full = next(answer for answer in answers if answer.status == 409)
         assert "100 valid keys" in full.json["detail"]
 

@@ -65,7 +65,17 @@ def test_the_last_owner_stays_also_when_two_demote_each_other(served: Any) -> No
                 change = {"role": "owner"}
                 assert (await client.send("PATCH", f"{HOME}/members/{user}", change, person=kept)).status == 200
 
-    served.run(work)
+    served.run(work, processes=2)
+
+
+def test_the_last_owner_stays_also_when_two_leave_at_once(served: Any) -> None:
+    async def work(client: Client) -> None:
+        first, second = sessions_of(served, "usr_owner", "usr_partner")
+        answers = await asyncio.gather(*(client.post(f"{HOME}/leave", None, person=one) for one in (first, second)))
+        assert sorted(answer.status for answer in answers) == [204, 409]
+        assert len(owners(served)) == 1
+
+    served.run(work, processes=2)
 
 
 def test_the_last_owner_can_neither_leave_nor_be_demoted_nor_be_erased(served: Any) -> None:

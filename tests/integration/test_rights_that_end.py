@@ -4,6 +4,7 @@ transaction of the effect, and when a body comes late."""
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,8 +17,9 @@ from samples import Sample
 from tradewright.accounts import erasing
 from tradewright.api import access
 from tradewright.api.operations import PUBLIC, UNSCOPED, Operation
+from tradewright.storage import people
 from tradewright.storage.audit import Actor
-from tradewright.storage.database import Tx
+from tradewright.storage.database import Database, Tx
 from tradewright.storage.tables import api_keys, audit_log, members, organizations, sessions
 
 CHANGING = [each for each in OPERATIONS if each.method != "GET" and each.scope != PUBLIC]
@@ -119,7 +121,148 @@ def test_who_is_removed_at_the_same_moment_leaves_no_key(served: Any) -> None:
         left = await served.database.read_async(lambda tx: tx.execute(sa.select(api_keys.c.id).where(*mine)).all())
         assert left == []
 
+    served.run(work, processes=13)
+
+
+RACED = ("update_organization", "create_portfolio", "create_broker_account", "update_api_key", "delete_organization")
+
+
+@pytest.mark.parametrize("loss", ["key revoked", "session ended", "member demoted", "member removed"])
+def test_who_waits_while_a_right_is_taken_away_does_nothing_with_it(served: Any, loss: str) -> None:
+    take, give_back, status = lost(served, loss)
+    done = []
+
+    def taken(tx: Tx) -> None:
+        if loss == "session ended":
+            people.get_user(tx, "usr_owner", lock=True)
+        else:
+            people.get_organization(tx, "org_a", lock=True)
+        tx.execute(take)
+        if tx.dialect.name == "postgresql":
+            tx.execute(sa.text("SELECT pg_sleep(0.4)"))
+        else:
+            time.sleep(0.4)
+
+    async def work(client: Client, elsewhere: Database) -> None:
+        before = await served.database.read_async(audited)
+        for operation in (each for each in CHANGING if each.id in RACED):
+            sample = sample_of(served, operation)
+            if not concerned(loss, operation, sample):
+                continue
+            taking = asyncio.create_task(elsewhere.write_async(taken))
+            await asyncio.sleep(0.15)
+            answer = await send(client, operation, sample, **allowed(served, sample))
+            await taking
+            await elsewhere.write_async(lambda tx: tx.execute(give_back))
+            assert answer.status == status, (operation.id, answer.body)
+            assert await served.database.read_async(audited) == before, operation.id
+            done.append(operation.id)
+
+    with Database(served.database.url) as elsewhere:
+        served.run(lambda client: work(client, elsewhere))
+    assert done, loss
+
+
+@pytest.mark.parametrize("what", ["DELETE", "PATCH"])
+def test_processes_that_change_an_organization_at_once_wait_for_each_other(served: Any, what: str) -> None:
+    owner = Person(served.made["session stepped up"])
+
+    async def work(client: Client) -> list[int]:
+        body = None if what == "DELETE" else {"name": "new"}
+        asked = [client.send(what, "/v1/organizations/org_a", body, person=owner) for _ in range(10)]
+        return sorted(answer.status for answer in await asyncio.gather(*asked))
+
+    statuses = served.run(work, processes=5)
+    assert statuses == ([204] + [404] * 9 if what == "DELETE" else [200] * 10)
+
+
+def test_of_many_changes_of_an_organization_one_waits_in_the_database(served: Any) -> None:
+    owner, other = Person(served.made["session stepped up"]), served.keys["other organization"]
+
+    def held(tx: Tx) -> None:
+        people.get_organization(tx, "org_a", lock=True)
+        tx.execute(sa.text("SELECT pg_sleep(1)"))
+
+    async def work(client: Client, elsewhere: Database) -> None:
+        holding = asyncio.create_task(elsewhere.write_async(held))
+        await asyncio.sleep(0.1)
+        changes = [client.send("PATCH", "/v1/organizations/org_a", {"name": "new"}, person=owner) for _ in range(40)]
+        waiting = [asyncio.create_task(change) for change in changes]
+        await asyncio.sleep(0.1)
+        answer = await client.post("/v1/broker-accounts", {"name": "mine", "broker": "paper"}, key=other)
+        assert answer.status == 201
+        assert not holding.done(), "another organization waited"
+        await holding
+        assert {one.status for one in await asyncio.gather(*waiting)} == {200}
+
+    if served.database.dialect == "sqlite":
+        return  # one transaction writes at a time, whoever asks
+    with Database(served.database.url) as elsewhere:
+        served.run(lambda client: work(client, elsewhere))
+
+
+def test_an_answer_is_not_repeated_to_who_may_no_more(served: Any) -> None:
+    take, *_ = lost(served, "key revoked")
+    wanted, headers = {"name": "once", "broker": "paper"}, {"Idempotency-Key": "once"}
+
+    async def meanwhile() -> None:
+        await served.database.write_async(lambda tx: tx.execute(take))
+
+    async def work(client: Client) -> None:
+        assert (await client.post("/v1/broker-accounts", wanted, headers=headers)).status == 201
+        assert (await client.post("/v1/broker-accounts", wanted, headers=headers)).status == 201
+        answer = await client.post("/v1/broker-accounts", wanted, headers=headers, meanwhile=meanwhile)
+        assert answer.status == 401, answer.body
+
     served.run(work)
+
+
+@pytest.mark.parametrize("loss", ["member demoted", "member removed", "step-up over"])
+def test_no_export_is_made_for_who_may_no_more(served: Any, loss: str) -> None:
+    take, _, status = lost(served, loss)
+    owner = Person(served.made["session stepped up"])
+
+    async def meanwhile() -> None:
+        await served.database.write_async(lambda tx: tx.execute(take))
+
+    async def work(client: Client) -> None:
+        answer = await client.post("/v1/exports", {"kind": "organization"}, person=owner, meanwhile=meanwhile)
+        assert answer.status == status, answer.body
+
+    served.run(work)
+
+
+@pytest.mark.parametrize("path", ["/v1/api-keys", "/v1/api-keys/{}/roll", "/v1/api-keys/{}"])
+def test_no_dangerous_key_is_touched_once_the_step_up_is_over(served: Any, path: str) -> None:
+    take, *_ = lost(served, "step-up over")
+    owner = Person(served.made["session stepped up"])
+
+    async def meanwhile() -> None:
+        await served.database.write_async(lambda tx: tx.execute(take))
+
+    async def work(client: Client) -> None:
+        method = "PATCH" if path.endswith("{}") else "POST"
+        body: Any = {"addresses": ["192.0.2.1"]} if method == "PATCH" else {"overlap_s": 60}
+        if path == "/v1/api-keys":
+            body = {"name": "all", "scopes": ["organization:admin"]}
+        where = path.format(served.key_ids["whole"])
+        answer = await client.send(method, where, body, person=owner, meanwhile=meanwhile)
+        assert (answer.status, answer.json["code"]) == (403, "step_up_required"), answer.body
+
+    served.run(work)
+
+
+def test_of_changes_of_one_state_of_a_member_one_succeeds(served: Any) -> None:
+    owner = Person(served.made["session stepped up"])
+    path = "/v1/organizations/org_a/members/usr_admin"
+
+    async def work(client: Client) -> list[int]:
+        etag = (await client.get(path, person=owner)).headers["etag"]
+        roles = ("viewer", "trader") * 4
+        asked = [client.send("PATCH", path, {"role": role}, {"If-Match": etag}, person=owner) for role in roles]
+        return sorted(answer.status for answer in await asyncio.gather(*asked))
+
+    assert served.run(work, processes=8) == [200] + [412] * 7
 
 
 def test_who_is_erased_at_the_same_moment_leaves_nothing(served: Any) -> None:

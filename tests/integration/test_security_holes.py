@@ -328,7 +328,7 @@ def test_of_recovery_codes_made_at_once_ten_are_good(served: Any) -> None:
             assert len(served.database.read(lambda tx: tx.execute(mine).all())) == 10
 
     mine = recovery_codes.select().where(recovery_codes.c.user == "usr_trader")
-    served.run(work)
+    served.run(work, processes=6)
 
 
 def test_codes_begun_at_once_are_all_answered(served: Any) -> None:
@@ -337,7 +337,7 @@ def test_codes_begun_at_once_are_all_answered(served: Any) -> None:
         answers = await asyncio.gather(*(client.post("/v1/auth/totp", None, person=person) for person in persons))
         assert {answer.status for answer in answers} == {200}, [answer.body for answer in answers]
 
-    served.run(work)
+    served.run(work, processes=6)
 
 
 def test_passkeys_at_once_keep_their_bound_and_one_set_of_codes(served: Any) -> None:
@@ -358,7 +358,7 @@ def test_passkeys_at_once_keep_their_bound_and_one_set_of_codes(served: Any) -> 
         assert {answer.status for answer in answers} == {204}
         assert served.database.read(lambda tx: tx.execute(mine).all()) == []
 
-    served.run(work)
+    served.run(work, processes=6)
 
 
 def test_exports_asked_for_at_once_keep_their_bound(served: Any) -> None:
@@ -368,7 +368,7 @@ def test_exports_asked_for_at_once_keep_their_bound(served: Any) -> None:
         answers = await asyncio.gather(*(client.post("/v1/exports", body, person=person) for body in bodies))
         assert sorted(answer.status for answer in answers) == [202] * 2 + [409] * 14
 
-    served.run(work)
+    served.run(work, processes=6)
 
 
 def test_organizations_made_at_once_keep_their_bound(served: Any) -> None:
@@ -384,7 +384,7 @@ def test_organizations_made_at_once_keep_their_bound(served: Any) -> None:
         assert sorted(answer.status for answer in answers) == [201] * 2 + [409] * 10
 
     served.database.write(belong)
-    served.run(work)
+    served.run(work, processes=6)
 
 
 def test_a_key_is_rolled_once_also_in_parallel(served: Any) -> None:
@@ -393,7 +393,7 @@ def test_a_key_is_rolled_once_also_in_parallel(served: Any) -> None:
         answers = await asyncio.gather(*(client.post(target, {}) for _ in range(6)))
         assert sorted(answer.status for answer in answers) == [201] + [409] * 5
 
-    served.run(work)
+    served.run(work, processes=6)
 
 
 def test_an_answer_without_a_count_is_taken_once(served: Any) -> None:

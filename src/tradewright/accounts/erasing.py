@@ -13,12 +13,12 @@ _QUIET_US = 600 * 1_000_000
 
 def erase_person(tx: Tx, user: str, who: Actor, now_us: int) -> None:
     """Erase what names a person and revoke the keys they made; the id stays. Raises Conflict, NotFound."""
-    belongs = people.organizations_of(tx, user)
-    for organization, _ in belongs:  # in the order of ids, so that two who leave cannot wait for each other
-        people.get_organization(tx, organization, lock=True)
     person = people.get_user(tx, user, lock=True)
     if person is None:
         raise NotFound("this person was erased already")
+    belongs = people.organizations_of(tx, user)
+    for organization, _ in belongs:  # in the order of ids, so that two who leave cannot wait for each other
+        people.get_organization(tx, organization, lock=True)
     for organization, _ in belongs:
         if people.role_of(tx, organization, user) == "owner":
             _refuse_when_needed(tx, organization)

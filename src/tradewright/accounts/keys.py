@@ -18,7 +18,7 @@ from tradewright.accounts.principal import Signing
 from tradewright.accounts.scopes import checked
 from tradewright.clock import format_us
 from tradewright.errors import InvalidInput
-from tradewright.storage import accounts, audit, outbox
+from tradewright.storage import accounts, audit, outbox, people
 from tradewright.storage.audit import Actor
 from tradewright.storage.database import Tx
 from tradewright.storage.vault import Vault
@@ -125,6 +125,7 @@ def tell_made(
 
 def revoke(tx: Tx, organization: str, key: str, who: Actor, now_us: int) -> bool:
     """Revoke a key of the organization, on the record; return False when it has none that is still valid."""
+    people.lock_whole_organization(tx, organization)  # whoever uses the key at this moment comes before or after
     reason = f"revoked by {who.actor}"
     if not accounts.revoke_api_key(tx, organization, key, now_us, reason):
         return False

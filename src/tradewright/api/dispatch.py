@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from tradewright.accounts import authentication, sessions
+from tradewright.accounts.principal import Principal
 from tradewright.api import access, parsing, wording
 from tradewright.api.operations import PERSON, PUBLIC, Call, Effect, Once, Operation, Raw
 from tradewright.api.problems import Refused
@@ -82,9 +83,9 @@ async def run(services: Services, state: Mapping[str, Any], path_text: str, quer
     )
     claim = _claim(operation, call)
     if claim is not None:
-        known = await call.services.database.read_async(idempotency.find, claim.scope, claim.now_us)
-        if known is not None:
-            return _replayed(known, claim)
+        replay = await call.services.database.read_async(_earlier, call, claim)
+        if replay is not None:
+            return replay
     result = await operation.handler(call)
     if isinstance(result, Effect):
         return await _take_effect(operation, call, result, claim)
@@ -129,6 +130,14 @@ def _claim(operation: Operation, call: Call) -> _Claim | None:
     return _Claim(idempotency.Scope(*owner, operation.id, given), marks, call.services.clock.now_us())
 
 
+def _earlier(tx: Tx, call: Call, claim: _Claim) -> Raw | None:
+    known = idempotency.find(tx, claim.scope, claim.now_us)
+    if known is None:
+        return None
+    caller_now(tx, call)
+    return _replayed(known, claim)
+
+
 def _replayed(known: StoredAnswer, claim: _Claim) -> Raw:
     if known.fingerprint not in claim.marks:
         raise Refused("idempotency_mismatch", "this Idempotency-Key was used before with another path or body")
@@ -150,31 +159,45 @@ async def _take_effect(operation: Operation, call: Call, effect: Effect, claim: 
             idempotency.store(tx, claim.scope, StoredAnswer(claim.marks[0], operation.status, {}, body))
         return answer, True
 
-    answer, made = await call.services.database.write_async(transaction)
+    person = call.principal.user if operation.scope == PERSON else None
+    async with call.services.turns.of(person or "", call.principal.organization):
+        answer, made = await call.services.database.write_async(transaction)
     if made:
         effect.after()
         call.services.wake_worker()
     return answer
 
 
-def confirm(tx: Tx, call: Call) -> None:
-    """Return when the caller still is who they were when the request began, and may do it still: a revocation, a
-    demotion, an erasure may have come before this transaction. Raises as the doors do.
+def confirm(tx: Tx, call: Call) -> Principal:
+    """Return who the caller is now: a revocation, a demotion, an erasure may have come before this transaction, and
+    none comes until it ends. Raises as the doors do.
 
-    The changes of a person to what is theirs take turns; nobody deletes the organization meanwhile.
+    The changes of a person to what is theirs take turns, and so do those of an organization. Whoever waits has nothing
+    yet that another waits for: a person is locked before an organization, and nothing is asked for twice.
     """
-    principal, now_us = call.principal, call.services.clock.now_us()
+    principal = call.principal
     if call.operation.scope == PUBLIC:
-        return
+        return principal
     if call.operation.scope == PERSON:
         people.get_user(tx, principal.user or "", lock=True)
-    if principal.organization:
         accounts.hold_organization(tx, principal.organization)
-    if principal.key is not None:
-        now = authentication.confirm(tx, principal, call.address, now_us)
     else:
-        now = sessions.confirm(tx, principal, now_us)
+        people.hold_user(tx, principal.user if principal.session else None)
+        people.lock_whole_organization(tx, principal.organization)
+    return caller_now(tx, call)
+
+
+def caller_now(tx: Tx, call: Call) -> Principal:
+    """Return who the caller is now, with the rights of now, when they may do it still. Raises as the doors do."""
+    now_us = call.services.clock.now_us()
+    if call.operation.scope == PUBLIC:
+        return call.principal
+    if call.principal.key is not None:
+        now = authentication.confirm(tx, call.principal, call.address, now_us)
+    else:
+        now = sessions.confirm(tx, call.principal, now_us)
     access.authorize(call.operation, now, now_us)
+    return now
 
 
 def _body(value: Any, operation: Operation) -> bytes:

@@ -18,6 +18,7 @@ from tradewright.api.market_data import MarketData
 from tradewright.api.pages import Pages
 from tradewright.api.results import Results
 from tradewright.api.rules import Rules
+from tradewright.api.turns import Turns
 from tradewright.clock import Clock
 from tradewright.storage.database import Database
 from tradewright.storage.vault import Vault
@@ -70,6 +71,7 @@ class Services:
     pages: Pages = field(default_factory=Pages)
     results: Results = field(default_factory=Results)
     archives: asyncio.Lock = field(default_factory=asyncio.Lock)  # held while one is read
+    turns: Turns = field(default_factory=Turns)
     glances: Glances = field(init=False)
     floods: Limiter = field(init=False)
 

@@ -112,9 +112,8 @@ def hold_organization(tx: Tx, organization: str) -> None:
     tx.execute(query.with_for_update(read=True, key_share=True))
 
 
-def lock_api_keys(tx: Tx, organization: str, now_us: int) -> int:
-    """Return how many keys of the organization are valid; no other transaction adds or changes one until this ends."""
-    tx.execute(sa.select(organizations.c.id).where(organizations.c.id == organization).with_for_update(key_share=True))
+def count_api_keys(tx: Tx, organization: str, now_us: int) -> int:
+    """Return how many keys of the organization are valid."""
     valid = (
         api_keys.c.organization == organization,
         api_keys.c.revoked_at.is_(None),

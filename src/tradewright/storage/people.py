@@ -36,6 +36,15 @@ def get_user(tx: Tx, user: str, lock: bool = False) -> dict[str, Any] | None:
     return None if row is None else dict(row)
 
 
+def hold_user(tx: Tx, user: str | None) -> None:
+    """See to it that nobody ends a session of a person, or erases them, until this transaction ends.
+
+    Whoever does locks the person (`get_user`).
+    """
+    if user is not None:
+        tx.execute(sa.select(users.c.id).where(users.c.id == user).with_for_update(read=True, key_share=True))
+
+
 def list_users(tx: Tx) -> list[dict[str, Any]]:
     """Return every person who was not erased, oldest first, without the hashes of passwords."""
     columns = [column for column in users.c if column.name != "password_hash"]
@@ -74,7 +83,7 @@ def rename_organization(tx: Tx, organization: str, name: str) -> None:
 
 
 def lock_whole_organization(tx: Tx, organization: str) -> None:
-    """Wait for everybody who writes into an organization; nobody does until this transaction ends."""
+    """Wait for everybody who changes anything of an organization; nobody does until this transaction ends."""
     tx.execute(sa.select(organizations.c.id).where(organizations.c.id == organization).with_for_update())
 
 

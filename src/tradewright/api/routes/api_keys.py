@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -10,7 +11,7 @@ from tradewright.accounts import issuing, keys
 from tradewright.accounts.authentication import scopes_now
 from tradewright.accounts.issuing import MAX_KEYS
 from tradewright.accounts.keys import Issued, Terms
-from tradewright.accounts.principal import Signing
+from tradewright.accounts.principal import Principal, Signing
 from tradewright.api import access
 from tradewright.api.asked_keys import (
     ApiKeyChange,
@@ -20,7 +21,7 @@ from tradewright.api.asked_keys import (
     new_end_of,
     terms_of,
 )
-from tradewright.api.dispatch import confirm, encode, etag_of, match
+from tradewright.api.dispatch import caller_now, encode, etag_of, match
 from tradewright.api.operations import Call, Effect, Once, Operation, Raw
 from tradewright.api.pagination import Page, PageQuery, decode_cursor, page
 from tradewright.api.wire import found, moment
@@ -93,11 +94,9 @@ async def _create(call: Call) -> Effect:
             f"a key makes keys of its own environment, {call.principal.environment}; got {environment}; log in to make "
             "one of another environment"
         )
-    issuing.require_scopes(call.principal, terms.scopes)
-    if issuing.dangerous(environment, terms.scopes):
-        access.require_step_up(call.principal, call.services.clock.now_us())
 
     def effect(tx: Tx) -> Once:
+        _require_power(caller_now(tx, call), environment, terms.scopes, call.services.clock.now_us())
         return _issued(tx, call, environment, issuing.within(terms, _holder(tx, call)))
 
     return Effect(effect)
@@ -110,9 +109,8 @@ def _holder(tx: Tx, call: Call) -> dict[str, Any] | None:
 
 def _issued(tx: Tx, call: Call, environment: str, terms: Terms, replaces: str | None = None) -> Once:
     organization, now_us = call.principal.organization, call.services.clock.now_us()
-    if accounts.lock_api_keys(tx, organization, now_us) >= MAX_KEYS:
+    if accounts.count_api_keys(tx, organization, now_us) >= MAX_KEYS:
         raise Conflict(f"the organization has {MAX_KEYS} valid keys, and may have no more; revoke one first")
-    confirm(tx, call)  # who is removed at this moment leaves no key: members change under the same lock
     issued = keys.issue(tx, call.services.vault, organization, environment, terms, now_us)
     keys.tell_made(tx, (organization, environment), call.who, issued.id, terms, now_us, replaces)
     row = accounts.api_key(tx, organization, environment, issued.id)
@@ -126,11 +124,10 @@ async def _change(call: Call) -> Effect:
     now_us = call.services.clock.now_us()
 
     def effect(tx: Tx) -> ApiKey:
-        accounts.lock_api_keys(tx, call.principal.organization, now_us)
         row = found(accounts.api_key(tx, *call.tenant, key), "API key", key)
         match(call, _kept(_api_key(row, now_us)))
         _refuse_ended(row, now_us)
-        allowed = _require_power(tx, call, row, values, now_us)
+        allowed = _allowed(tx, call, row, values, now_us)
         if allowed:
             accounts.change_api_key(tx, *call.tenant, key, allowed)
             audit.record(tx, *call.tenant, call.who, "api_key.update", key, {"fields": sorted(allowed)}, now_us)
@@ -139,13 +136,17 @@ async def _change(call: Call) -> Effect:
     return Effect(effect, lambda: call.services.authenticator.forget(key))
 
 
-def _require_power(tx: Tx, call: Call, row: dict[str, Any], values: dict[str, Any], now_us: int) -> dict[str, Any]:
+def _require_power(caller: Principal, environment: str, scopes: Sequence[str], now_us: int) -> None:
+    issuing.require_scopes(caller, scopes)
+    if issuing.dangerous(environment, scopes):
+        access.require_step_up(caller, now_us)
+
+
+def _allowed(tx: Tx, call: Call, row: dict[str, Any], values: dict[str, Any], now_us: int) -> dict[str, Any]:
     # where and until when a key works is part of what it grants
     if set(values) <= {"name"}:
         return values
-    issuing.require_scopes(call.principal, row["scopes"])
-    if issuing.dangerous(row["environment"], row["scopes"]):
-        access.require_step_up(call.principal, now_us)
+    _require_power(caller_now(tx, call), row["environment"], row["scopes"], now_us)
     holder = _holder(tx, call)
     if holder is None:
         return values
@@ -166,12 +167,9 @@ async def _roll(call: Call) -> Effect:
     wanted, now_us = new_end_of(call, request), call.services.clock.now_us()
 
     def effect(tx: Tx) -> Once:
-        accounts.lock_api_keys(tx, call.principal.organization, now_us)
         row = found(accounts.api_key(tx, *call.tenant, key), "API key", key)
         _refuse_ended(row, now_us)
-        issuing.require_scopes(call.principal, row["scopes"])
-        if issuing.dangerous(row["environment"], row["scopes"]):
-            access.require_step_up(call.principal, now_us)
+        _require_power(caller_now(tx, call), row["environment"], row["scopes"], now_us)
         terms = issuing.within(_terms_of(row, wanted, call.principal.user), _holder(tx, call))
         made = _issued(tx, call, row["environment"], terms, key)
         ends = now_us + request.overlap_s * 1_000_000

@@ -7,13 +7,15 @@ from typing import Any, Literal
 import msgspec
 
 from tradewright import ids
+from tradewright.accounts.principal import Principal
 from tradewright.api import access
+from tradewright.api.dispatch import caller_now
 from tradewright.api.operations import PERSON, Call, Effect, Operation, Raw
 from tradewright.api.pagination import Page, PageQuery, decode_cursor, page
 from tradewright.api.problems import Refused
 from tradewright.api.wire import moment
 from tradewright.errors import Conflict, Forbidden, NotFound
-from tradewright.storage import audit, exports, jobs
+from tradewright.storage import audit, exports, jobs, people
 from tradewright.storage.database import Tx
 
 _MOST = 2
@@ -51,11 +53,15 @@ async def _create(call: Call) -> Effect:
     user = call.principal.user or ""
     tenant = ("", "")
     if request.kind == "organization":
-        tenant = _organization(call)
+        _may_export(call.principal, call)
+        tenant = call.tenant
     owner = tenant[0] or user
     now_us = call.services.clock.now_us()
 
     def effect(tx: Tx) -> Export:
+        if request.kind == "organization":
+            people.get_organization(tx, tenant[0], lock=True)  # whoever changes roles at this moment is before or after
+            _may_export(caller_now(tx, call), call)
         if exports.count_unfinished(tx, user) >= _MOST:
             raise Conflict(f"{_MOST} of your exports have not ended; wait for them")
         export = ids.new("exp")
@@ -68,16 +74,15 @@ async def _create(call: Call) -> Effect:
     return Effect(effect)
 
 
-def _organization(call: Call) -> tuple[str, str]:
-    if not call.principal.organization:
+def _may_export(caller: Principal, call: Call) -> None:
+    if not caller.organization:
         raise Refused(
             "malformed_header", "name the organization in Tradewright-Organization, and an environment; see GET "
             "/v1/organizations",
         )  # fmt: skip
-    if call.principal.role not in ("owner", "admin"):
-        raise Forbidden(f"this needs the role owner or admin; yours is {call.principal.role}; ask somebody who has it")
-    access.require_step_up(call.principal, call.services.clock.now_us())
-    return call.tenant
+    if caller.role not in ("owner", "admin"):
+        raise Forbidden(f"this needs the role owner or admin; yours is {caller.role}; ask somebody who has it")
+    access.require_step_up(caller, call.services.clock.now_us())
 
 
 async def _list(call: Call) -> Page[Export]:
@@ -114,7 +119,7 @@ async def _content(call: Call) -> Raw:
 def _still_allowed(call: Call, row: dict[str, Any]) -> None:
     if row["organization"] != call.principal.organization:
         raise _unknown(row["id"])
-    _organization(call)
+    _may_export(call.principal, call)
 
 
 async def _row(call: Call) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from tradewright.api import access
+from tradewright.api.dispatch import caller_now
 from tradewright.api.operations import Call, Effect, Operation
 from tradewright.api.pagination import Page, PageQuery, decode_cursor, page
 from tradewright.api.problems import FieldError, Refused
@@ -63,14 +64,13 @@ async def _get(call: Call) -> Model:
 async def _promote(call: Call) -> Effect:
     request: PromotionRequest = call.body
     key, now_us, who = call.path["id"], call.services.clock.now_us(), call.principal.actor
-    if request.override:
-        if request.reason is None or not request.reason.strip():
-            fault = FieldError("/reason", "an override needs the reason; it is kept with the model")
-            raise Refused("invalid_input", "1 value(s) were refused: /reason", [fault])
-        access.require_step_up(call.principal, now_us)
+    if request.override and (request.reason is None or not request.reason.strip()):
+        fault = FieldError("/reason", "an override needs the reason; it is kept with the model")
+        raise Refused("invalid_input", "1 value(s) were refused: /reason", [fault])
 
     def effect(tx: Tx) -> Model:
         if request.override:
+            access.require_step_up(caller_now(tx, call), now_us)
             promotion.override(tx, *call.tenant, key, person=who, reason=request.reason or "", now_us=now_us)
         else:
             promotion.promote(tx, *call.tenant, key, now_us=now_us, by=who)

@@ -118,7 +118,6 @@ async def _change(call: Call) -> Effect:
     now_us = call.services.clock.now_us()
 
     def effect(tx: Tx) -> Organization:
-        rows.get_organization(tx, organization, lock=True)
         match(call, organization_of(tx, organization))
         if request.name is not msgspec.UNSET:
             people.rename_organization(tx, organization, request.name.strip(), call.who, now_us)

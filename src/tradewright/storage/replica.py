@@ -3,6 +3,9 @@
 A position in the primary's log says how far a replica must be: that after this process's last commit, asked for again
 every second, so that what other processes wrote is at most that old too. A replica's connection says how far it has
 replayed, in a statement of its own before the read begins: within the read it would be later than its snapshot.
+
+A read may take its time, so while one does the replica is asked for a new connection: when it gives none, every read
+that waits is ended.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ POSITION = "SELECT (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint"
 _REPLAYED = "SELECT CASE WHEN pg_is_in_recovery() THEN (pg_last_wal_replay_lsn() - '0/0'::pg_lsn)::bigint END"
 SOON_S = 0.5
 """For a replica to take a connection, and to say how far it is."""
+_QUIET_S = SOON_S / 2  # how long a read waits until the replica is asked for a connection, and for that one
 _ASKED_AGAIN_S = 1.0
 _BEHIND_S = 0.05  # how long one that is behind is left alone
 _AWAY_S = 2.0  # and one that does not answer; then one read tries it
@@ -46,6 +50,8 @@ class Replica:
         self._needed: tuple[int, float, int] | None = None  # commits, when it was asked for, position
         self._rest_until = 0.0
         self._away = False
+        self._reading: dict[asyncpg.Connection, float] = {}  # since when
+        self._watching: asyncio.Task[None] | None = None
 
     async def run(self, work: Callable[[sa.Connection], R], commits: int) -> R:
         """Return `work(tx)` of the replica. commits: how many this process made. Raises Unusable."""
@@ -79,40 +85,73 @@ class Replica:
     async def _run(self, work: Callable[[sa.Connection], R], needed: int) -> R:
         connection = await self._engine.connect()
         try:
-            known = (await connection.get_raw_connection()).info  # of this one backend, which never goes back
-            if known.get("replayed", -1) < needed:
-                known["replayed"] = await self._replayed(connection)
-                if known["replayed"] < needed:
-                    self._rest_until = asyncio.get_running_loop().time() + _BEHIND_S
-                    raise Unusable
-            await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-            return await connection.run_sync(work)
-        except (OSError, TimeoutError):
-            await self._hang_up(connection)
-            raise
+            raw = await connection.get_raw_connection()
+            driver, known = raw.driver_connection, raw.info  # of this one backend, which never goes back
+            assert isinstance(driver, asyncpg.Connection)
+            try:
+                if known.get("replayed", -1) < needed:
+                    known["replayed"] = await _replayed(driver)
+                    if known["replayed"] < needed:
+                        self._rest_until = asyncio.get_running_loop().time() + _BEHIND_S
+                        raise Unusable
+                return await self._read(work, connection, driver)
+            except (OSError, TimeoutError):
+                driver.terminate()  # without a goodbye, one more question to somebody who does not answer
+                await connection.invalidate()
+                raise
         finally:
             await connection.close()  # it ends the transaction; nothing was written
 
-    async def _replayed(self, connection: AsyncConnection) -> int:
-        # by the driver itself: SQLAlchemy has no time for one statement, and takes two seconds to end one
+    async def _read(
+        self, work: Callable[[sa.Connection], R], connection: AsyncConnection, driver: asyncpg.Connection
+    ) -> R:
+        self._reading[driver] = asyncio.get_running_loop().time()
+        if self._watching is None or self._watching.done():
+            self._watching = asyncio.create_task(self._watch())
         try:
-            found = await (await _driver(connection)).fetchval(_REPLAYED, timeout=SOON_S)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise OSError(str(error)) from error
-        if found is None:
-            raise OSError("it is no replica")
-        return int(found)
+            await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            return await connection.run_sync(work)
+        finally:
+            del self._reading[driver]
 
-    async def _hang_up(self, connection: AsyncConnection) -> None:
-        # without a goodbye, which would be one more question to somebody who does not answer
-        (await _driver(connection)).terminate()
-        await connection.invalidate()
+    async def _watch(self) -> None:
+        # ends every read that waits when the replica gives no new connection; then each of them raises DBAPIError
+        loop = asyncio.get_running_loop()
+        while self._reading:
+            quiet_s = loop.time() - min(self._reading.values())
+            if quiet_s < _QUIET_S:
+                await asyncio.sleep(_QUIET_S - quiet_s)
+            elif await self._gives_connections():
+                await asyncio.sleep(_QUIET_S)
+            else:
+                for driver in self._reading:
+                    driver.terminate()
+                return
+
+    async def _gives_connections(self) -> bool:
+        _, where = self._engine.dialect.create_connect_args(self._engine.url)
+        try:
+            (await asyncpg.connect(**where, timeout=_QUIET_S)).terminate()
+        except (asyncpg.PostgresError, asyncpg.InterfaceError):
+            return True  # it has none left, and says so
+        except (OSError, TimeoutError):
+            return False
+        return True
 
     async def close(self) -> None:
         """Close every connection."""
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.wait([self._watching])
         await self._engine.dispose()
 
 
-async def _driver(connection: AsyncConnection) -> asyncpg.Connection:
-    found: asyncpg.Connection = (await connection.get_raw_connection()).driver_connection
-    return found
+async def _replayed(driver: asyncpg.Connection) -> int:
+    # by the driver itself: SQLAlchemy has no time for one statement, and takes two seconds to end one
+    try:
+        found = await driver.fetchval(_REPLAYED, timeout=SOON_S)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise OSError(str(error)) from error
+    if found is None:
+        raise OSError("it is no replica")
+    return int(found)

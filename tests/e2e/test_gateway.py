@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import re
 import socket
+import socketserver
 import ssl
 import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -217,6 +220,40 @@ def test_one_process_may_go_and_come_back_and_nobody_notices(behind: Behind) -> 
     assert set(statuses) <= {200, 429}
     assert statuses.count(200) > 40
     assert set(asked(4)) == {200}
+
+
+@contextmanager
+def hanging_up(heard: list[str]) -> Iterator[int]:
+    """A process that reads the head of each request, notes its method and hangs up. Gives its port."""
+
+    class HangingUp(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            heard.append(self.rfile.readline().decode().partition(" ")[0])
+            while self.rfile.readline().strip():
+                pass
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), HangingUp) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize(("method", "times"), [("POST", 1), ("PATCH", 1), ("GET", 2), ("PUT", 2), ("DELETE", 2)])
+def test_what_a_process_read_is_sent_again_only_where_twice_means_once(tmp_path: Path, method: str, times: int) -> None:
+    heard: list[str] = []
+    with (
+        hanging_up(heard) as first,
+        hanging_up(heard) as second,
+        gateway(tmp_path / "gateway", [first, second]) as front,
+    ):
+        command = ["curl", "-s", "--cacert", front.certificate, "-X", method, "--max-time", "20"]
+        answer = subprocess.run([*command, f"{front.address}/v1/portfolios/a"], capture_output=True, check=True)
+    assert json.loads(answer.stdout)["code"] == "unavailable"
+    assert heard == [method] * times
 
 
 def test_a_database_that_is_away_is_told_by_the_application_and_puts_no_process_out(

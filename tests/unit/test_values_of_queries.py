@@ -10,6 +10,7 @@ import pytest
 
 from tradewright.api.credentials import Email, NewPassword, OrganizationName, PersonName
 from tradewright.api.documents import document_bytes
+from tradewright.api.pagination import PageQuery
 from tradewright.api.parsing import parse_query
 from tradewright.api.problems import Refused, of
 from tradewright.api.routes import all_operations
@@ -43,6 +44,23 @@ def test_a_time_is_written_as_a_time(text: bytes) -> None:
 def test_a_number_has_one_spelling(text: bytes) -> None:
     assert refused(b"limit=" + text) == "query:limit"
     assert parse_query(b"limit=120", Wanted).limit == 120
+
+
+@pytest.mark.parametrize("text", [b"501", b"9" * 18, b"9" * 19, b"9" * 5_000])
+def test_a_number_that_is_too_large_is_told_its_bound_however_long_it_is(text: bytes) -> None:
+    with pytest.raises(Refused) as caught:
+        parse_query(b"limit=" + text, PageQuery)
+    assert caught.value.errors[0].detail.startswith(f'must be at most 500; got "{text[:3].decode()}')
+    with pytest.raises(Refused) as caught:
+        parse_query(b"limit=-" + text, PageQuery)
+    assert caught.value.errors[0].detail.startswith(f'must be at least 1; got "-{text[:3].decode()}')
+
+
+def test_as_many_values_are_counted_as_named() -> None:
+    with pytest.raises(Refused) as caught:
+        parse_query(b"limit=abc&foo=1&limit=3", Wanted)
+    assert caught.value.detail == "2 value(s) were refused: query:foo, query:limit"
+    assert len(caught.value.errors) == 3
 
 
 def test_a_truth_value_is_true_or_false() -> None:

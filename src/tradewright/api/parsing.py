@@ -25,6 +25,7 @@ QUERY_TEXT = "[!-~]([ -~]*[!-~])?"
 """What a value of a query can be: ids, names and times of ours are no more than that."""
 _TEXT = re.compile(QUERY_TEXT)
 _PLAIN = re.compile(r"-?(0|[1-9][0-9]{0,17})|true|false")
+_LONG = re.compile(r"-?[1-9][0-9]{18,}")
 _SECRET = frozenset(
     ("password", "current_password", "new_password", "code", "token", "credential", "credentials", "fields")
 )
@@ -221,8 +222,8 @@ def _struct(
             shown = "" if name in _SECRET else f"; got {wording.seen(values[name])}"
             faults.append(FieldError(pointer(name) + inside, wording.plainly(message, hints[field.name]) + shown))
     if faults:
-        pointers = ", ".join(dict.fromkeys(fault.pointer for fault in faults))
-        raise Refused("invalid_input", f"{len(faults)} value(s) were refused: {pointers}", faults)
+        pointers = dict.fromkeys(fault.pointer for fault in faults)
+        raise Refused("invalid_input", f"{len(pointers)} value(s) were refused: {', '.join(pointers)}", faults)
     return struct(**converted)
 
 
@@ -232,7 +233,12 @@ def _convert(value: Any, kind: Any, from_text: bool) -> Any:
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        if not from_text or not str(error).endswith("got `str`") or not _PLAIN.fullmatch(value):
+        if not from_text or not str(error).endswith("got `str`"):
+            raise
+        if _LONG.fullmatch(value):
+            msgspec.convert(int(value[:20]), kind)  # as far out of bounds, where there are any
+            raise msgspec.ValidationError("Must have at most 18 digits") from None
+        if not _PLAIN.fullmatch(value):
             raise
     return msgspec.convert(json.loads(value), kind)  # what is text in a query only
 

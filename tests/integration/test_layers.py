@@ -165,9 +165,13 @@ def test_pages_of_an_allowed_origin_may_send_every_header_that_the_api_reads(ser
 
 def test_bodies_that_come_from_another_site_are_refused_before_the_password_is_looked_at(served: Any) -> None:
     async def work(client: Client) -> None:
-        for headers in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
+        for headers, named in (
+            ({"Origin": "https://evil.example"}, "https://evil.example"),
+            ({"Sec-Fetch-Site": "cross-site"}, "without an Origin"),
+        ):
             answer = await client.post("/v1/auth/login", {"email": "a@b.example", "password": "x"}, headers=headers)
             assert (answer.status, answer.json["code"]) == (403, "origin_refused")
+            assert named in answer.json["detail"]
 
     served.run(work)
 

@@ -160,9 +160,12 @@ def test_a_change_needs_the_token_of_the_page_and_an_origin_of_ours(served: Any)
         answer = await login(client)
         person = Person(token_of(answer))
         assert person.headers["tradewright-csrf"] == answer.json["csrf_token"]
-        for token in ("", "0" * 64):
+        for token, said in (("", "there was none"), ("0" * 64, "what was sent is not that")):
             refused = await client.post("/v1/auth/logout", None, person=person, headers={"Tradewright-CSRF": token})
             assert (refused.status, refused.json["code"]) == (403, "csrf_refused")
+            assert said in refused.json["detail"]
+            assert "csrf_token" in refused.json["detail"]
+            assert answer.json["csrf_token"] not in refused.body.decode()
         foreign = {"Origin": "https://evil.example"}
         for target in ("/v1/auth/logout", LOGIN):
             refused = await client.post(target, None, person=person, headers=foreign)

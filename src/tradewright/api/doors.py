@@ -113,7 +113,12 @@ class Doors:
         if scope["method"] not in SAFE and not hmac.compare_digest(
             headers.get("tradewright-csrf", "").encode(), csrf_token(token).encode()
         ):
-            raise Refused("csrf_refused", "a session needs the header Tradewright-CSRF with the token of its login")
+            given = "what was sent is not that" if headers.get("tradewright-csrf") else "there was none"
+            raise Refused(
+                "csrf_refused",
+                "a change in a session needs the header Tradewright-CSRF with the csrf_token that came with its "
+                f"cookie (its login, or its last step-up, answered both); {given}; log in again where it is lost",
+            )
         return principal
 
     def _asking_again(self, scope: Scope, state: dict[str, Any], receive: Receive) -> Receive:
@@ -135,7 +140,10 @@ class Doors:
         if origin is not None and origin.lower() not in self._services.rules.browser_origins:
             raise Refused("origin_refused", f"pages of {origin[:100]!r} may not call this API")
         if scope["method"] not in SAFE and headers.get("sec-fetch-site") == "cross-site" and origin is None:
-            raise Refused("origin_refused", "the browser says that this comes from another site")
+            raise Refused(
+                "origin_refused",
+                "the browser says, without an Origin, that this comes from another site (Sec-Fetch-Site: cross-site)",
+            )
 
 
 def cookie(header: str, name: str) -> str | None:

@@ -43,7 +43,11 @@ CATALOGUE: dict[str, Kind] = {
     "csrf_refused": Kind(
         403, "The request may come from another site", "Send the Tradewright-CSRF header of your login."
     ),
-    "origin_refused": Kind(403, "This origin is not allowed", "An operator can add the origin to cors_origins."),
+    "origin_refused": Kind(
+        403,
+        "This origin is not allowed",
+        "Use a page of this site; an operator can add the Origin that was sent, if any, to cors_origins.",
+    ),
     "https_required": Kind(403, "HTTPS is required", "Use https, and replace the key that was sent over plain HTTP."),
     "not_found": Kind(404, "There is no such thing", "Check the id, and the environment that you call."),
     "no_such_path": Kind(404, "There is no such path", "See /docs for the paths that exist."),

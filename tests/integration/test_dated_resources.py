@@ -166,3 +166,20 @@ def test_facts_have_a_verdict_among_those_of_bars(served: Any) -> None:
         assert (await client.get("/v1/bars?instruments=equity:AAA&interval=fact")).status == 422
 
     served.run(work)
+
+
+@pytest.mark.parametrize("path", ["signals", "verdicts", "quarantine"])
+def test_a_filter_that_can_be_no_instrument_is_refused_with_an_example(served: Any, path: str) -> None:
+    async def work(client: Client) -> None:
+        for text in ("AAPL", "equity:aapl", "equity:"):
+            refused = await client.get(f"/v1/{path}?instrument={text}")
+            assert refused.status == 422, text
+            assert refused.json["errors"] == [
+                {
+                    "pointer": "query:instrument",
+                    "detail": f'must be the id of an instrument, a class and a symbol, like equity:AAPL; got "{text}"',
+                }
+            ]
+        assert (await client.get(f"/v1/{path}?instrument=equity:AAPL")).status == 200
+
+    served.run(work)

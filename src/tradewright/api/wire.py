@@ -45,7 +45,17 @@ CredentialName = Annotated[
     ),
 ]
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
-InstrumentId = Annotated[str, msgspec.Meta(min_length=3, max_length=48, examples=["equity:AAPL"])]
+INSTRUMENT_PATTERN = "[a-z]{2,12}:[A-Z0-9][A-Z0-9.&-]{0,31}"
+InstrumentId = Annotated[
+    str,
+    msgspec.Meta(
+        min_length=3,
+        max_length=48,
+        pattern=rf"^{INSTRUMENT_PATTERN}\Z",
+        examples=["equity:AAPL"],
+        extra={"words": "the id of an instrument, a class and a symbol"},
+    ),
+]
 Id = Annotated[
     str, msgspec.Meta(pattern=rf"^{ID_PATTERN}\Z", examples=["prt_01k3v9h2m4qzt6x8b0c2d4e6f8"], extra={"words": _ID})
 ]

@@ -19,6 +19,7 @@ from tradewright.api.pagination import PageQuery, decode_cursor, page
 from tradewright.api.problems import FieldError, Refused
 from tradewright.api.representations import ARROW, CSV, JSON
 from tradewright.api.wire import (
+    INSTRUMENT_PATTERN,
     Feed,
     InstrumentId,
     IntervalName,
@@ -38,8 +39,7 @@ from tradewright.storage import runs, series
 
 _MOST_AS_OF = 5  # instruments of a read as of a moment, which nothing in memory answers
 _IN_A_THREAD = 1_000  # rows from which an answer is encoded beside the event loop
-_ONE = "[a-z]{2,12}:[A-Z0-9][A-Z0-9.&-]{0,31}"
-_ID = re.compile(_ONE)
+_ID = re.compile(INSTRUMENT_PATTERN)
 Ids = Annotated[
     str,
     msgspec.Meta(
@@ -47,7 +47,7 @@ Ids = Annotated[
         max_length=8_000,
         description="Ids, separated by commas.",
         examples=["crypto:AAA-USD"],
-        extra_json_schema={"pattern": f"^{_ONE}(,{_ONE})*$"},
+        extra_json_schema={"pattern": f"^{INSTRUMENT_PATTERN}(,{INSTRUMENT_PATTERN})*$"},
     ),
 ]
 Price = Annotated[float, msgspec.Meta(examples=[101.5])]

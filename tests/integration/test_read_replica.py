@@ -272,7 +272,8 @@ def test_a_replica_that_hangs_is_waited_for_by_one_read_in_two_seconds(both: tup
         servers.hold(signal.SIGCONT)
     assert noticed < 2
     assert max(waits) < 2
-    assert sum(one > 0.5 for one in waits) <= 3, [round(one, 2) for one in waits if one > 0.5]
+    # three where one waits every two seconds, forty where the twenty do; a busy machine makes twenty of its own
+    assert sum(one > 0.5 for one in waits) < 30, [round(one, 2) for one in waits if one > 0.5]
     wait_until_caught_up(database)
 
 

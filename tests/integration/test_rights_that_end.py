@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,10 +15,14 @@ from test_rights import OPERATIONS, allowed, sample_of, send
 
 from asgi import Client, Person
 from samples import Sample
+from seeds_people import add_person, session_of
 from tradewright.accounts import erasing
 from tradewright.api import access
+from tradewright.api.app import build
 from tradewright.api.operations import PUBLIC, UNSCOPED, Operation
-from tradewright.storage import people
+from tradewright.api.turns import Turns
+from tradewright.errors import StillRunning
+from tradewright.storage import idempotency, people
 from tradewright.storage.audit import Actor
 from tradewright.storage.database import Database, Tx
 from tradewright.storage.tables import api_keys, audit_log, members, organizations, sessions
@@ -199,6 +204,60 @@ def test_of_many_changes_of_an_organization_one_waits_in_the_database(served: An
         return  # one transaction writes at a time, whoever asks
     with Database(served.database.url) as elsewhere:
         served.run(lambda client: work(client, elsewhere))
+
+
+def test_a_change_whose_turn_does_not_come_is_not_begun(served: Any) -> None:
+    wanted, headers = {"name": "late", "broker": "paper"}, {"Idempotency-Key": "once"}
+    services = replace(served.services, turns=Turns(wait_s=0.2))
+    scope = idempotency.Scope("org_a", "paper", "create_broker_account", "once")
+
+    async def work(client: Client) -> None:
+        for name, refusal in {"org_a": (503, "storage_failed"), repr(scope): (409, "idempotency_running")}.items():
+            async with services.turns.of(name, StillRunning()):
+                refused = await client.post("/v1/broker-accounts", wanted, headers=headers)
+            assert (refused.status, refused.json["code"]) == refusal, refused.body
+        assert (await client.post("/v1/broker-accounts", wanted, headers=headers)).status == 201
+
+    asyncio.run(work(Client(build(services), served.keys["whole"])))
+
+
+def test_a_request_whose_first_one_runs_in_another_process_is_told_so(served: Any) -> None:
+    headers = {"Idempotency-Key": "slow"}
+    scope = idempotency.Scope("org_a", "paper", "create_broker_account", "slow")
+
+    def claimed(tx: Tx) -> None:
+        idempotency.claim(tx, scope, b"x", served.clock.now_us())
+        tx.execute(sa.text("SELECT pg_sleep(4.5)"))
+
+    async def work(client: Client, elsewhere: Database) -> None:
+        first = asyncio.create_task(elsewhere.write_async(claimed))
+        await asyncio.sleep(0.2)
+        answer = await client.post("/v1/broker-accounts", {"name": "slow", "broker": "paper"}, headers=headers)
+        assert (answer.status, answer.json["code"]) == (409, "idempotency_running"), answer.body
+        assert not first.done()
+        await first
+
+    if served.database.dialect == "sqlite":
+        return  # one transaction writes at a time, and whoever waits for it gets its answer
+    with Database(served.database.url) as elsewhere:
+        served.run(lambda client: work(client, elsewhere))
+
+
+def test_who_leaves_and_who_changes_something_at_once_do_not_wait_for_each_other_for_ever(served: Any) -> None:
+    owner, leaving = Person(served.made["session stepped up"]), []
+    now = served.clock.now_us()
+    for number in range(4):
+        user = served.database.write(add_person, f"leaving_{number}", now, role="trader")
+        leaving.append(Person(served.database.write(session_of, user, now)))
+
+    async def work(client: Client) -> None:
+        change = {"name": "new"}
+        changes = [client.send("PATCH", "/v1/organizations/org_a", change, person=owner) for _ in range(12)]
+        leaves = [client.post("/v1/organizations/org_a/leave", None, person=one) for one in leaving]
+        mixed = [one for part in zip(changes[:4], changes[4:8], leaves, changes[8:], strict=True) for one in part]
+        assert {answer.status for answer in await asyncio.gather(*mixed)} == {200, 204}
+
+    served.run(work, processes=16)
 
 
 def test_an_answer_is_not_repeated_to_who_may_no_more(served: Any) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,8 @@ from tradewright.api import access, parsing, wording
 from tradewright.api.operations import PERSON, PUBLIC, Call, Effect, Once, Operation, Raw
 from tradewright.api.problems import Refused
 from tradewright.api.services import Services
-from tradewright.storage import accounts, idempotency, people
+from tradewright.errors import StillRunning, StorageFailed
+from tradewright.storage import idempotency, people
 from tradewright.storage.database import Tx
 from tradewright.storage.idempotency import StoredAnswer
 
@@ -146,11 +148,10 @@ def _replayed(known: StoredAnswer, claim: _Claim) -> Raw:
 
 async def _take_effect(operation: Operation, call: Call, effect: Effect, claim: _Claim | None) -> Raw:
     def transaction(tx: Tx) -> tuple[Raw, bool]:
+        known = None if claim is None else idempotency.claim(tx, claim.scope, claim.marks[0], claim.now_us)
         confirm(tx, call)
-        if claim is not None:
-            known = idempotency.claim(tx, claim.scope, claim.marks[0], claim.now_us)
-            if known is not None:
-                return _replayed(known, claim), False
+        if claim is not None and known is not None:
+            return _replayed(known, claim), False
         result = effect.run(tx)
         shown, kept = (result.shown, result.kept) if isinstance(result, Once) else (result, result)
         answer = shown if isinstance(shown, Raw) else Raw(_body(shown, operation), _JSON, operation.status)
@@ -159,8 +160,7 @@ async def _take_effect(operation: Operation, call: Call, effect: Effect, claim: 
             idempotency.store(tx, claim.scope, StoredAnswer(claim.marks[0], operation.status, {}, body))
         return answer, True
 
-    person = call.principal.user if operation.scope == PERSON else None
-    async with call.services.turns.of(person or "", call.principal.organization):
+    async with _turn(call, claim):
         answer, made = await call.services.database.write_async(transaction)
     if made:
         effect.after()
@@ -168,19 +168,32 @@ async def _take_effect(operation: Operation, call: Call, effect: Effect, claim: 
     return answer
 
 
+@asynccontextmanager
+async def _turn(call: Call, claim: _Claim | None) -> AsyncIterator[None]:
+    # in the order in which the transaction waits for the same
+    turns, person = call.services.turns, call.principal.user if call.operation.scope == PERSON else None
+    late = StorageFailed("other changes of the same organization or person took too long; this one was not begun")
+    async with (
+        turns.of("" if claim is None else repr(claim.scope), StillRunning()),
+        turns.of(person or "", late),
+        turns.of(call.principal.organization, late),
+    ):
+        yield
+
+
 def confirm(tx: Tx, call: Call) -> Principal:
     """Return who the caller is now: a revocation, a demotion, an erasure may have come before this transaction, and
     none comes until it ends. Raises as the doors do.
 
-    The changes of a person to what is theirs take turns, and so do those of an organization. Whoever waits has nothing
-    yet that another waits for: a person is locked before an organization, and nothing is asked for twice.
+    The changes of a person to what is theirs take turns, and so do those of an organization. A person is locked before
+    an organization, so that no two wait for each other.
     """
     principal = call.principal
     if call.operation.scope == PUBLIC:
         return principal
     if call.operation.scope == PERSON:
         people.get_user(tx, principal.user or "", lock=True)
-        accounts.hold_organization(tx, principal.organization)
+        people.hold_organization(tx, principal.organization)
     else:
         people.hold_user(tx, principal.user if principal.session else None)
         people.lock_whole_organization(tx, principal.organization)

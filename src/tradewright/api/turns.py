@@ -7,23 +7,29 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from weakref import WeakValueDictionary
 
+from tradewright.errors import TradewrightError
+
 
 class Turns:
     """One lock for each name that is in use. The database has its own, which count for all processes."""
 
-    def __init__(self) -> None:
+    def __init__(self, wait_s: float = 30.0) -> None:
+        self._wait_s = wait_s
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
-    async def of(self, *names: str) -> AsyncIterator[None]:
-        """Wait for the turn of each of these in this order; empty ones have none."""
-        held: list[asyncio.Lock] = []
+    async def of(self, name: str, late: TradewrightError) -> AsyncIterator[None]:
+        """Wait for the turn of this name; an empty one has none. Raises `late` when it does not come in time."""
+        if not name:
+            yield
+            return
+        lock = self._locks.setdefault(name, asyncio.Lock())
         try:
-            for name in filter(None, names):
-                lock = self._locks.setdefault(name, asyncio.Lock())
+            async with asyncio.timeout(self._wait_s):
                 await lock.acquire()
-                held.append(lock)
+        except TimeoutError:
+            raise late from None
+        try:
             yield
         finally:
-            for lock in reversed(held):
-                lock.release()
+            lock.release()

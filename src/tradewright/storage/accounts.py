@@ -103,15 +103,6 @@ def environment_of_key(tx: Tx, organization: str, key: str) -> str:
     return str(tx.execute(query).scalar_one())
 
 
-def hold_organization(tx: Tx, organization: str) -> None:
-    """See to it that nobody deletes the organization, if it is there, until this transaction ends.
-
-    What takes turns over an organization locks it so that this may go beside it (FOR NO KEY UPDATE).
-    """
-    query = sa.select(organizations.c.id).where(organizations.c.id == organization)
-    tx.execute(query.with_for_update(read=True, key_share=True))
-
-
 def count_api_keys(tx: Tx, organization: str, now_us: int) -> int:
     """Return how many keys of the organization are valid."""
     valid = (

@@ -82,6 +82,13 @@ def rename_organization(tx: Tx, organization: str, name: str) -> None:
     tx.execute(organizations.update().where(organizations.c.id == organization).values(name=name))
 
 
+def hold_organization(tx: Tx, organization: str) -> None:
+    """See to it that nobody deletes the organization, if it is there, or changes anything of it as its member, until
+    this transaction ends: that locks it whole. Others may hold it, too, and change its members (`get_organization`)."""
+    query = sa.select(organizations.c.id).where(organizations.c.id == organization)
+    tx.execute(query.with_for_update(read=True, key_share=True))
+
+
 def lock_whole_organization(tx: Tx, organization: str) -> None:
     """Wait for everybody who changes anything of an organization; nobody does until this transaction ends."""
     tx.execute(sa.select(organizations.c.id).where(organizations.c.id == organization).with_for_update())

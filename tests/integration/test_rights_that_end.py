@@ -27,6 +27,9 @@ from tradewright.storage.audit import Actor
 from tradewright.storage.database import Database, Tx
 from tradewright.storage.tables import api_keys, audit_log, members, organizations, sessions
 
+ON_POSTGRESQL = pytest.mark.parametrize(  # the embedded database has one writer, whoever asks
+    "migrated_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
+)
 CHANGING = [each for each in OPERATIONS if each.method != "GET" and each.scope != PUBLIC]
 
 
@@ -181,6 +184,7 @@ def test_processes_that_change_an_organization_at_once_wait_for_each_other(serve
     assert statuses == ([204] + [404] * 9 if what == "DELETE" else [200] * 10)
 
 
+@ON_POSTGRESQL
 def test_of_many_changes_of_an_organization_one_waits_in_the_database(served: Any) -> None:
     owner, other = Person(served.made["session stepped up"]), served.keys["other organization"]
 
@@ -200,8 +204,6 @@ def test_of_many_changes_of_an_organization_one_waits_in_the_database(served: An
         await holding
         assert {one.status for one in await asyncio.gather(*waiting)} == {200}
 
-    if served.database.dialect == "sqlite":
-        return  # one transaction writes at a time, whoever asks
     with Database(served.database.url) as elsewhere:
         served.run(lambda client: work(client, elsewhere))
 
@@ -221,6 +223,7 @@ def test_a_change_whose_turn_does_not_come_is_not_begun(served: Any) -> None:
     asyncio.run(work(Client(build(services), served.keys["whole"])))
 
 
+@ON_POSTGRESQL
 def test_a_request_whose_first_one_runs_in_another_process_is_told_so(served: Any) -> None:
     headers = {"Idempotency-Key": "slow"}
     scope = idempotency.Scope("org_a", "paper", "create_broker_account", "slow")
@@ -237,8 +240,6 @@ def test_a_request_whose_first_one_runs_in_another_process_is_told_so(served: An
         assert not first.done()
         await first
 
-    if served.database.dialect == "sqlite":
-        return  # one transaction writes at a time, and whoever waits for it gets its answer
     with Database(served.database.url) as elsewhere:
         served.run(lambda client: work(client, elsewhere))
 

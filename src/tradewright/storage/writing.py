@@ -8,7 +8,7 @@ through its execution context. Elsewhere the statement runs as any other.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -17,10 +17,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from tradewright.storage import changes
 from tradewright.storage.database import Tx
+from tradewright.storage.reading import Convert
 
 Change = tuple[Mapping[str, Any], Mapping[str, Any]]
 """Which rows, by the values of columns, and the new values of others."""
-Convert = Callable[[Any], Any]
 
 
 def change(tx: Tx, table: sa.Table, changes: Iterable[Change]) -> None:

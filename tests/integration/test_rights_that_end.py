@@ -223,6 +223,31 @@ def test_a_change_whose_turn_does_not_come_is_not_begun(served: Any) -> None:
     asyncio.run(work(Client(build(services), served.keys["whole"])))
 
 
+def test_who_waited_for_the_first_of_a_key_needs_no_turn_of_the_organization(served: Any) -> None:
+    wanted, headers = {"name": "once", "broker": "paper"}, {"Idempotency-Key": "once"}
+    services = replace(served.services, turns=Turns(wait_s=2))
+
+    async def work(client: Client) -> None:
+        replayed = asyncio.Event()
+
+        async def hold() -> None:
+            async with services.turns.of("org_a", StillRunning()):
+                await replayed.wait()
+
+        async with services.turns.of("org_a", StillRunning()):
+            asked = [asyncio.create_task(client.post("/v1/broker-accounts", wanted, headers=headers)) for _ in range(5)]
+            await asyncio.sleep(0.5)
+            holding = asyncio.create_task(hold())  # its turn comes after the first of the five
+            await asyncio.sleep(0)
+        answers = await asyncio.gather(*asked)
+        replayed.set()
+        await holding
+        assert [answer.status for answer in answers] == [201] * 5, answers
+        assert sum(answer.headers.get("idempotency-replayed") == "true" for answer in answers) == 4
+
+    asyncio.run(work(Client(build(services), served.keys["whole"])))
+
+
 @ON_POSTGRESQL
 def test_a_request_whose_first_one_runs_in_another_process_is_told_so(served: Any) -> None:
     headers = {"Idempotency-Key": "slow"}

@@ -84,10 +84,14 @@ async def run(services: Services, state: Mapping[str, Any], path_text: str, quer
         path_text,
     )
     claim = _claim(operation, call)
-    if claim is not None:
-        replay = await call.services.database.read_async(_earlier, call, claim)
-        if replay is not None:
-            return replay
+    if claim is None:
+        return await _answer(operation, call, None)
+    async with services.turns.of(repr(claim.scope), StillRunning()):
+        replay = await services.database.read_async(_earlier, call, claim)
+        return replay or await _answer(operation, call, claim)
+
+
+async def _answer(operation: Operation, call: Call, claim: _Claim | None) -> Raw:
     result = await operation.handler(call)
     if isinstance(result, Effect):
         return await _take_effect(operation, call, result, claim)
@@ -160,7 +164,7 @@ async def _take_effect(operation: Operation, call: Call, effect: Effect, claim: 
             idempotency.store(tx, claim.scope, StoredAnswer(claim.marks[0], operation.status, {}, body))
         return answer, True
 
-    async with _turn(call, claim):
+    async with _turn(call):
         answer, made = await call.services.database.write_async(transaction)
     if made:
         effect.after()
@@ -169,12 +173,11 @@ async def _take_effect(operation: Operation, call: Call, effect: Effect, claim: 
 
 
 @asynccontextmanager
-async def _turn(call: Call, claim: _Claim | None) -> AsyncIterator[None]:
+async def _turn(call: Call) -> AsyncIterator[None]:
     # in the order in which the transaction waits for the same
     turns, person = call.services.turns, call.principal.user if call.operation.scope == PERSON else None
     late = StorageFailed("other changes of the same organization or person took too long; this one was not begun")
     async with (
-        turns.of("" if claim is None else repr(claim.scope), StillRunning()),
         turns.of(person or "", late),
         turns.of(call.principal.organization, late),
     ):

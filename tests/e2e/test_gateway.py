@@ -143,11 +143,23 @@ def test_what_the_gateway_refuses_reads_like_what_the_application_refuses(behind
         ("GET /livez HTTP/1.1\r\nHost: localhost\r\nX-Long: " + "a" * 17_000, 413, "too_large"),
         ("GET no-path HTTP/1.1", 400, "malformed_header"),
         ("GET /livez HTTP/1.1\r\nHost: local host", 400, "malformed_header"),
+        ("GET /livez HTTP/3.7\r\nHost: localhost", 400, "malformed_header"),
+        ("POST /livez HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip", 400, "malformed_header"),
         ("TRACE /v1/status HTTP/1.1\r\nHost: localhost", 405, "method_not_allowed"),
         ("CONNECT /v1/status HTTP/1.1\r\nHost: localhost", 405, "method_not_allowed"),
         ("GET /.gateway/too_long HTTP/1.1\r\nHost: localhost", 404, "no_such_path"),
     ],
-    ids=["long line", "long header", "no path", "bad host", "TRACE", "CONNECT", "a path of its own"],
+    ids=[
+        "long line",
+        "long header",
+        "no path",
+        "bad host",
+        "bad version",
+        "bad transfer",
+        "TRACE",
+        "CONNECT",
+        "a path of its own",
+    ],
 )
 def test_what_the_gateway_cannot_read_is_refused_with_a_problem(
     behind: Behind, lines: str, status: int, code: str
@@ -164,6 +176,16 @@ def test_what_the_gateway_cannot_read_is_refused_with_a_problem(
     assert headers["x-request-id"] == json.loads(body)["request_id"]
     assert headers["strict-transport-security"].startswith("max-age=63072000")
     assert ("allow" in headers) == (status == 405)
+
+
+def test_who_speaks_http_to_the_port_of_https_is_told_so(behind: Behind) -> None:
+    with socket.create_connection(("127.0.0.1", behind.gateway.https_port), 10) as plain:
+        plain.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        status, headers, body = parsed(b"".join(iter(lambda: plain.recv(65_536), b"")))
+    problem = json.loads(body)
+    assert (status, problem["status"], problem["code"]) == (400, 400, "malformed_header")
+    assert "https://" in problem["detail"]
+    assert headers["content-type"] == "application/problem+json"
 
 
 def test_no_log_of_the_gateway_holds_a_query(behind: Behind) -> None:
@@ -299,7 +321,7 @@ def test_websocket_handshakes_reach_the_application(behind: Behind, origin: str)
 def test_the_codes_of_the_gateway_are_in_the_catalogue() -> None:
     text = (ROOT / "deploy/nginx/tradewright.conf.template").read_text()
     told: list[Any] = [json.loads(found) for found in re.findall(r"return \d+ '(\{.*?\})';", text)]
-    assert len(told) == 9
+    assert len(told) == 10
     for problem in told:
         kind = CATALOGUE[problem["code"]]
         assert (problem["status"], problem["title"]) == (kind.status, kind.title)

@@ -73,10 +73,10 @@ CATALOGUE: dict[str, Kind] = {
     "stopping": Kind(
         503,
         "The server is stopping",
-        "Send it again, a change with the same Idempotency-Key; look whether it was done.",
+        "Send it again, a POST with its Idempotency-Key; look whether it was done.",
     ),
     "not_ready": Kind(503, "Still being prepared", "Try again after the seconds in Retry-After; see GET /v1/status."),
-    "unavailable": Kind(502, "Nobody answered behind the gateway", "Send it again with the same Idempotency-Key."),
+    "unavailable": Kind(502, "Nobody answered behind the gateway", "Send it again, a POST with its Idempotency-Key."),
     "source_failed": Kind(502, "A data source failed", "Try again later."),
     "source_limited": Kind(503, "A data source limits us", "Try again later."),
     "source_refused": Kind(
@@ -85,7 +85,7 @@ CATALOGUE: dict[str, Kind] = {
     "storage_failed": Kind(
         503,
         "The database did not do it",
-        "Try again later, a change with the same Idempotency-Key; if it stays, tell the operator.",
+        "Try again later, a POST with its Idempotency-Key; if it stays, tell the operator.",
     ),
     "library_missing": Kind(500, "The server lacks a library", "An operator must install what `detail` names."),
     "internal_error": Kind(500, "An error on our side", "Try again; report the request_id if it stays."),

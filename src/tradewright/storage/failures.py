@@ -54,7 +54,7 @@ def storage_failed(error: sa.exc.DBAPIError, write: bool) -> StorageFailed:
     if write:  # perhaps after it was told to commit
         return StorageFailed(
             "the connection to the database was lost; whether this change was kept is not known: look for it, or ask "
-            "for it again with the same Idempotency-Key",
+            "for it again, a POST with its Idempotency-Key",
             cause=cause,
         )
     return StorageFailed("the connection to the database was lost; ask again", cause=cause)

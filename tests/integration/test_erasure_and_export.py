@@ -8,6 +8,7 @@ import tempfile
 import threading
 import time
 import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -24,13 +25,15 @@ from tradewright.accounts import keys
 from tradewright.accounts.authentication import Authenticator
 from tradewright.accounts.keys import Terms
 from tradewright.api.app import build
+from tradewright.app.house import open_database
 from tradewright.app.work import build_hands
-from tradewright.errors import InvalidInput
+from tradewright.errors import InvalidInput, NotFound
 from tradewright.ids import SYSTEM, Owner
 from tradewright.market.catalog import Catalog
 from tradewright.market.frames import canonical
+from tradewright.research.trials import Trial, TrialLedger
 from tradewright.settings import Settings
-from tradewright.storage import accounts, erasure, exports, runs
+from tradewright.storage import accounts, erasure, exports, jobs, runs
 from tradewright.storage.tables import audit_log, audit_seals, feed_sessions, metadata, positions, users
 
 EMAIL, NAME, ADDRESS, AGENT = "planted.person@example.com", "Zebedee Planted", "203.0.113.99", "planted-browser/1"
@@ -62,19 +65,23 @@ def finished(served: Any) -> None:
         _work_until_exported(served, Settings(data_folder=Path(folder)))
 
 
-def _work_until_exported(served: Any, settings: Settings) -> None:
+def _work_until(served: Any, settings: Settings, done: Callable[[], bool]) -> None:
     hands = build_hands(served.database, served.clock, settings)
     hands.start()
     try:
         deadline = time.monotonic() + 90  # processes are started for it, however busy the machine is
         while time.monotonic() < deadline:
-            if served.database.read(exports.count_unfinished, "usr_owner") == 0:
+            if done():
                 return
             threading.Event().wait(0.05)
-        raise AssertionError("the export did not end")
+        raise AssertionError("it did not end")
     finally:
         hands.stop()
         hands.join()
+
+
+def _work_until_exported(served: Any, settings: Settings) -> None:
+    _work_until(served, settings, lambda: served.database.read(exports.count_unfinished, "usr_owner") == 0)
 
 
 async def planted(served: Any, client: Client) -> str:
@@ -240,6 +247,34 @@ def test_another_process_writes_nothing_into_an_organization_that_was_erased(ser
     for table in erasure.tables_of_organizations():
         if table.name != "audit_people":
             assert _count(served, table, "org_a") == 0, table.name
+
+
+def test_a_job_writes_nothing_into_an_organization_that_was_deleted(served: Any, tmp_path: Path) -> None:
+    trial = Trial(("crypto:AAA-USD",), "1d", 1, 2, {"strategy": "cash"}, status="crashed")
+    settings = Settings(data_folder=tmp_path / "data", database_url=served.database.url)
+    owner = asked_again(served, "usr_owner")
+    with open_database(settings, "org_a") as database:
+        TrialLedger(database, "org_a", "paper").record(trial)
+        served.run(lambda client: client.send("DELETE", "/v1/organizations/org_a", person=owner))
+        with pytest.raises(NotFound, match="org_a was deleted"):
+            TrialLedger(database, "org_a", "paper").record(trial)
+    for table in erasure.tables_of_organizations():
+        if table.name != "audit_people":
+            assert _count(served, table, "org_a") == 0, table.name
+
+
+def test_bars_of_an_organization_that_was_deleted_during_a_job_go_when_it_ends(served: Any, tmp_path: Path) -> None:
+    settings = Settings(data_folder=tmp_path / "data", database_url=served.database.url)
+    catalog = Catalog(settings.data_folder, served.database)
+    for owner in ("org_a", "org_gone"):
+        catalog.append(Owner(owner), _bars(86_400_000_000), f"of {owner}")
+    place = {"owner": "org_gone", "source": "binance", "instrument": "crypto:AAA-USD", "interval": "1d"}
+    job = served.database.write(jobs.enqueue, "org_gone", "paper", "release", place, served.clock.now_us())
+    _work_until(
+        served, settings, lambda: served.database.read(jobs.get, "org_gone", "paper", job)["status"] in jobs.ENDED
+    )
+    assert not list(settings.data_folder.rglob("*org_gone*"))
+    assert list(settings.data_folder.rglob("*org_a*"))
 
 
 @pytest.mark.parametrize("act", ["leave", "remove", "demote", "erase"])

@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -47,13 +48,15 @@ class Servers:
         )
         wait_for(self.port)
 
-    def hold(self, sign: signal.Signals) -> None:
-        """Stop every process of the replica where it stands, or let them all go on."""
+    def hold(self, sign: signal.Signals, answering: bool = False) -> None:
+        """Stop every process of the replica where it stands, or let them all go on. answering: only those that answer
+        connections, so that it still gives new ones."""
         assert self.process is not None
         pid = self.process.pid
         for one in [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]:
-            with suppress(ProcessLookupError):  # the first goes on before the others, and some may end
-                os.kill(one, sign)
+            with suppress(OSError):  # the first goes on before the others, and some may end
+                if not answering or b"127.0.0.1(" in Path(f"/proc/{one}/cmdline").read_bytes():
+                    os.kill(one, sign)
 
     def kill(self) -> None:
         assert self.process is not None
@@ -301,6 +304,27 @@ def test_reads_that_hang_midway_are_answered_by_the_primary(both: tuple[Database
     wait_until_caught_up(database)
 
 
+def test_a_read_that_hangs_while_the_replica_gives_connections_is_ended_after_two_seconds(
+    both: tuple[Database, Servers],
+) -> None:
+    database, servers = both
+
+    async def through_the_hang() -> tuple[list[tuple[bool, int]], float]:
+        for _ in range(3):
+            assert all(seen[0] for seen in await asyncio.gather(*(database.read_replica_async(look) for _ in range(5))))
+        servers.hold(signal.SIGSTOP, answering=True)
+        began = time.monotonic()
+        return await asyncio.gather(*(database.read_replica_async(look) for _ in range(5))), time.monotonic() - began
+
+    try:
+        answers, waited = asyncio.run(through_the_hang())
+    finally:
+        servers.hold(signal.SIGCONT)
+    assert answers == [(False, 0)] * 5
+    assert waited < 4, waited  # seven where the driver ends them
+    wait_until_caught_up(database)
+
+
 def test_a_read_that_takes_its_time_is_left_to_the_replica(both: tuple[Database, Servers]) -> None:
     database, _ = both
 
@@ -310,6 +334,71 @@ def test_a_read_that_takes_its_time_is_left_to_the_replica(both: tuple[Database,
 
     assert asyncio.run(database.read_replica_async(slowly)) == (True, 0)
     assert asyncio.run(database.read_replica_async(look)) == (True, 0)
+
+
+_FATAL = b"SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrator command\0\0"
+GOODBYE = b"E" + (len(_FATAL) + 4).to_bytes(4, "big") + _FATAL
+
+
+class Line:
+    """Between a client and a server: hands on what either says, and says goodbye when told to."""
+
+    def __init__(self, port: int) -> None:
+        self._server_port = port
+        self._clients: list[socket.socket] = []
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listening.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def say_goodbye(self) -> None:
+        """To every client there is, without hanging up."""
+        for client in self._clients:
+            with suppress(OSError):  # it is gone
+                client.sendall(GOODBYE)
+
+    def close(self) -> None:
+        self._listening.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client = self._listening.accept()[0]
+            except OSError:
+                return
+            server = socket.create_connection(("127.0.0.1", self._server_port))
+            self._clients.append(client)
+            for source, target in ((client, server), (server, client)):
+                threading.Thread(target=self._hand_on, args=(source, target), daemon=True).start()
+
+    @staticmethod
+    def _hand_on(source: socket.socket, target: socket.socket) -> None:
+        while True:
+            try:
+                said = source.recv(65_536)
+                target.sendall(said)
+            except OSError:
+                said = b""
+            if not said:
+                for each in (source, target):
+                    with suppress(OSError):
+                        each.shutdown(socket.SHUT_RDWR)
+                return
+
+
+def test_a_replica_that_says_goodbye_and_does_not_hang_up_is_not_waited_for(both: tuple[Database, Servers]) -> None:
+    database, servers = both
+    line = Line(servers.port)
+    name = database.url.rpartition("/")[2]
+
+    with Database(database.url, f"postgresql://tradewright@127.0.0.1:{line.port}/{name}") as through:
+        wait_until_caught_up(through)
+        for number in range(3):
+            through.write(add, number)  # so that the replica is asked how far it is
+            wait_until_caught_up(database)
+            line.say_goodbye()
+            time.sleep(0.1)
+            assert asyncio.run(through.read_replica_async(look))[1] == number + 1
+    line.close()
 
 
 def test_a_replica_that_is_none_is_not_asked(postgres_url: str) -> None:

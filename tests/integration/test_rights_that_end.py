@@ -25,7 +25,7 @@ from tradewright.errors import StillRunning
 from tradewright.storage import idempotency, people
 from tradewright.storage.audit import Actor
 from tradewright.storage.database import Database, Tx
-from tradewright.storage.tables import api_keys, audit_log, members, organizations, sessions
+from tradewright.storage.tables import api_keys, audit_log, members, organizations, sessions, users
 
 ON_POSTGRESQL = pytest.mark.parametrize(  # the embedded database has one writer, whoever asks
     "migrated_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
@@ -215,7 +215,7 @@ def test_a_change_whose_turn_does_not_come_is_not_begun(served: Any) -> None:
 
     async def work(client: Client) -> None:
         for name, refusal in {"org_a": (503, "storage_failed"), repr(scope): (409, "idempotency_running")}.items():
-            async with services.turns.of(name, StillRunning()):
+            async with services.turns.of([name], StillRunning()):
                 refused = await client.post("/v1/broker-accounts", wanted, headers=headers)
             assert (refused.status, refused.json["code"]) == refusal, refused.body
         assert (await client.post("/v1/broker-accounts", wanted, headers=headers)).status == 201
@@ -231,10 +231,10 @@ def test_who_waited_for_the_first_of_a_key_needs_no_turn_of_the_organization(ser
         replayed = asyncio.Event()
 
         async def hold() -> None:
-            async with services.turns.of("org_a", StillRunning()):
+            async with services.turns.of(["org_a"], StillRunning()):
                 await replayed.wait()
 
-        async with services.turns.of("org_a", StillRunning()):
+        async with services.turns.of(["org_a"], StillRunning()):
             asked = [asyncio.create_task(client.post("/v1/broker-accounts", wanted, headers=headers)) for _ in range(5)]
             await asyncio.sleep(0.5)
             holding = asyncio.create_task(hold())  # its turn comes after the first of the five
@@ -284,6 +284,42 @@ def test_who_leaves_and_who_changes_something_at_once_do_not_wait_for_each_other
         assert {answer.status for answer in await asyncio.gather(*mixed)} == {200, 204}
 
     served.run(work, processes=16)
+
+
+@pytest.mark.parametrize("how", ["accept", "register"])
+@pytest.mark.parametrize("loss", ["inviter demoted", "organization deleted"])
+def test_an_invitation_is_worth_nothing_once_who_sent_it_may_no_more(served: Any, how: str, loss: str) -> None:
+    now = served.clock.now_us()
+    owner = Person(served.made["session stepped up"])
+    organization, inviter = ("org_b", "usr_stranger") if how == "accept" else ("org_a", "usr_owner")
+    token = served.made[f"invitation to {how}"]
+    fresh = {"email": "new@example.com", "password": "a sentence never said before", "name": "New"}
+
+    def taken(tx: Tx) -> None:
+        people.lock_whole_organization(tx, organization)
+        if loss == "inviter demoted":
+            people.set_role(tx, organization, inviter, "viewer")
+        else:
+            erasing.erase_organization(tx, organization, Actor(inviter, "session", user=inviter), now)
+        time.sleep(0.6)
+
+    async def work(client: Client, elsewhere: Database) -> None:
+        taking = asyncio.create_task(elsewhere.write_async(taken))
+        await asyncio.sleep(0.15)
+        if how == "accept":
+            answer = await client.post("/v1/invitations/accept", {"token": token}, person=owner)
+        else:
+            answer = await client.post("/v1/auth/register", fresh | {"invitation": token}, key=None)
+        assert (answer.status, answer.json["code"]) == (403, "forbidden"), answer.body
+        await taking
+
+    with Database(served.database.url) as elsewhere:
+        served.run(lambda client: work(client, elsewhere))
+
+    email = "owner@example.com" if how == "accept" else fresh["email"]
+    joined = sa.select(members).join(users, users.c.id == members.c.user)
+    joined = joined.where(members.c.organization == organization, users.c.email == email)
+    assert served.database.read(lambda tx: tx.execute(joined).all()) == []
 
 
 def test_an_answer_is_not_repeated_to_who_may_no_more(served: Any) -> None:

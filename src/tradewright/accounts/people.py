@@ -98,6 +98,8 @@ def rename_organization(tx: Tx, organization: str, name: str, who: Actor, now_us
 
 def accept(tx: Tx, token: str, user: str, email: str, who: Actor, now_us: int) -> str:
     """Use an invitation up and return the organization joined. Raises Forbidden. A member keeps the present role."""
+    organization = find_invitation(tx, token, email, now_us)["organization"]
+    people.get_organization(tx, organization, lock=True)  # whoever invited may lose the right, or delete it, until then
     row = find_invitation(tx, token, email, now_us)
     if not people.accept_invitation(tx, row["id"], now_us):
         raise Forbidden(BAD_INVITATION)
@@ -150,8 +152,10 @@ def email_of_reset(tx: Tx, token: str, now_us: int) -> str:
 
 def finish_reset(tx: Tx, token: str, password_hash: str, who: Actor, now_us: int) -> None:
     """Set the new password and end every session of the person. Raises Forbidden for a token that is not valid."""
-    row = sessions.take_challenge(tx, digest(token), "reset", now_us)
-    if row is None or people.get_user(tx, row["user"], lock=True) is None:
+    asked = sessions.find_challenge(tx, digest(token), "reset", now_us)
+    person = None if asked is None else people.get_user(tx, asked["user"], lock=True)  # first, as who erases them does
+    row = None if person is None else sessions.take_challenge(tx, digest(token), "reset", now_us)
+    if row is None:
         raise Forbidden("this token is not valid: it was used, or is older than an hour; ask an operator for a new one")
     people.set_password(tx, row["user"], password_hash, now_us)
     sessions.end_all(tx, row["user"], now_us)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,7 +85,7 @@ async def run(services: Services, state: Mapping[str, Any], path_text: str, quer
     claim = _claim(operation, call)
     if claim is None:
         return await _answer(operation, call, None)
-    async with services.turns.of(repr(claim.scope), StillRunning()):
+    async with services.turns.of([repr(claim.scope)], StillRunning()):
         replay = await services.database.read_async(_earlier, call, claim)
         return replay or await _answer(operation, call, claim)
 
@@ -164,7 +163,8 @@ async def _take_effect(operation: Operation, call: Call, effect: Effect, claim: 
             idempotency.store(tx, claim.scope, StoredAnswer(claim.marks[0], operation.status, {}, body))
         return answer, True
 
-    async with _turn(call):
+    late = StorageFailed("other changes of the same organization or person took too long; this one was not begun")
+    async with call.services.turns.of(_whose(call), late):
         answer, made = await call.services.database.write_async(transaction)
     if made:
         effect.after()
@@ -172,16 +172,10 @@ async def _take_effect(operation: Operation, call: Call, effect: Effect, claim: 
     return answer
 
 
-@asynccontextmanager
-async def _turn(call: Call) -> AsyncIterator[None]:
+def _whose(call: Call) -> list[str]:
     # in the order in which the transaction waits for the same
-    turns, person = call.services.turns, call.principal.user if call.operation.scope == PERSON else None
-    late = StorageFailed("other changes of the same organization or person took too long; this one was not begun")
-    async with (
-        turns.of(person or "", late),
-        turns.of(call.principal.organization, late),
-    ):
-        yield
+    person = call.principal.user if call.operation.scope == PERSON else None
+    return [name for name in (person, call.principal.organization) if name]
 
 
 def confirm(tx: Tx, call: Call) -> Principal:

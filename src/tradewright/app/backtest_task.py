@@ -27,7 +27,7 @@ def run_backtest(payload: dict[str, Any], report: Report) -> dict[str, Any]:
 
     request = payload["request"]
     organization, environment = payload["organization"], payload["environment"]
-    with house.open_database(settings_from(payload["settings"])) as database:
+    with house.open_database(settings_from(payload["settings"]), organization) as database:
         report(0.05, "loading the data")
         catalog = house.open_catalog(settings_from(payload["settings"]), database)
         panel = catalog.panel(

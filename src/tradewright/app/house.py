@@ -7,6 +7,7 @@ import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,10 @@ from tradewright.accounts.keys import Terms
 from tradewright.accounts.scopes import SCOPES
 from tradewright.app import main_key
 from tradewright.clock import Clock, WallClock
-from tradewright.errors import FolderInUse, StorageFailed
+from tradewright.errors import FolderInUse, NotFound, StorageFailed
 from tradewright.market.catalog import Catalog
 from tradewright.settings import Settings
-from tradewright.storage import accounts
+from tradewright.storage import accounts, people
 from tradewright.storage.audit import Actor
 from tradewright.storage.database import Database, Tx
 from tradewright.storage.migrations import upgrade
@@ -43,11 +44,11 @@ def settings_to(settings: Settings) -> dict[str, Any]:
     return {name: getattr(settings, name) for name in names} | {"data_folder": str(settings.data_folder)}
 
 
-def open_database(settings: Settings) -> Database:
+def open_database(settings: Settings, within: str = "") -> Database:
     """Make the data folder and the embedded database, their owner's only, where they are missing, and return the
     database, migrated.
 
-    Raises StorageFailed.
+    within: an organization; once it is deleted, a write of this database raises NotFound. Raises StorageFailed.
     """
     try:
         settings.data_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -55,13 +56,19 @@ def open_database(settings: Settings) -> Database:
             os.close(os.open(settings.embedded_file, os.O_RDWR | os.O_CREAT, 0o600))
     except OSError as error:
         raise StorageFailed(f"cannot use the data folder {settings.data_folder}: {error.strerror}") from error
-    database = Database(settings.resolved_database_url, settings.database_replica_url)
+    first = partial(_stay_within, within) if within else None
+    database = Database(settings.resolved_database_url, settings.database_replica_url, first)
     try:
         upgrade(database)
     except BaseException:
         database.close()
         raise
     return database
+
+
+def _stay_within(organization: str, tx: Tx) -> None:
+    if not people.hold_organization(tx, organization):
+        raise NotFound(f"the organization {organization} was deleted meanwhile; nothing more is written into it")
 
 
 def open_vault(settings: Settings) -> Vault:

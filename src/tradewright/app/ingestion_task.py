@@ -40,7 +40,7 @@ def run_ingestion(payload: dict[str, Any], report: Report) -> dict[str, Any]:
     this organization keeps are used: those in the environment are the operator's."""
     settings = settings_from(payload["settings"])
     whose = (payload["organization"], payload["environment"], payload["ingestion"])
-    with house.open_database(settings) as database:
+    with house.open_database(settings, payload["organization"]) as database:
         return ingest(settings, database, *whose, report, credentials_kept)
 
 

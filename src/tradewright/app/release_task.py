@@ -17,7 +17,7 @@ def run_release(payload: dict[str, Any], report: Callable[[float, str], None]) -
 
     settings = settings_from(payload["settings"])
     key = (payload["source"], payload["instrument"], payload["interval"])
-    with house.open_database(settings) as database:
+    with house.open_database(settings, payload["organization"]) as database:
         report(0.0, f"reading the bars of {payload['instrument']}")
         catalog = house.open_catalog(settings, database)
         return {"rows": release(catalog, Owner(payload["owner"]), *key, WallClock().now_us())}

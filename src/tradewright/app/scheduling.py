@@ -19,7 +19,7 @@ from tradewright.market.instruments import Interval
 from tradewright.sources import asking, turns
 from tradewright.sources.continuing import Wanted, read_begins
 from tradewright.sources.registry import SOURCES
-from tradewright.storage import bounds, ingestion_schedules, ingestions, jobs, third_parties
+from tradewright.storage import bounds, ingestion_schedules, ingestions, jobs, people, third_parties
 from tradewright.storage.database import Database, Tx
 
 POLL_S = 5.0
@@ -49,8 +49,9 @@ class Scheduler:
         now_us = self._clock.now_us()
         try:
             return self._database.write(take_turn, schedule, now_us)
-        except StorageFailed:
-            raise
+        except StorageFailed as error:  # its turn is still to come
+            _log.error("the turn of schedule %s has to wait: %s", schedule, error)
+            return False
         except Exception as error:  # noqa: BLE001 - the supervised loop: logged, told, and the next schedule goes on
             _log.exception("the turn of schedule %s failed", schedule)
             self._database.write(_refuse, schedule, now_us, f"it failed: {type(error).__name__}")
@@ -62,6 +63,9 @@ def take_turn(tx: Tx, schedule: str, now_us: int) -> bool:
 
     Nothing is done when another process has the turn.
     """
+    whose = ingestion_schedules.organization_of(tx, schedule)
+    if whose is not None:
+        people.get_organization(tx, whose, lock=True)  # first, as every change of the organization does
     row = ingestion_schedules.claim(tx, schedule, now_us, now_us + turns.AHEAD_US)
     if row is None:
         return False

@@ -15,7 +15,7 @@ from tradewright.jobs.compute import Report, run_child
 from tradewright.jobs.worker import Handler, Lanes, Worker
 from tradewright.market.dated import actions_of, facts_of
 from tradewright.settings import Settings
-from tradewright.storage import ingestions, outbox, quarantine
+from tradewright.storage import ingestions, outbox, people, quarantine
 from tradewright.storage.database import Database, Tx
 
 INGESTIONS_AT_ONCE = 4  # in a process, each from another source or for another owner: limits of a source hold
@@ -55,17 +55,23 @@ def build_hands(database: Database, clock: Clock, settings: Settings) -> Hands:
     def child(task: str) -> Handler:
         def run(job: dict[str, Any], report: Report) -> Any:
             whose = {"organization": job["organization"], "environment": job["environment"]}
-            return run_child(COMMAND, task, {**job["payload"], "settings": settings_to(settings), **whose}, report)
+            try:
+                return run_child(COMMAND, task, {**job["payload"], "settings": settings_to(settings), **whose}, report)
+            finally:  # what it had begun to write into files when its organization was deleted
+                if whose["organization"] and database.read(people.get_organization, whose["organization"]) is None:
+                    forget(Owner(whose["organization"]))
 
         return run
+
+    def forget(owner: Owner) -> int:
+        dated = (actions_of(settings.data_folder), facts_of(settings.data_folder))
+        return open_catalog(settings, database).forget(owner) + sum(each.forget(owner) for each in dated)
 
     def export(job: dict[str, Any], report: Report) -> Any:
         return write_export(database, clock, job, report)
 
     def forget_bars(job: dict[str, Any], _: Report) -> Any:
-        owner = Owner(job["payload"]["owner"])
-        dated = (actions_of(settings.data_folder), facts_of(settings.data_folder))
-        return {"files": open_catalog(settings, database).forget(owner) + sum(each.forget(owner) for each in dated)}
+        return {"files": forget(Owner(job["payload"]["owner"]))}
 
     computing = {"backtest": child("backtest"), "export": export, "forget_bars": forget_bars}
     computing["release"] = child("release")

@@ -49,9 +49,11 @@ class _Backend(Protocol):
 class Database:
     """The door. `write` and `read` block; `write_async` and `read_async` are for an event loop."""
 
-    def __init__(self, url: str, replica_url: str = "") -> None:
-        """replica_url: of a PostgreSQL replica that may answer `read_replica_async`."""
+    def __init__(self, url: str, replica_url: str = "", first: Callable[[Tx], object] | None = None) -> None:
+        """replica_url: of a PostgreSQL replica that may answer `read_replica_async`. first: done at the beginning of
+        every writing transaction; where it raises, nothing is written."""
         self.url = url
+        self._first = first
         scheme = _scheme(url)
         if replica_url and (scheme, _scheme(replica_url)) != ("postgresql", "postgresql"):
             raise SettingsInvalid(
@@ -72,7 +74,7 @@ class Database:
 
     def write(self, function: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run `function(tx, ...)` in a transaction and return its result once committed."""
-        return _translated(self._backend.submit(lambda tx: function(tx, *args, **kwargs), True), True)
+        return _translated(self._backend.submit(lambda tx: self._written(tx, function, *args, **kwargs), True), True)
 
     def read(self, function: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run `function(tx, ...)` on a reading connection."""
@@ -80,7 +82,13 @@ class Database:
 
     async def write_async(self, function: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """As `write`, without blocking the event loop."""
-        return await _awaited(self._backend.submit(lambda tx: function(tx, *args, **kwargs), True), True)
+        written = self._backend.submit(lambda tx: self._written(tx, function, *args, **kwargs), True)
+        return await _awaited(written, True)
+
+    def _written(self, tx: Tx, function: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        if self._first is not None:
+            self._first(tx)
+        return function(tx, *args, **kwargs)
 
     async def read_async(self, function: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """As `read`, without blocking the event loop."""

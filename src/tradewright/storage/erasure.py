@@ -19,6 +19,7 @@ from tradewright.storage.tables import (
     feed_sessions,
     idempotency,
     invitations,
+    jobs,
     members,
     metadata,
     nonces,
@@ -107,7 +108,7 @@ def erase_organization(tx: Tx, organization: str) -> int:
     deleted += tx.execute(
         trial_returns.delete().where(trial_returns.c.hash.in_(mine), ~_needed_elsewhere(organization))
     ).rowcount
-    for table in tables_of_organizations():
+    for table in sorted(tables_of_organizations(), key=lambda each: each is not jobs):  # a job that ends locks it first
         deleted += tx.execute(table.delete().where(column_of(table) == organization)).rowcount
     heads = outbox_heads.c.scope.startswith(f"{organization}/", autoescape=True)
     deleted += tx.execute(outbox_heads.delete().where(heads)).rowcount

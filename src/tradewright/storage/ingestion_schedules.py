@@ -60,6 +60,11 @@ def due(tx: Tx, until_us: int, beyond_us: int, limit: int) -> list[str]:
     return list(tx.execute(query).scalars())
 
 
+def organization_of(tx: Tx, schedule: str) -> str | None:
+    """Return whose a schedule is, None when there is none."""
+    return tx.execute(sa.select(_S.organization).where(_S.id == schedule)).scalar_one_or_none()
+
+
 def claim(tx: Tx, schedule: str, until_us: int, beyond_us: int) -> dict[str, Any] | None:
     """Return a schedule whose turn has come for this transaction alone; None when another one has it, or had it."""
     query = _with_last().where(_S.id == schedule, _is_due(until_us, beyond_us))

@@ -82,11 +82,12 @@ def rename_organization(tx: Tx, organization: str, name: str) -> None:
     tx.execute(organizations.update().where(organizations.c.id == organization).values(name=name))
 
 
-def hold_organization(tx: Tx, organization: str) -> None:
-    """See to it that nobody deletes the organization, if it is there, or changes anything of it as its member, until
-    this transaction ends: that locks it whole. Others may hold it, too, and change its members (`get_organization`)."""
+def hold_organization(tx: Tx, organization: str) -> bool:
+    """See to it that nobody deletes the organization, or changes anything of it as its member, until this transaction
+    ends: that locks it whole. Others may hold it, too, and change its members (`get_organization`). Return whether it
+    is there."""
     query = sa.select(organizations.c.id).where(organizations.c.id == organization)
-    tx.execute(query.with_for_update(read=True, key_share=True))
+    return tx.execute(query.with_for_update(read=True, key_share=True)).first() is not None
 
 
 def lock_whole_organization(tx: Tx, organization: str) -> None:

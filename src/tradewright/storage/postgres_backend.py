@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 R = TypeVar("R")
+_PATIENCE = {"lock_timeout": "10s", "idle_in_transaction_session_timeout": "30s"}
+"""Of the server: with who waits for rows that another transaction holds, and with one whose process stands still."""
 _REPLICA_S = 5.0  # for a replica to answer; then the primary is asked
 
 
@@ -51,7 +53,12 @@ class PostgresBackend:
         self._thread.start()
         self._where = f"{async_url.host}:{async_url.port or 5432}/{async_url.database}"
         self._engine = create_async_engine(
-            async_url, hide_parameters=True, pool_size=8, max_overflow=8, pool_pre_ping=False
+            async_url,
+            hide_parameters=True,
+            pool_size=8,
+            max_overflow=8,
+            pool_pre_ping=False,
+            connect_args={"server_settings": _PATIENCE},
         )
         self._replica: Replica | None = None
         self.written = Written(self._engine.sync_engine)

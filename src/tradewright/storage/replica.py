@@ -5,7 +5,7 @@ every second, so that what other processes wrote is at most that old too. A repl
 replayed, in a statement of its own before the read begins: within the read it would be later than its snapshot.
 
 A read may take its time, so while one does the replica is asked for a new connection: when it gives none, every read
-that waits is ended.
+that waits is ended; and one that has taken two seconds is ended in any case.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ _REPLAYED = "SELECT CASE WHEN pg_is_in_recovery() THEN (pg_last_wal_replay_lsn()
 SOON_S = 0.5
 """For a replica to take a connection, and to say how far it is."""
 _QUIET_S = SOON_S / 2  # how long a read waits until the replica is asked for a connection, and for that one
+_LONGEST_S = 2.0  # for a read, with a replica that still gives connections
 _ASKED_AGAIN_S = 1.0
 _BEHIND_S = 0.05  # how long one that is behind is left alone
 _AWAY_S = 2.0  # and one that does not answer; then one read tries it
@@ -115,18 +116,17 @@ class Replica:
             del self._reading[driver]
 
     async def _watch(self) -> None:
-        # ends every read that waits when the replica gives no new connection; then each of them raises DBAPIError
+        # each of the reads that it ends raises DBAPIError
         loop = asyncio.get_running_loop()
         while self._reading:
             quiet_s = loop.time() - min(self._reading.values())
             if quiet_s < _QUIET_S:
                 await asyncio.sleep(_QUIET_S - quiet_s)
-            elif await self._gives_connections():
-                await asyncio.sleep(_QUIET_S)
-            else:
-                for driver in self._reading:
-                    driver.terminate()
-                return
+                continue
+            until = loop.time() - (_LONGEST_S if await self._gives_connections() else 0.0)
+            for driver in [each for each, since in self._reading.items() if since < until]:
+                driver.terminate()
+            await asyncio.sleep(_QUIET_S)
 
     async def _gives_connections(self) -> bool:
         _, where = self._engine.dialect.create_connect_args(self._engine.url)
@@ -150,7 +150,9 @@ async def _replayed(driver: asyncpg.Connection) -> int:
     # by the driver itself: SQLAlchemy has no time for one statement, and takes two seconds to end one
     try:
         found = await driver.fetchval(_REPLAYED, timeout=SOON_S)
-    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # of many kinds, when the server has said goodbye on this connection before
         raise OSError(str(error)) from error
     if found is None:
         raise OSError("it is no replica")

@@ -50,7 +50,9 @@ def _upgrade(tx: Tx) -> None:
     from alembic.config import Config
 
     if tx.dialect.name == "postgresql":  # processes that start together wait for the first one; SQLite does so anyway
+        tx.exec_driver_sql("SET LOCAL lock_timeout = 0")  # as long as it takes
         tx.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        tx.exec_driver_sql("SET LOCAL lock_timeout = DEFAULT")
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
     config.attributes["connection"] = tx

@@ -1,0 +1,129 @@
+"""Who waits for rows in the database: in one order, so that no two wait for each other, and not for ever."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from tradewright.accounts import erasing
+from tradewright.accounts import people as persons
+from tradewright.app import scheduling
+from tradewright.errors import Forbidden, StorageFailed
+from tradewright.storage import ingestion_schedules, ingestions, jobs, people, postgres_backend, sessions
+from tradewright.storage.audit import Actor
+from tradewright.storage.database import Database, Tx
+from tradewright.storage.tables import ingestions as ingestion_rows
+
+pytestmark = pytest.mark.parametrize(  # the embedded database has one writer at a time
+    "migrated_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
+)
+OWNER = Actor("usr_owner", "session", user="usr_owner")
+Step = Callable[[Tx], Any]
+
+
+def crossed(url: str, first: Step, other: Step, then: Step) -> Any:
+    """Do `other` in a transaction of its own between two steps of one; return what it returns. Each must be kept."""
+    with Database(url) as one, Database(url) as two, ThreadPoolExecutor(1) as pool:
+
+        def work(tx: Tx) -> Future[Any]:
+            first(tx)
+            begun = pool.submit(two.write, other)
+            tx.execute(sa.text("SELECT pg_sleep(0.5)"))
+            then(tx)
+            return begun
+
+        return one.write(work).result(30)
+
+
+def test_a_turn_of_a_schedule_and_a_change_of_it(served: Any) -> None:
+    served.clock.advance(1)
+    now_us = served.clock.now_us()
+    made = crossed(
+        served.database.url,
+        lambda tx: people.lock_whole_organization(tx, "org_a"),
+        lambda tx: scheduling.take_turn(tx, "isc_2", now_us),
+        lambda tx: ingestion_schedules.get(tx, "org_a", "paper", "isc_2", lock=True),
+    )
+    assert made
+
+
+def test_a_turn_of_a_schedule_whose_organization_is_being_deleted(served: Any) -> None:
+    served.clock.advance(1)
+    now_us = served.clock.now_us()
+    made = crossed(
+        served.database.url,
+        lambda tx: people.lock_whole_organization(tx, "org_a"),
+        lambda tx: scheduling.take_turn(tx, "isc_2", now_us),
+        lambda tx: erasing.erase_organization(tx, "org_a", OWNER, now_us),
+    )
+    assert not made
+    theirs = sa.select(ingestion_rows.c.id).where(ingestion_rows.c.organization == "org_a")
+    assert served.database.read(lambda tx: tx.execute(theirs).all()) == []
+
+
+def test_a_new_password_and_the_erasure_of_the_same_person(served: Any) -> None:
+    now_us, user = served.clock.now_us(), "usr_forgetful"
+
+    def other(tx: Tx) -> None:
+        with pytest.raises(Forbidden):
+            persons.finish_reset(tx, served.made["reset token"], "hash", OWNER, now_us)
+
+    def then(tx: Tx) -> None:
+        sessions.drop_challenges(tx, user)
+        erasing.erase_person(tx, user, OWNER, now_us)
+
+    crossed(served.database.url, lambda tx: people.get_user(tx, user, lock=True), other, then)
+
+
+def test_an_ingestion_that_ends_and_the_erasure_of_its_organization(served: Any) -> None:
+    now_us = served.clock.now_us()
+    row = served.database.read(ingestions.get, "org_a", "paper", "ing_1")
+    crossed(
+        served.database.url,
+        lambda tx: jobs.finish(tx, row["job"], "failed", now_us, error={"code": "x", "message": "x"}),
+        lambda tx: erasing.erase_organization(tx, "org_a", OWNER, now_us),
+        lambda tx: scheduling.told(tx, "ing_1", "failed", now_us),
+    )
+    assert served.database.read(people.get_organization, "org_a") is None
+
+
+def test_who_waits_too_long_for_a_row_is_refused(served: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(postgres_backend._PATIENCE, "lock_timeout", "300ms")
+
+    def hold(tx: Tx) -> None:
+        people.lock_whole_organization(tx, "org_a")
+        tx.execute(sa.text("SELECT pg_sleep(2)"))
+
+    with Database(served.database.url) as one, Database(served.database.url) as two, ThreadPoolExecutor(1) as pool:
+        holding = pool.submit(one.write, hold)
+        time.sleep(0.3)
+        with pytest.raises(StorageFailed, match="held the same rows for too long"):
+            two.write(people.lock_whole_organization, "org_a")
+        assert not holding.done()
+        holding.result(30)
+        two.write(people.lock_whole_organization, "org_a")
+
+
+def test_a_process_that_stands_still_holds_nobody_up_for_ever(served: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(postgres_backend._PATIENCE, "idle_in_transaction_session_timeout", "500ms")
+
+    def stand_still(tx: Tx) -> None:
+        people.rename_organization(tx, "org_a", "of one that stood still")
+        time.sleep(2)
+
+    with Database(served.database.url) as one, Database(served.database.url) as two, ThreadPoolExecutor(1) as pool:
+        standing = pool.submit(one.write, stand_still)
+        time.sleep(0.3)
+        two.write(people.rename_organization, "org_a", "another")
+        assert not standing.done()
+        with pytest.raises(StorageFailed):
+            standing.result(30)
+        row = two.read(people.get_organization, "org_a")
+        assert row is not None
+        assert row["name"] == "another"
+        one.write(people.rename_organization, "org_a", "goes on")

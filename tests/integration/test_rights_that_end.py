@@ -310,8 +310,8 @@ def test_an_invitation_is_worth_nothing_once_who_sent_it_may_no_more(served: Any
             answer = await client.post("/v1/invitations/accept", {"token": token}, person=owner)
         else:
             answer = await client.post("/v1/auth/register", fresh | {"invitation": token}, key=None)
-        assert (answer.status, answer.json["code"]) == (403, "forbidden"), answer.body
         await taking
+        assert (answer.status, answer.json["code"]) == (403, "forbidden"), answer.body
 
     with Database(served.database.url) as elsewhere:
         served.run(lambda client: work(client, elsewhere))

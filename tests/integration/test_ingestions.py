@@ -26,7 +26,7 @@ from tradewright.market.ingest import ingest_frame
 from tradewright.market.instruments import Instrument
 from tradewright.settings import Settings
 from tradewright.sources.asking import MAX_UNFINISHED
-from tradewright.storage import ingestions, jobs, outbox, series, third_parties
+from tradewright.storage import accounts, ingestions, jobs, outbox, people, series, third_parties
 from tradewright.storage.database import Database, Tx
 
 START = 1_600_041_600_000_000
@@ -254,6 +254,8 @@ def ordered(tx: Tx, key: str = "ing_a", organization: str = "org_a", **asked: An
     request = {"instruments": ["macro:GDP"], "interval": "1d", **SPAN, **asked}
     job = jobs.enqueue(tx, organization, "paper", "ingestion", {"ingestion": key}, 1)
     row = {"id": key, "organization": organization, "environment": "paper", "owner": owner, "job": job}
+    if people.get_organization(tx, organization) is None:
+        accounts.add_organization(tx, organization, organization, 1)
     ingestions.add(tx, {**row, "source": source, "request": request, "created_at": 1})
     return key
 

@@ -20,7 +20,7 @@ from tradewright.settings import Settings
 from tradewright.sources import binance, symbols
 from tradewright.sources.listings import Kept, Listing, keep_listing
 from tradewright.sources.source import Listed
-from tradewright.storage import ingestions, listings, series
+from tradewright.storage import accounts, ingestions, listings, series
 from tradewright.storage.database import Database
 
 DAY = 86_400_000_000
@@ -167,6 +167,7 @@ def test_the_job_adds_what_is_listed_and_reports_it(
     told: list[str] = []
     with listing_like_binance([("AAA", "USDT"), ("BBB", "USDT")]) as address, house.open_database(settings) as database:
         monkeypatch.setenv("TRADEWRIGHT_BINANCE_URL", address)
+        database.write(accounts.add_organization, "org_a", "a", 1)
         key = database.write(ingestions.order, "org_a", "paper", "system", "binance", request, 1)
         whose = {"organization": "org_a", "environment": "paper", "ingestion": key}
         payload = {"settings": house.settings_to(settings), **whose}

@@ -20,7 +20,7 @@ from tradewright.market.ingest import ingest_frame
 from tradewright.market.instruments import Instrument
 from tradewright.market.release import hindrance, overtaken, release
 from tradewright.settings import Settings
-from tradewright.storage import jobs, quarantine
+from tradewright.storage import accounts, jobs, quarantine
 from tradewright.storage import series as store
 from tradewright.storage.database import Database
 from tradewright.storage.tables import audit_log
@@ -174,7 +174,8 @@ def test_a_job_releases_and_one_that_fails_puts_the_row_back(
     database.write(finished, job, "failed", 1)
     assert held(database)[0]["status"] == "held"
     database.write(quarantine.mark, [row["id"]], "releasing", "held")
-    payload = {**place, "settings": settings_to(database_settings)}
+    database.write(accounts.add_organization, "org_a", "a", 1)
+    payload = {**place, "settings": settings_to(database_settings), "organization": "org_a"}
     assert run_release(payload, lambda fraction, message: None) == {"rows": 1}
     database.write(finished, job, "succeeded", 1)
     assert held(database)[0]["status"] == "released"

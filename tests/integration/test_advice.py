@@ -86,3 +86,28 @@ def test_a_refusal_advises_nothing_that_does_not_help(served: Any) -> None:
             assert not any(text in detail for text in misleads), answer.json
 
     served.run(work)
+
+
+def test_a_refusal_says_what_was_seen(served: Any) -> None:
+    async def work(client: Client) -> None:
+        wanted = {"name": "mine", "broker": "paper"}
+        place, long, owner = "/v1/broker-accounts", "/" + "a" * 9_000, Person(served.made["session stepped up"])
+        rename = ("PATCH", "/v1/organizations/org_a", {"name": "new"})
+        inside = {"strategy": "buy_and_hold", "instruments": ["crypto:AAA-USD", 7, "crypto:BBB-USD"]}
+        etag = (await client.get("/v1/organizations/org_a", person=owner)).headers["etag"]
+        answers = {
+            "got 'é' in it": await client.post(place, wanted, headers={"Idempotency-Key": "caf\u00e9"}),
+            "got 300": await client.post(place, wanted, headers={"Idempotency-Key": "k" * 300}),
+            "after 14 bytes": await client.send("POST", place, b'{"name": "mine', {"Content-Type": "application/json"}),
+            'names "elsewhere"': await client.send(*rename, {"If-Match": '"elsewhere"'}, person=owner),
+            f"its ETag is {etag} now": await client.send(*rename, {"If-Match": '"elsewhere"'}, person=owner),
+            "bytes: 9001": await client.get(long),
+            "Content-Length says 2000000": await client.send("POST", place, b"{}", {"Content-Length": "2000000"}),
+            "this path has GET, HEAD, OPTIONS, POST": await client.send("DELETE", place),
+        }
+        for seen, answer in answers.items():
+            assert seen in answer.json["detail"], answer.body
+        told = (await client.post("/v1/backtests", inside)).json["errors"]
+        assert [(one["pointer"], one["detail"].rpartition("; ")[2]) for one in told] == [("/instruments/1", "got 7")]
+
+    served.run(work)

@@ -77,7 +77,8 @@ class _Operations:
             await answer(send, 204, {"allow": place.allow}, b"")
             return
         if operation is None:
-            raise Refused("method_not_allowed", f"{method} does not exist here", headers={"Allow": place.allow})
+            why = f"{method} does not exist here; this path has {place.allow}"
+            raise Refused("method_not_allowed", why, headers={"Allow": place.allow})
         body = await _body(receive)
         if body is None:
             return

@@ -51,8 +51,11 @@ def match(call: Call, current: Any) -> None:
             f"If-Match must be an ETag as GET gives it, in double quotes; got {wording.cut(repr(wanted))}; send the "
             "one of the last GET, or leave If-Match out.",
         )
-    if wanted is not None and not _names(wanted, etag_of(encode(current))):
-        raise Refused("precondition_failed", "it has changed since you read it: If-Match names another state")
+    if wanted is not None and not _names(wanted, now := etag_of(encode(current))):
+        raise Refused(
+            "precondition_failed",
+            f"it has changed since you read it: If-Match names {wording.cut(wanted)}, and its ETag is {now} now",
+        )
 
 
 async def run(services: Services, state: Mapping[str, Any], path_text: str, query: bytes, body: bytes) -> Raw:
@@ -129,7 +132,9 @@ def _claim(operation: Operation, call: Call) -> _Claim | None:
     if len(given) >= 2 and given[0] == given[-1] == '"':
         given = given[1:-1]
     if not _KEY.fullmatch(given):
-        raise Refused("malformed_header", "Idempotency-Key must be 1 to 255 visible ASCII characters")
+        wrong = re.search(r"[^\x21-\x7e]", given)
+        seen = f"{wrong[0]!r} in it" if wrong else f"{len(given)}"
+        raise Refused("malformed_header", f"Idempotency-Key must be 1 to 255 visible ASCII characters; got {seen}")
     owner = (call.principal.user or "", "/".join(call.tenant)) if operation.scope == PERSON else call.tenant
     marks = call.services.vault.marks(call.path_text.encode() + b"\0" + call.raw_body)
     return _Claim(idempotency.Scope(*owner, operation.id, given), marks, call.services.clock.now_us())

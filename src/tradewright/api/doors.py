@@ -204,7 +204,7 @@ async def take(services: Services, scope: Scope, limiter: Limiter, buckets: list
         policy = worst.policy
         raise Refused(
             "rate_limited",
-            f"the limit of {policy.quota} units in {policy.window_s} seconds for each {policy.name} is used up; this "
-            f"takes {cost}; try again in {wait} s",
+            f"this takes {cost} of the {policy.quota} units in {policy.window_s} seconds for each {policy.name}, and "
+            f"{worst.remaining} are left; try again in {wait} s",
             headers={"Retry-After": str(wait)},
         )

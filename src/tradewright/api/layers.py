@@ -204,13 +204,14 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if len(scope["path"]) + len(scope["query_string"]) > MAX_TARGET:
-            raise Refused("too_large", f"path and query are longer than {MAX_TARGET} bytes")
+        target = len(scope["path"]) + len(scope["query_string"])
+        if target > MAX_TARGET:
+            raise Refused("too_large", f"path and query are longer than {MAX_TARGET} bytes: {target}")
         declared = scope["state"]["headers"].get("content-length", "")
         if declared and not _LENGTH.fullmatch(declared):
             raise Refused("malformed_header", f"Content-Length must be a number of bytes; got {declared[:40]!r}")
         if declared and int(declared) > MAX_BODY:
-            raise _too_large()
+            raise _too_large(f"Content-Length says {int(declared)}")
         scope["state"]["may_have_body"] = _may_have_a_body(scope)
         if not scope["state"]["may_have_body"]:
             await self._app(scope, receive, send)
@@ -230,7 +231,7 @@ class BodyLimit:
             seen += len(message.get("body", b""))
             complete = not message.get("more_body", False)
             if seen > MAX_BODY:
-                raise _too_large()
+                raise _too_large(f"{seen} have come")
             return message
 
         await self._app(scope, counted, send)
@@ -290,5 +291,5 @@ async def answer(send: Send, status: int, headers: dict[str, str], body: bytes) 
     await send({"type": "http.response.body", "body": body})
 
 
-def _too_large() -> Refused:
-    return Refused("too_large", f"the body is larger than {MAX_BODY} bytes")
+def _too_large(seen: str) -> Refused:
+    return Refused("too_large", f"the body is larger than {MAX_BODY} bytes: {seen}")

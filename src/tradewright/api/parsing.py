@@ -26,6 +26,7 @@ QUERY_TEXT = "[!-~]([ -~]*[!-~])?"
 _TEXT = re.compile(QUERY_TEXT)
 _PLAIN = re.compile(r"-?(0|[1-9][0-9]{0,17})|true|false")
 _LONG = re.compile(r"-?[1-9][0-9]{18,}")
+_STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
 _SECRET = frozenset(
     ("password", "current_password", "new_password", "code", "token", "credential", "credentials", "fields")
 )
@@ -136,7 +137,7 @@ def _why_no_json(raw: bytes, error: Exception) -> str:
     half = _half_of_a_character(raw)
     if half:
         return f"\\u{ord(half):04x} alone is half of a character; send both halves, or the character itself"
-    return str(error).replace("Input data was truncated", "it ends too early")
+    return str(error).replace("Input data was truncated", f"it ends too early, after {len(raw)} bytes")
 
 
 def _half_of_a_character(raw: bytes) -> str:
@@ -219,12 +220,23 @@ def _struct(
         except msgspec.ValidationError as error:
             message, _, where = str(error).partition(" - at `$")
             inside = where.rstrip("`").replace(".", "/").replace("[", "/").replace("]", "")
-            shown = "" if name in _SECRET else f"; got {wording.seen(values[name])}"
+            shown = "" if name in _SECRET else f"; got {wording.seen(_inside(values[name], where))}"
             faults.append(FieldError(pointer(name) + inside, wording.plainly(message, hints[field.name]) + shown))
     if faults:
         pointers = dict.fromkeys(fault.pointer for fault in faults)
         raise Refused("invalid_input", f"{len(pointers)} value(s) were refused: {', '.join(pointers)}", faults)
     return struct(**converted)
+
+
+def _inside(value: Any, where: str) -> Any:
+    # where: as the parser says it, like `[0].name`; the whole value when that is not there
+    at = value
+    for name, place in _STEP.findall(where):
+        try:
+            at = at[int(place) if place else name]
+        except (KeyError, IndexError, TypeError):
+            return value
+    return at
 
 
 def _convert(value: Any, kind: Any, from_text: bool) -> Any:

@@ -60,7 +60,7 @@ CATALOGUE: dict[str, Kind] = {
     "idempotency_running": Kind(409, "The first request is still running", "Wait, then send the same request again."),
     "idempotency_mismatch": Kind(422, "The key was used for another request", "Use a new Idempotency-Key."),
     "precondition_failed": Kind(412, "It has changed meanwhile", "Read it again and send its new ETag in If-Match."),
-    "too_large": Kind(413, "The body is too large", "Send less than the limit named in `detail`."),
+    "too_large": Kind(413, "The request is too large", "Send less than the limit named in `detail`."),
     "misdirected": Kind(421, "This host is not served here", "Send it to the host of the API."),
     "unsupported_media_type": Kind(415, "Wrong media type", "Send `Content-Type: application/json`."),
     "rate_limited": Kind(

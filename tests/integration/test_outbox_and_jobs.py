@@ -7,16 +7,22 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tradewright.accounts.authentication import Authenticator
+from tradewright.app import upkeep as upkeep_module
 from tradewright.app.child import COMMAND
 from tradewright.app.house import settings_to
+from tradewright.app.numbering import number_events
+from tradewright.app.upkeep import Upkeep
 from tradewright.app.work import build_hands
 from tradewright.clock import FixedClock, WallClock
 from tradewright.errors import Cancelled, InvalidInput, StorageFailed, TradewrightError
+from tradewright.jobs import worker as worker_module
 from tradewright.jobs.compute import run_child
 from tradewright.jobs.worker import ATTEMPTS, Lanes, Worker
 from tradewright.settings import Settings
@@ -331,3 +337,44 @@ def test_a_lane_is_free_again_when_its_job_could_not_be_ended() -> None:
     lanes.leave(job)
     assert lanes.take(lambda busy: job if not busy else None) is job
     lanes.leave({"lane": None})
+
+
+def test_those_who_work_go_on_after_an_error_that_nobody_thought_of(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "_POLL_S", 0.05)
+    monkeypatch.setattr(upkeep_module, "_AFTER_FAILURE_S", 0.05)
+    clock = FixedClock()
+    database.write(outbox.append, *ORG, [("a.b", "s", None, {})], 1)
+    key = database.write(jobs.enqueue, *ORG, "backtest", {}, 1)
+    worker = Worker(database, clock, {"backtest": lambda job, report: "done"})
+    numbers = (partial(number_events, database), 0.05, "numberer")
+    upkeep = Upkeep(database, clock, Authenticator(database, clock), [numbers])
+
+    def rename(tx: Any, of: str, to: str) -> None:
+        for table in ("jobs", "outbox"):
+            tx.exec_driver_sql(f"ALTER TABLE {table}{of} RENAME TO {table}{to}")
+
+    def done() -> dict[str, Any]:
+        row = database.read(jobs.get, *ORG, key)
+        assert row is not None
+        return row
+
+    database.write(rename, "", "_away")
+    working = threading.Thread(target=worker.run)
+    working.start()
+    upkeep.start()
+    time.sleep(0.3)
+    database.write(rename, "_away", "")
+    try:
+        until = time.monotonic() + 20
+        while time.monotonic() < until and not database.read(outbox.list_events, *ORG):
+            time.sleep(0.05)
+        assert [event["sequence"] for event in database.read(outbox.list_events, *ORG)] == [1]
+        while time.monotonic() < until and done()["status"] != "succeeded":
+            time.sleep(0.05)
+        assert done()["result"] == "done"
+    finally:
+        worker.stop()
+        upkeep.stop()
+        working.join()

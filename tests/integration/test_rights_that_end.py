@@ -254,7 +254,7 @@ def test_a_request_whose_first_one_runs_in_another_process_is_told_so(served: An
     scope = idempotency.Scope("org_a", "paper", "create_broker_account", "slow")
 
     def claimed(tx: Tx) -> None:
-        idempotency.claim(tx, scope, b"x", served.clock.now_us())
+        idempotency.hold(tx, scope)
         tx.execute(sa.text("SELECT pg_sleep(4.5)"))
 
     async def work(client: Client, elsewhere: Database) -> None:

@@ -10,11 +10,21 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from asgi import Client
 from tradewright.accounts import erasing
 from tradewright.accounts import people as persons
 from tradewright.app import scheduling
 from tradewright.errors import Forbidden, StorageFailed
-from tradewright.storage import ingestion_schedules, ingestions, jobs, people, postgres_backend, sessions
+from tradewright.storage import (
+    idempotency,
+    ingestion_schedules,
+    ingestions,
+    jobs,
+    outbox,
+    people,
+    postgres_backend,
+    sessions,
+)
 from tradewright.storage.audit import Actor
 from tradewright.storage.database import Database, Tx
 from tradewright.storage.tables import ingestions as ingestion_rows
@@ -89,6 +99,51 @@ def test_an_ingestion_that_ends_and_the_erasure_of_its_organization(served: Any)
         lambda tx: erasing.erase_organization(tx, "org_a", OWNER, now_us),
         lambda tx: scheduling.told(tx, "ing_1", "failed", now_us),
     )
+    assert served.database.read(people.get_organization, "org_a") is None
+
+
+def test_events_are_numbered_by_one_process_at_a_time(served: Any) -> None:
+    def tell(tx: Tx, subject: str, now_us: int) -> None:
+        outbox.append(tx, "org_a", "paper", [("a.b", subject, None, {})], now_us)
+
+    with Database(served.database.url) as one, Database(served.database.url) as two, ThreadPoolExecutor(1) as pool:
+        while one.write(outbox.sequence):
+            continue
+        one.write(tell, "first", 1)
+
+        def slowly(tx: Tx) -> int:
+            numbered = outbox.sequence(tx)
+            tx.execute(sa.text("SELECT pg_sleep(1)"))
+            return numbered
+
+        slow = pool.submit(one.write, slowly)
+        time.sleep(0.3)
+        two.write(tell, "second", 2)
+        assert two.write(outbox.sequence) == 0
+        assert not slow.done()
+        assert slow.result(30) == 1
+        assert two.write(outbox.sequence) == 1
+        told = two.read(outbox.list_events, "org_a", "paper")
+        assert [event["subject"] for event in told][-2:] == ["first", "second"]
+
+
+def test_an_old_idempotency_key_and_the_erasure_of_its_organization(served: Any) -> None:
+    scope, now_us = idempotency.Scope("org_a", "paper", "create_broker_account", "again"), served.clock.now_us()
+
+    async def post(client: Client) -> int:
+        wanted = {"name": "mine", "broker": "paper"}
+        return (await client.post("/v1/broker-accounts", wanted, headers={"Idempotency-Key": "again"})).status
+
+    def erase(tx: Tx) -> Future[int]:
+        people.lock_whole_organization(tx, "org_a")
+        begun = pool.submit(served.run, post)
+        tx.execute(sa.text("SELECT pg_sleep(0.5)"))
+        erasing.erase_organization(tx, "org_a", OWNER, now_us)
+        return begun
+
+    with Database(served.database.url) as other, ThreadPoolExecutor(1) as pool:
+        other.write(idempotency.claim, scope, b"long ago", now_us - 2 * idempotency.KEPT_US)
+        assert other.write(erase).result(30) == 401
     assert served.database.read(people.get_organization, "org_a") is None
 
 

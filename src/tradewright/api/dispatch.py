@@ -156,8 +156,10 @@ def _replayed(known: StoredAnswer, claim: _Claim) -> Raw:
 
 async def _take_effect(operation: Operation, call: Call, effect: Effect, claim: _Claim | None) -> Raw:
     def transaction(tx: Tx) -> tuple[Raw, bool]:
+        if claim is not None:
+            idempotency.hold(tx, claim.scope)
+        confirm(tx, call)  # before the claim: an erasure locks whose the key is, and only then the key
         known = None if claim is None else idempotency.claim(tx, claim.scope, claim.marks[0], claim.now_us)
-        confirm(tx, call)
         if claim is not None and known is not None:
             return _replayed(known, claim), False
         result = effect.run(tx)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from tradewright.app.console import Console
 from tradewright.app.feeds import Choice
 from tradewright.app.leaving import at_signals
 from tradewright.app.live import Place, Streaming
-from tradewright.app.numbering import number_events
+from tradewright.app.numbering import PAUSE_S, number_events
 from tradewright.app.scheduling import POLL_S, Scheduler
 from tradewright.app.source_commands import elsewhere, opted_in
 from tradewright.app.upkeep import Upkeep
@@ -94,7 +95,6 @@ def up(settings: Settings, restart_feed: bool, console: Console) -> None:
         address, port = http_server.usable(settings.host, settings.port)
         server = http_server.Embedded(build(services), address, port)
         engine = threading.Thread(target=_engine, args=(this,), name="engine")
-        numberer = threading.Thread(target=number_events, args=(database, this.stop), name="numberer")
 
         def leave() -> None:
             this.stop.set()
@@ -102,19 +102,19 @@ def up(settings: Settings, restart_feed: bool, console: Console) -> None:
             server.stop()
 
         at_signals(leave)
-        scheduler = Scheduler(database, clock, hands.wake)
-        upkeep = Upkeep(database, clock, services.authenticator, [(scheduler.run, POLL_S, "scheduler")])
+        turns = (Scheduler(database, clock, hands.wake).run, POLL_S, "scheduler")
+        numbers = (partial(number_events, database), PAUSE_S, "numberer")
+        upkeep = Upkeep(database, clock, services.authenticator, [turns, numbers])
         upkeep.start()
         hands.start()
-        for thread in (engine, numberer):
-            thread.start()
+        engine.start()
         greeter = threading.Thread(target=_greet, args=(this, address, port, fresh), name="greeter")
         greeter.start()
         try:
             server.run()
         finally:
             leave()
-            for thread in (greeter, engine, numberer):
+            for thread in (greeter, engine):
                 thread.join()
             hands.join()
             upkeep.stop()

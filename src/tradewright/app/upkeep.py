@@ -19,7 +19,7 @@ from tradewright.storage.database import Database
 _SEAL_S = 0.25
 _USES_S = 5.0
 _RETENTION_S = 3600.0
-_AFTER_FAILURE_S = 30.0
+_AFTER_FAILURE_S = 5.0
 _BATCH = 500
 _PAUSE_S = 0.05  # between two batches of a deletion, so that others get their turn
 _log = logging.getLogger("tradewright.upkeep")
@@ -38,6 +38,7 @@ class Upkeep:
         self._database = database
         self._clock = clock
         self._authenticator = authenticator
+        self._uses: list[tuple[str, int, str, str]] = []  # to be stored
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=self._repeat, args=(work, pause_s, name), name=name, daemon=True)
@@ -69,9 +70,10 @@ class Upkeep:
 
     def store_uses(self) -> None:
         """Store when keys were used last."""
-        uses = self._authenticator.take_uses()
-        for start in range(0, len(uses), _BATCH):
-            self._database.write(accounts.note_uses, uses[start : start + _BATCH], USES_APART_US)
+        self._uses += self._authenticator.take_uses()
+        while self._uses:  # those that cannot be stored are, a later round
+            self._database.write(accounts.note_uses, self._uses[:_BATCH], USES_APART_US)
+            del self._uses[:_BATCH]
 
     def delete_old(self) -> None:
         """Delete what is older than the table of retention says."""

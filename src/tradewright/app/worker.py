@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 
 from tradewright.accounts.authentication import Authenticator
 from tradewright.app import house
 from tradewright.app.leaving import at_signals
-from tradewright.app.numbering import number_events
+from tradewright.app.numbering import PAUSE_S, number_events
 from tradewright.app.scheduling import POLL_S, Scheduler
 from tradewright.app.upkeep import Upkeep
 from tradewright.app.work import build_hands
@@ -25,12 +26,11 @@ def work(settings: Settings, begun: Callable[[], None]) -> None:
     with house.open_database(settings) as database:
         hands = build_hands(database, clock, settings)
         turns = (Scheduler(database, clock, hands.wake).run, POLL_S, "scheduler")
-        upkeep = Upkeep(database, clock, Authenticator(database, clock), [turns])
-        numberer = threading.Thread(target=number_events, args=(database, stop), name="numberer")
+        numbers = (partial(number_events, database), PAUSE_S, "numberer")
+        upkeep = Upkeep(database, clock, Authenticator(database, clock), [turns, numbers])
         at_signals(stop.set)
         hands.start()
         upkeep.start()
-        numberer.start()
         try:
             begun()
             stop.wait()
@@ -39,4 +39,3 @@ def work(settings: Settings, begun: Callable[[], None]) -> None:
             hands.stop()
             hands.join()
             upkeep.stop()
-            numberer.join()

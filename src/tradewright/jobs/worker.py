@@ -91,9 +91,14 @@ class Worker:
                     continue
             except StorageFailed as error:  # a job that was running is found again when its lease runs out
                 _log.error("the queue cannot be reached: %s", error)
+            except Exception:  # noqa: BLE001 - the supervised loop: logged, and the next round tries again
+                _log.exception("a round of the queue failed")
             self._wake.wait(_POLL_S)
             self._wake.clear()
-        self._database.write(jobs.release, self._name)
+        try:
+            self._database.write(jobs.release, self._name)
+        except StorageFailed as error:
+            _log.error("a job is given back when its lease runs out: %s", error)
 
     def _claim(self, busy: Collection[str]) -> dict[str, Any] | None:
         return self._database.write(jobs.claim, self._name, self._clock.now_us(), _LEASE_US, self._kinds, busy)

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from tradewright import ids
 from tradewright.storage.database import Tx
 from tradewright.storage.tables import audit_log, audit_people, audit_seals, audit_waiting
+from tradewright.storage.writing import alone
 
 _LOCK = 0x7477_6175_6469_74  # of PostgreSQL, for whoever seals
 _HASHED = [column.name for column in audit_log.columns]
@@ -124,10 +125,8 @@ def waiting(tx: Tx) -> bool:
 
 def seal(tx: Tx, limit: int, now_us: int) -> int:
     """Seal entries that wait, oldest first; return how many. While another process does, return 0."""
-    if tx.dialect.name == "postgresql":
-        free = tx.execute(sa.select(sa.func.pg_try_advisory_xact_lock(_LOCK))).scalar_one()
-        if not free:
-            return 0
+    if not alone(tx, _LOCK):
+        return 0
     oldest = sa.select(audit_waiting.c.entry).order_by(audit_waiting.c.created_at, audit_waiting.c.entry).limit(limit)
     names = list(tx.execute(oldest).scalars())
     entries = tx.execute(sa.select(audit_log).where(audit_log.c.id.in_(names))).mappings()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -10,6 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from tradewright.errors import StillRunning
 from tradewright.storage.database import Tx
 from tradewright.storage.tables import idempotency
+from tradewright.storage.writing import alone
 
 KEPT_US = 24 * 3600 * 1_000_000
 _WAIT = "3s"  # for the first request of a key that is still running
@@ -45,11 +47,28 @@ def find(tx: Tx, scope: Scope, now_us: int) -> StoredAnswer | None:
     return None if found is None else StoredAnswer(found.fingerprint, found.status, found.headers, found.body)
 
 
+def hold(tx: Tx, scope: Scope) -> None:
+    """Keep the key from every other request until this transaction ends; wait for one that has it. No row is locked: an
+    erasure locks them in an order of its own. Raises StillRunning when the wait takes too long."""
+    if tx.dialect.name != "postgresql":
+        return  # it has one writer
+    turn = int.from_bytes(hashlib.blake2b(repr(scope).encode(), digest_size=8).digest(), signed=True)
+    if alone(tx, turn):
+        return
+    try:
+        tx.exec_driver_sql(f"SET LOCAL lock_timeout = '{_WAIT}'")
+        tx.execute(sa.select(sa.func.pg_advisory_xact_lock(turn)))
+        tx.exec_driver_sql("SET LOCAL lock_timeout = DEFAULT")  # the effect waits as long as any other
+    except sa.exc.DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) == "55P03":
+            raise StillRunning from error
+        raise
+
+
 def claim(tx: Tx, scope: Scope, fingerprint: bytes, now_us: int) -> StoredAnswer | None:
     """Return the stored answer; or None, and then the key is the caller's until its transaction ends.
 
-    A claim of a key that another transaction holds waits for it. Raises StillRunning when that takes too long. An
-    answer older than 24 hours is forgotten.
+    Comes after `hold`, and after what locks the organization or person. An answer older than 24 hours is forgotten.
     """
     insert = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
     row = {
@@ -64,17 +83,7 @@ def claim(tx: Tx, scope: Scope, fingerprint: bytes, now_us: int) -> StoredAnswer
     statement = insert(idempotency).values(row)
     fresh = {name: row.get(name) for name in ("fingerprint", "created_at", "status", "headers", "body")}
     statement = statement.on_conflict_do_update(index_elements=_PLACE, set_=fresh, where=old)
-    try:
-        if tx.dialect.name == "postgresql":
-            tx.exec_driver_sql(f"SET LOCAL lock_timeout = '{_WAIT}'")
-        claimed = tx.execute(statement).rowcount == 1
-        if tx.dialect.name == "postgresql":  # the effect waits as long as any other
-            tx.exec_driver_sql("SET LOCAL lock_timeout = DEFAULT")
-    except sa.exc.DBAPIError as error:
-        if getattr(error.orig, "sqlstate", None) == "55P03":
-            raise StillRunning from error
-        raise
-    if claimed:
+    if tx.execute(statement).rowcount == 1:
         return None
     found = tx.execute(sa.select(idempotency).where(*_where(scope))).one()
     return StoredAnswer(found.fingerprint, found.status, found.headers, found.body)

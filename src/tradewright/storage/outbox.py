@@ -15,7 +15,9 @@ from tradewright import ids
 from tradewright.storage.database import Tx
 from tradewright.storage.reading import Reading
 from tradewright.storage.tables import outbox, outbox_heads
-from tradewright.storage.writing import add, change, insert
+from tradewright.storage.writing import add, alone, change, insert
+
+_LOCK = 0x7477_6F75_7462_6F78  # of PostgreSQL, for whoever numbers
 
 
 def append(
@@ -55,8 +57,11 @@ def append(
 def sequence(tx: Tx, limit: int = 1000) -> int:
     """Number committed events that have no number yet, gapless per (organization, environment); return how many.
 
-    Called in a loop by one process at a time; the heads are locked, so two callers wait for each other.
+    While another process does, return 0: it would pass over the events that the other has in hand, and number later
+    ones before them.
     """
+    if not alone(tx, _LOCK):
+        return 0
     waiting = _unnumbered().tuples(tx, {"limit": limit})
     heads: dict[str, int] = {}
     numbers = []

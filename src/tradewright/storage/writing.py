@@ -23,6 +23,14 @@ Change = tuple[Mapping[str, Any], Mapping[str, Any]]
 """Which rows, by the values of columns, and the new values of others."""
 
 
+def alone(tx: Tx, turn: int) -> bool:
+    """Return whether no other transaction has this turn, a number of PostgreSQL; then this one has it until it ends.
+    The embedded database has one writer, and each has every turn."""
+    if tx.dialect.name != "postgresql":
+        return True
+    return bool(tx.execute(sa.select(sa.func.pg_try_advisory_xact_lock(turn))).scalar_one())
+
+
 def change(tx: Tx, table: sa.Table, changes: Iterable[Change]) -> None:
     """Change rows. Each is named once: in which order they are changed is not said."""
     alike: dict[tuple[tuple[str, ...], tuple[str, ...]], list[dict[str, Any]]] = {}

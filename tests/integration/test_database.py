@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,6 +17,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from tradewright.errors import StorageFailed
+from tradewright.storage import sqlite_backend
 from tradewright.storage.changes import FRESH_S, UNREMEMBERED, Elsewhere, reads
 from tradewright.storage.database import Database, IntegrityError, Tx, one_statement
 from tradewright.storage.migrations import current, head, upgrade
@@ -260,3 +262,27 @@ def test_what_cannot_be_asked_for_is_another_state_every_time() -> None:
     before = elsewhere.now()
     time.sleep(FRESH_S + 0.01)
     assert elsewhere.now() != before
+
+
+def test_those_who_wait_for_another_process_wait_for_it_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite_backend, "_PATIENCE_S", 1.0)
+    monkeypatch.setattr(sqlite_backend, "_SOON_S", 0.1)
+
+    async def refused(database: Database) -> float:
+        began = time.monotonic()
+        with pytest.raises(StorageFailed, match="held the same rows"):
+            await database.write_async(lambda tx: tx.exec_driver_sql("INSERT INTO notes VALUES (1)"))
+        return time.monotonic() - began
+
+    async def six(database: Database) -> list[float]:
+        return await asyncio.gather(*(refused(database) for _ in range(6)))
+
+    with Database(f"sqlite:///{tmp_path / 'x.db'}") as database:
+        database.write(lambda tx: tx.exec_driver_sql("CREATE TABLE notes (id bigint)"))
+        other = sqlite3.connect(tmp_path / "x.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        waited = asyncio.run(six(database))
+        other.execute("ROLLBACK")
+        other.close()
+        database.write(lambda tx: tx.exec_driver_sql("INSERT INTO notes VALUES (1)"))
+    assert max(waited) < 3, waited  # six, one after the other

@@ -357,6 +357,27 @@ def test_a_body_that_does_not_arrive_is_not_waited_for(served: Any, monkeypatch:
     assert sent[0]["status"] == 408
 
 
+def test_the_time_of_a_body_begins_once_somebody_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layers, "BODY_S", 0.05)
+    read: list[Any] = []
+
+    async def slow_doors(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.sleep(0.1)
+        read.append((await receive())["body"])
+
+    async def receive() -> Any:
+        await asyncio.sleep(0)  # it has come, and is handed over
+        return {"type": "http.request", "body": b"{}", "more_body": False}
+
+    async def send(message: Any) -> None:
+        raise AssertionError(message)
+
+    state = {"headers": {"content-length": "2"}}
+    scope = {"type": "http", "method": "POST", "path": "/", "query_string": b"", "state": state}
+    asyncio.run(layers.BodyLimit(slow_doors)(scope, receive, send))
+    assert read == [b"{}"]
+
+
 def test_a_read_that_takes_too_long_is_given_up(served: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     given_up: list[str] = []
 

@@ -8,7 +8,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -18,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from line import GOODBYE, Line
 from tradewright.errors import SettingsInvalid
 from tradewright.storage.database import Database, Tx
 
@@ -336,55 +336,6 @@ def test_a_read_that_takes_its_time_is_left_to_the_replica(both: tuple[Database,
     assert asyncio.run(database.read_replica_async(look)) == (True, 0)
 
 
-_FATAL = b"SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrator command\0\0"
-GOODBYE = b"E" + (len(_FATAL) + 4).to_bytes(4, "big") + _FATAL
-
-
-class Line:
-    """Between a client and a server: hands on what either says, and says goodbye when told to."""
-
-    def __init__(self, port: int) -> None:
-        self._server_port = port
-        self._clients: list[socket.socket] = []
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listening.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def say_goodbye(self) -> None:
-        """To every client there is, without hanging up."""
-        for client in self._clients:
-            with suppress(OSError):  # it is gone
-                client.sendall(GOODBYE)
-
-    def close(self) -> None:
-        self._listening.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client = self._listening.accept()[0]
-            except OSError:
-                return
-            server = socket.create_connection(("127.0.0.1", self._server_port))
-            self._clients.append(client)
-            for source, target in ((client, server), (server, client)):
-                threading.Thread(target=self._hand_on, args=(source, target), daemon=True).start()
-
-    @staticmethod
-    def _hand_on(source: socket.socket, target: socket.socket) -> None:
-        while True:
-            try:
-                said = source.recv(65_536)
-                target.sendall(said)
-            except OSError:
-                said = b""
-            if not said:
-                for each in (source, target):
-                    with suppress(OSError):
-                        each.shutdown(socket.SHUT_RDWR)
-                return
-
-
 def test_a_replica_that_says_goodbye_and_does_not_hang_up_is_not_waited_for(both: tuple[Database, Servers]) -> None:
     database, servers = both
     line = Line(servers.port)
@@ -395,7 +346,7 @@ def test_a_replica_that_says_goodbye_and_does_not_hang_up_is_not_waited_for(both
         for number in range(3):
             through.write(add, number)  # so that the replica is asked how far it is
             wait_until_caught_up(database)
-            line.say_goodbye()
+            line.say(GOODBYE)
             time.sleep(0.1)
             assert asyncio.run(through.read_replica_async(look))[1] == number + 1
     line.close()

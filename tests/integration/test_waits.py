@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+import asyncpg
 import pytest
 import sqlalchemy as sa
 
 from asgi import Client
+from line import Line
 from tradewright.accounts import erasing
 from tradewright.accounts import people as persons
 from tradewright.app import scheduling
@@ -27,6 +32,7 @@ from tradewright.storage import (
 )
 from tradewright.storage.audit import Actor
 from tradewright.storage.database import Database, Tx
+from tradewright.storage.postgres_backend import Longest
 from tradewright.storage.tables import ingestions as ingestion_rows
 
 pytestmark = pytest.mark.parametrize(  # the embedded database has one writer at a time
@@ -182,3 +188,79 @@ def test_a_process_that_stands_still_holds_nobody_up_for_ever(served: Any, monke
         assert row is not None
         assert row["name"] == "another"
         one.write(people.rename_organization, "org_a", "goes on")
+
+
+class Through:
+    """A database behind a line that can stand still."""
+
+    def __init__(self, url: str) -> None:
+        given = sa.make_url(url)
+        self.line = Line(given.port or 5432)
+        self.url = given.set(port=self.line.port, host="127.0.0.1").render_as_string(hide_password=False)
+
+
+def test_a_server_that_stands_still_is_not_waited_for_for_ever(served: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres_backend, "_LONGEST", Longest(short_s=0.3, read_s=0.4, write_s=0.5))
+    monkeypatch.setattr(postgres_backend, "_CONNECTED_S", 0.6)
+
+    async def timed(work: Coroutine[Any, Any, Any]) -> tuple[str, float]:
+        began = time.monotonic()
+        with pytest.raises(StorageFailed) as told:
+            await work
+        return told.value.message, time.monotonic() - began
+
+    async def work(database: Database, line: Line) -> list[tuple[str, float]]:
+        await asyncio.gather(*(database.read_async(people.get_organization, "org_a") for _ in range(3)))
+        line.stand_still()
+        told = await asyncio.gather(
+            timed(database.read_short_async(people.get_organization, "org_a")),
+            timed(database.read_async(people.get_organization, "org_a")),
+            timed(database.write_async(people.rename_organization, "org_a", "never")),
+        )
+        told.append(await timed(database.read_short_async(people.get_organization, "org_a")))  # no connection is left
+        line.go_on()
+        assert await database.read_async(people.get_organization, "org_a") is not None
+        await database.write_async(people.rename_organization, "org_a", "goes on")
+        return told
+
+    through = Through(served.database.url)
+    with Database(through.url) as database:
+        told = asyncio.run(work(database, through.line))
+    through.line.close()
+    assert all(waited < 3 for _, waited in told), told
+    assert [("is not known" in message, "no connection" in message) for message, _ in told] == [
+        (False, False), (False, False), (True, False), (False, True),
+    ]  # fmt: skip
+
+
+def test_errors_that_only_the_driver_knows_are_said(served: Any) -> None:
+    def lost(*_: Any) -> None:
+        raise asyncpg.InterfaceError("connection is closed")
+
+    def confused(*_: Any) -> None:
+        raise asyncpg.InternalClientError("got result for unknown protocol state")
+
+    with Database(served.database.url) as database:
+        backend = database._backend
+        assert isinstance(backend, postgres_backend.PostgresBackend)
+        engine = backend._engine.sync_engine
+        for when, error, told in (("connect", lost, "no connection"), ("before_cursor_execute", confused, "was lost")):
+            sa.event.listen(engine, when, error)
+            with pytest.raises(StorageFailed, match=told):
+                database.read(people.get_organization, "org_a")
+            with pytest.raises(StorageFailed, match=told):
+                database.write(people.rename_organization, "org_a", "never")
+            sa.event.remove(engine, when, error)
+            assert database.read(people.get_organization, "org_a")["name"] != "never"
+
+
+def test_a_host_that_is_gone_is_noticed(served: Any) -> None:
+    def options(tx: Tx) -> list[int]:
+        theirs: Any = tx.connection.driver_connection
+        fileno = theirs._transport.get_extra_info("socket").fileno()
+        with socket.socket(fileno=os.dup(fileno)) as same:
+            names = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT, socket.TCP_USER_TIMEOUT)
+            asked = same.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            return [asked, *(same.getsockopt(socket.IPPROTO_TCP, name) for name in names)]
+
+    assert served.database.read(options) == [1, 30, 10, 3, 60_000]

@@ -216,13 +216,14 @@ class BodyLimit:
         if not scope["state"]["may_have_body"]:
             await self._app(scope, receive, send)
             return
-        seen, complete = 0, False
-        ends_at = asyncio.get_running_loop().time() + BODY_S
+        seen, complete, ends_at = 0, False, 0.0
 
         async def counted() -> Message:
-            nonlocal seen, complete
+            nonlocal seen, complete, ends_at
             if complete:
                 return await receive()
+            if not ends_at:  # not before somebody waits for it: who it is from may take its time to be known
+                ends_at = asyncio.get_running_loop().time() + BODY_S
             try:
                 async with asyncio.timeout_at(ends_at):
                     message = await receive()

@@ -35,7 +35,7 @@ def one_statement(function: Callable[Concatenate[Tx, P], R]) -> Callable[Concate
 class _Backend(Protocol):
     written: Written
 
-    def submit(self, work: Callable[[Tx], R], write: bool) -> concurrent.futures.Future[R]: ...
+    def submit(self, work: Callable[[Tx], R], write: bool, bounded: bool) -> concurrent.futures.Future[R]: ...
 
     def run_short(self, work: Callable[[Tx], R], single: bool) -> R | concurrent.futures.Future[R]: ...
 
@@ -47,7 +47,8 @@ class _Backend(Protocol):
 
 
 class Database:
-    """The door. `write` and `read` block; `write_async` and `read_async` are for an event loop."""
+    """The door. `write` and `read` block for as long as it takes; `write_async` and `read_async` are for an event loop,
+    where somebody waits for the answer: they raise StorageFailed when the database does not give it."""
 
     def __init__(self, url: str, replica_url: str = "", first: Callable[[Tx], object] | None = None) -> None:
         """replica_url: of a PostgreSQL replica that may answer `read_replica_async`. first: done at the beginning of
@@ -74,15 +75,17 @@ class Database:
 
     def write(self, function: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run `function(tx, ...)` in a transaction and return its result once committed."""
-        return _translated(self._backend.submit(lambda tx: self._written(tx, function, *args, **kwargs), True), True)
+        return _translated(
+            self._backend.submit(lambda tx: self._written(tx, function, *args, **kwargs), True, False), True
+        )
 
     def read(self, function: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run `function(tx, ...)` on a reading connection."""
-        return _translated(self._backend.submit(lambda tx: function(tx, *args, **kwargs), False))
+        return _translated(self._backend.submit(lambda tx: function(tx, *args, **kwargs), False, False))
 
     async def write_async(self, function: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """As `write`, without blocking the event loop."""
-        written = self._backend.submit(lambda tx: self._written(tx, function, *args, **kwargs), True)
+        written = self._backend.submit(lambda tx: self._written(tx, function, *args, **kwargs), True, True)
         return await _awaited(written, True)
 
     def _written(self, tx: Tx, function: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -92,7 +95,7 @@ class Database:
 
     async def read_async(self, function: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """As `read`, without blocking the event loop."""
-        return await _awaited(self._backend.submit(lambda tx: function(tx, *args, **kwargs), False))
+        return await _awaited(self._backend.submit(lambda tx: function(tx, *args, **kwargs), False, True))
 
     async def read_short_async(self, function: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """As `read_async`, for what is known to be short: a row, a page.

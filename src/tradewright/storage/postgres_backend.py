@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import os
+import socket
 import threading
-from collections.abc import Callable, Coroutine, Hashable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Coroutine, Hashable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import asyncpg
 import sqlalchemy as sa
 
 from tradewright.errors import SettingsInvalid, StorageFailed
@@ -22,6 +26,20 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 _PATIENCE = {"lock_timeout": "10s", "idle_in_transaction_session_timeout": "30s"}
 """Of the server: with who waits for rows that another transaction holds, and with one whose process stands still."""
+_ALIVE_S = 30  # without a word; then a host is asked whether it is there, and has as long again to say so
+
+
+@dataclass(frozen=True, slots=True)
+class Longest:
+    """How long somebody waits for the database, in seconds; then the connection is ended."""
+
+    short_s: float = 10.0
+    read_s: float = 30.0
+    write_s: float = 60.0
+
+
+_LONGEST = Longest()
+_CONNECTED_S = 15.0  # for a connection, of the pool or a new one
 _REPLICA_S = 5.0  # for a replica to answer; then the primary is asked
 
 
@@ -60,6 +78,7 @@ class PostgresBackend:
             pool_pre_ping=False,
             connect_args={"server_settings": _PATIENCE},
         )
+        sa.event.listen(self._engine.sync_engine, "connect", _stay_alive)
         self._replica: Replica | None = None
         self.written = Written(self._engine.sync_engine)
         self._commits = 0  # with every writing transaction, before its result is known
@@ -74,12 +93,13 @@ class PostgresBackend:
             )
             self._replica = Replica(engine, self._position)
 
-    def submit(self, work: Callable[[sa.Connection], R], write: bool) -> concurrent.futures.Future[R]:
-        running = self._write(work) if write else self._read(work, False)
+    def submit(self, work: Callable[[sa.Connection], R], write: bool, bounded: bool) -> concurrent.futures.Future[R]:
+        longest_s = (_LONGEST.write_s if write else _LONGEST.read_s) if bounded else None
+        running = self._write(work, longest_s) if write else self._read(work, False, longest_s)
         return asyncio.run_coroutine_threadsafe(running, self._loop)
 
     def run_short(self, work: Callable[[sa.Connection], R], single: bool) -> concurrent.futures.Future[R]:
-        return asyncio.run_coroutine_threadsafe(self._read(work, single), self._loop)
+        return asyncio.run_coroutine_threadsafe(self._read(work, single, _LONGEST.short_s), self._loop)
 
     def run_old(self, work: Callable[[sa.Connection], R], single: bool) -> concurrent.futures.Future[R]:
         return asyncio.run_coroutine_threadsafe(self._run_old(work, single, self._commits), self._loop)
@@ -90,60 +110,75 @@ class PostgresBackend:
     async def _snapshot(self) -> Hashable:
         if self._replica is not None:
             return object()  # what a replica answered may be older than what the primary knows
-        return await self._read(lambda tx: tx.exec_driver_sql(_SNAPSHOT).scalar_one(), True)
+        return await self._read(lambda tx: tx.exec_driver_sql(_SNAPSHOT).scalar_one(), True, _LONGEST.short_s)
 
     async def _run_old(self, work: Callable[[sa.Connection], R], single: bool, commits: int) -> R:
         if self._replica is not None:
             with suppress(Unusable):
                 return await self._replica.run(work, commits)
-        return await self._read(work, single)
-
-    async def _read(self, work: Callable[[sa.Connection], R], single: bool) -> R:
-        once = self._run_single if single else self._run_reading
-        try:
-            return await once(work)
-        except sa.exc.DBAPIError as error:
-            if not is_lost(error):
-                raise
-        return await once(work)  # the server had ended the connections of the pool; nothing is changed by a read
-
-    async def _run_single(self, work: Callable[[sa.Connection], R]) -> R:
-        connection = await self._connected()
-        try:
-            await connection.execution_options(isolation_level="AUTOCOMMIT")
-            return await connection.run_sync(work)
-        finally:
-            await connection.close()
+        return await self._read(work, single, _LONGEST.short_s)
 
     async def _position(self) -> int:
-        return int(await self._read(lambda tx: tx.exec_driver_sql(POSITION).scalar_one(), True))
+        return int(await self._read(lambda tx: tx.exec_driver_sql(POSITION).scalar_one(), True, _LONGEST.short_s))
 
-    async def _run_reading(self, work: Callable[[sa.Connection], R]) -> R:
-        connection = await self._connected()
+    async def _read(self, work: Callable[[sa.Connection], R], single: bool, longest_s: float | None) -> R:
+        once, began = self._run_single if single else self._run_reading, self._loop.time()
         try:
+            return await once(work, longest_s)
+        except sa.exc.DBAPIError as error:
+            if not is_lost(error) or (longest_s is not None and self._loop.time() - began >= longest_s):
+                raise
+        return await once(work, longest_s)  # the server had ended the connections of the pool; a read changes nothing
+
+    async def _run_single(self, work: Callable[[sa.Connection], R], longest_s: float | None) -> R:
+        async with self._connection(longest_s) as connection:
+            await connection.execution_options(isolation_level="AUTOCOMMIT")
+            return await connection.run_sync(work)
+
+    async def _run_reading(self, work: Callable[[sa.Connection], R], longest_s: float | None) -> R:
+        async with self._connection(longest_s) as connection:
             await connection.execution_options(postgresql_readonly=True, isolation_level="REPEATABLE READ")
             async with connection.begin():
                 return await connection.run_sync(work)
-        finally:
-            await connection.close()
 
-    async def _write(self, work: Callable[[sa.Connection], R]) -> R:
+    async def _write(self, work: Callable[[sa.Connection], R], longest_s: float | None) -> R:
+        async with self._connection(longest_s) as connection:
+            try:
+                async with connection.begin():
+                    return await connection.run_sync(work)
+            finally:
+                self._commits += 1
+                self.written.count(connection.sync_connection)
+
+    @asynccontextmanager
+    async def _connection(self, longest_s: float | None) -> AsyncIterator[AsyncConnection]:
         connection = await self._connected()
+        ending = None
+        if longest_s is not None:  # a server that stands still hears no goodbye
+            ending = self._loop.call_later(longest_s, _driver(connection).terminate)
         try:
-            async with connection.begin():
-                return await connection.run_sync(work)
+            yield connection
+        except (asyncpg.InterfaceError, asyncpg.InternalClientError) as error:  # SQLAlchemy does not know these
+            await connection.invalidate()
+            raise sa.exc.DBAPIError("", None, error, True, connection_invalidated=True) from error
         finally:
-            self._commits += 1
-            self.written.count(connection.sync_connection)
             await connection.close()
+            if ending is not None:
+                ending.cancel()
 
     async def _connected(self) -> AsyncConnection:
-        import asyncpg
-
         connection = self._engine.connect()
         try:
-            return await connection.start()
-        except (OSError, asyncpg.PostgresError, sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
+            async with asyncio.timeout(_CONNECTED_S):
+                return await connection.start()
+        except (
+            OSError,  # and so is TimeoutError
+            asyncpg.PostgresError,
+            asyncpg.InterfaceError,
+            asyncpg.InternalClientError,
+            sa.exc.DBAPIError,
+            sa.exc.TimeoutError,
+        ) as error:
             cause = getattr(error, "orig", error)
             raise StorageFailed(
                 "no connection to the PostgreSQL database",
@@ -164,3 +199,21 @@ class PostgresBackend:
 
     def _wait(self, coroutine: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+
+
+def _driver(connection: AsyncConnection) -> asyncpg.Connection:
+    proxied = connection.sync_connection.connection  # type: ignore[union-attr] # it is open
+    driver: asyncpg.Connection = proxied.driver_connection
+    return driver
+
+
+def _stay_alive(connection: Any, _: Any) -> None:
+    # a host that is gone says nothing, and by itself nobody asks it
+    of_driver = connection.driver_connection._transport.get_extra_info("socket")
+    with socket.socket(fileno=os.dup(of_driver.fileno())) as same:
+        same.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if same.family != socket.AF_UNIX:
+            same.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _ALIVE_S)
+            same.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _ALIVE_S // 3)
+            same.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
+            same.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 2 * _ALIVE_S * 1000)

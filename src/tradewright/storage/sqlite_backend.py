@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
@@ -14,6 +15,9 @@ from tradewright.storage.changes import Written
 
 R = TypeVar("R")
 _READERS = 3
+_PATIENCE_S = 30.0  # with another process that writes
+_SOON_S = 0.5  # when a change had to wait for no others worth mention
+_BUSY = "PRAGMA busy_timeout={}"
 
 
 class SqliteBackend:
@@ -28,10 +32,24 @@ class SqliteBackend:
         self._open = threading.local()
         self._held: list[sa.Connection] = []
 
-    def submit(self, work: Callable[[sa.Connection], R], write: bool) -> concurrent.futures.Future[R]:
-        return self._writer.submit(self._write, work) if write else self._readers.submit(self._read, work)
+    def submit(self, work: Callable[[sa.Connection], R], write: bool, bounded: bool) -> concurrent.futures.Future[R]:
+        if not write:
+            return self._readers.submit(self._read, work)
+        return self._writer.submit(self._write_since if bounded else self._write, work, time.monotonic())
 
-    def _write(self, work: Callable[[sa.Connection], R]) -> R:
+    def _write_since(self, work: Callable[[sa.Connection], R], asked_at: float) -> R:
+        waited_s = time.monotonic() - asked_at
+        if waited_s < _SOON_S:
+            return self._write(work, asked_at)
+        # behind others; where those waited for a lock of another process, each would wait for it as long again
+        driver: Any = self._connection(self._writing).connection.dbapi_connection
+        driver.execute(_BUSY.format(max(1, int((_PATIENCE_S - waited_s) * 1000))))
+        try:
+            return self._write(work, asked_at)
+        finally:
+            driver.execute(_BUSY.format(int(_PATIENCE_S * 1000)))
+
+    def _write(self, work: Callable[[sa.Connection], R], _: float) -> R:
         tx = self._connection(self._writing)
         driver: Any = tx.connection.dbapi_connection
         before = driver.total_changes
@@ -89,7 +107,7 @@ def _sqlite_engine(url: str, connections: int) -> sa.Engine:
         hide_parameters=True,  # what a statement held is nobody's business
         poolclass=sa.pool.SingletonThreadPool,
         pool_size=connections,
-        connect_args={"timeout": 30.0, "check_same_thread": False},
+        connect_args={"timeout": _PATIENCE_S, "check_same_thread": False},
     )
     sa.event.listen(engine, "connect", _prepare_sqlite)
     return engine
@@ -120,5 +138,6 @@ def _undo(tx: sa.Connection) -> None:
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:
     connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
+    connection.execute(_BUSY.format(int(_PATIENCE_S * 1000)))

@@ -111,3 +111,38 @@ def test_a_refusal_says_what_was_seen(served: Any) -> None:
         assert [(one["pointer"], one["detail"].rpartition("; ")[2]) for one in told] == [("/instruments/1", "got 7")]
 
     served.run(work)
+
+
+def test_whoever_shows_a_whole_key_is_told_that_it_has_ended(served: Any) -> None:
+    async def work(client: Client) -> None:
+        for name in ("expired", "revoked"):
+            answer = await client.get("/v1/me", key=served.keys[name])
+            assert answer.status == 401
+            assert "not valid any more: it was revoked, or expired, at 20" in answer.json["detail"], answer.json
+        guessed = served.keys["expired"][:12] + "x" + served.keys["expired"][13:]
+        assert "any more" not in (await client.get("/v1/me", key=guessed)).json["detail"]
+
+    served.run(work)
+
+
+def test_a_refusal_of_very_many_values_is_one_that_can_be_read(served: Any) -> None:
+    async def work(client: Client) -> None:
+        for answer in (
+            await client.get("/v1/instruments?" + "&".join(f"p{n}=1" for n in range(600))),
+            await client.post("/v1/portfolios", {f"p{n}": 1 for n in range(600)}),
+        ):
+            assert answer.status == 422
+            assert len(answer.json["errors"]) < 110
+            assert any("more" in each["detail"] for each in answer.json["errors"])
+            assert len(answer.json["detail"]) < 400, answer.json["detail"]
+
+    served.run(work)
+
+
+def test_a_key_that_may_not_make_such_a_key_is_told_which_scope_it_is(served: Any) -> None:
+    async def work(client: Client) -> None:
+        answer = await client.post("/v1/api-keys", {"name": "k", "scopes": ["market:read", "organization:admin"]})
+        assert answer.status == 403
+        assert "a key that holds organization:admin in paper" in answer.json["detail"]
+
+    served.run(work)

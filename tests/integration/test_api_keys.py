@@ -424,7 +424,7 @@ def test_the_last_use_is_stored_at_most_once_a_minute(served: Any) -> None:
 def test_an_hmac_key_gets_a_secret_of_its_own_that_stands_sealed(served: Any) -> None:
     async def work(client: Client) -> None:
         made = (await client.post("/v1/api-keys", {**WANTED, "signing": {"algorithm": "hmac-sha256"}})).json
-        assert made["signing"] == {"algorithm": "hmac-sha256", "required": False, "public_key": None}
+        assert made["signing"] == {"algorithm": "hmac-sha256", "required": True, "public_key": None}
         assert made["signing_secret"].startswith("tws_")
         row = served.database.read(lambda tx: tx.execute(api_keys.select().where(api_keys.c.id == made["id"])).one())
         assert made["signing_secret"].encode() not in bytes(row.signing_secret)

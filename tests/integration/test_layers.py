@@ -337,6 +337,24 @@ def test_what_is_too_long_is_refused(served: Any) -> None:
     served.run(work)
 
 
+def test_a_body_may_be_as_large_as_its_operation_needs(served: Any) -> None:
+    async def work(client: Client) -> None:
+        larger = {"of most": (b" " * 65_537, "/v1/portfolios"), "of a login": (b" " * 65_537, "/v1/auth/login")}
+        larger["of a passkey"] = (b" " * 16_385, "/v1/auth/passkeys/login")
+        larger["of a backtest"] = (b" " * 1_048_577, "/v1/backtests")
+        for what, (body, path) in larger.items():
+            refused = await client.post(path, body)
+            assert (refused.status, refused.json["code"]) == (413, "too_large"), what
+            assert f"larger than {len(body) - 1} bytes" in refused.json["detail"]
+            assert (await client.post(path, body[:-1])).status != 413, what
+        told = {each["operation"]: each["bytes"] for each in (await client.get("/v1/limits")).json["bodies"]}
+        assert told == {
+            "create_backtest": 1_048_576, "add_passkey": 16_384, "login_with_passkey": 16_384, "step_up": 16_384,
+        }  # fmt: skip
+
+    served.run(work)
+
+
 def test_a_body_that_does_not_arrive_is_not_waited_for(served: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(layers, "BODY_S", 0.05)
     sent: list[Any] = []
@@ -372,7 +390,7 @@ def test_the_time_of_a_body_begins_once_somebody_waits_for_it(monkeypatch: pytes
     async def send(message: Any) -> None:
         raise AssertionError(message)
 
-    state = {"headers": {"content-length": "2"}}
+    state = {"headers": {"content-length": "2"}, "operation": None}
     scope = {"type": "http", "method": "POST", "path": "/", "query_string": b"", "state": state}
     asyncio.run(layers.BodyLimit(slow_doors)(scope, receive, send))
     assert read == [b"{}"]

@@ -208,3 +208,30 @@ def test_a_key_that_must_sign_changes_no_key_that_need_not(served: Any) -> None:
         assert answer.json["addresses"] == ["203.0.113.0/24"]
 
     served.run(work)
+
+
+def test_who_cannot_sign_uses_up_no_units_of_the_key(served: Any) -> None:
+    key = issue(served, Signing("hmac-sha256", True))
+    sign = by_hmac(key.signing_secret)
+
+    async def left(client: Client) -> dict[str, int]:
+        signed = headers(served, "hmac-sha256", sign, "GET", "/v1/limits")
+        rates = (await client.get("/v1/limits", key=key.text, headers=signed)).json["rates"]
+        return {rate["name"]: rate["remaining"] for rate in rates}
+
+    async def work(client: Client) -> None:
+        before = await left(client)
+        wrong = headers(served, "hmac-sha256", by_hmac("another"), "GET", "/v1/instruments")
+        for sent in ({}, wrong, {"Tradewright-Nonce": "x"}):
+            for _ in range(5):
+                assert (await client.get("/v1/instruments", key=key.text, headers=sent)).status == 401
+        after = await left(client)
+        assert (after["key"], after["organization"]) == (before["key"], before["organization"])
+        assert after["address"] <= before["address"] - 15
+        right = headers(served, "hmac-sha256", sign, "GET", "/v1/instruments")
+        answer = await client.get("/v1/instruments", key=key.text, headers=right)
+        assert '"key";r=' in answer.headers["ratelimit"]
+        spent = await left(client)
+        assert (spent["key"], spent["organization"]) == (before["key"] - 1, before["organization"] - 1)
+
+    served.run(work)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import get_type_hints
+import re
+import time
+from typing import Any, get_type_hints
 
 import msgspec
 import pytest
@@ -94,3 +96,33 @@ def test_every_name_that_is_given_is_looked_at() -> None:
                 given[f"{operation.id}.{field}"] = names.is_name(hint)
     assert len(given) >= 9
     assert all(given.values()), given
+
+
+def bounds(kind: Any) -> list[int]:
+    """How long the texts of a declared type of names may be."""
+    metas = getattr(kind, "__metadata__", ())
+    found = [meta.max_length for meta in metas if getattr(meta, "max_length", None)]
+    patterns = [re.search(r"\{\d+,(\d+)\}", getattr(meta, "pattern", None) or "") for meta in metas]
+    found += [int(each[1]) for each in patterns if each]
+    return found + [each for part in getattr(kind, "__args__", ()) for each in bounds(part)]
+
+
+def test_every_name_is_short_enough_to_be_spelled() -> None:
+    for operation in all_operations():
+        for field, hint in get_type_hints(operation.body or msgspec.Struct, include_extras=True).items():
+            if names.is_name(hint):
+                assert bounds(hint), (operation.id, field)
+                assert max(bounds(hint)) * 4 <= names.LONGEST, (operation.id, field)
+
+
+@pytest.mark.parametrize("part", ["\u0300\u0316", "a\u200d"], ids=["marks to be put in order", "joiners"])
+def test_a_name_that_is_much_too_long_costs_no_more_than_any_text(part: str) -> None:
+    def cost(text: str) -> float:
+        body = msgspec.json.encode({"name": text})
+        began = time.process_time()
+        with pytest.raises(Refused):
+            parse_body(body, "application/json", PortfolioChange)
+        return time.process_time() - began
+
+    plain, hostile = "a" * 60_000, "a" + part * 14_000
+    assert min(cost(hostile) for _ in range(3)) < 20 * min(cost(plain) for _ in range(5))

@@ -13,7 +13,7 @@ from typing import Any
 
 from tradewright.accounts import keys
 from tradewright.accounts.principal import ROLES, Network, Principal, Signing
-from tradewright.clock import Clock
+from tradewright.clock import Clock, format_us
 from tradewright.errors import Forbidden, Unauthenticated
 from tradewright.storage import accounts
 from tradewright.storage.database import Database, Tx
@@ -21,10 +21,9 @@ from tradewright.storage.database import Database, Tx
 _FRESH_US = 1_500_000  # a key revoked elsewhere is refused within two seconds
 _KEPT = 10_000
 _BATCH = 63  # keys in use that are read again together: one read for each of them would cost more than the requests
-_NOT_VALID = (
-    "this API key is not valid; ask who gave it to you, or make a new one with POST /v1/api-keys or "
-    "`tradewright keys create`."
-)
+_ANOTHER = "ask who gave it to you, or make a new one with POST /v1/api-keys or `tradewright keys create`."
+_NOT_VALID = f"this API key is not valid; {_ANOTHER}"
+_MAKER_GONE = "who made it belongs to the organization no longer"
 USES_APART_US = 60_000_000
 """How far apart the stored moments of a key's use are, at least."""
 
@@ -63,8 +62,8 @@ class Authenticator:
         self._forgotten = 0
 
     async def principal(self, text: str, address: str = "") -> Principal:
-        """Return who holds the key. Raises Unauthenticated, saying no more than that the key is not valid, and
-        Forbidden for an address outside of the key's networks.
+        """Return who holds the key. Raises Unauthenticated, saying no more than that the key is not valid to who does
+        not hold all of it, and Forbidden for an address outside of the key's networks.
 
         address: where it is used from, for its networks. A use is noted only by `note_use`: there may be a signature to
         check first.
@@ -80,9 +79,10 @@ class Authenticator:
             known is None
             or not hmac.compare_digest(known.secret_hash, parts.secret_hash)
             or known.environment != parts.environment
-            or known.ended(now_us)
         ):
             raise Unauthenticated(_NOT_VALID)
+        if known.ended(now_us):
+            raise _ended(known)
         return _used_from(known.principal, address)
 
     def _holds(self, known: _Known, now_us: int) -> bool:
@@ -169,9 +169,17 @@ def confirm(tx: Tx, principal: Principal, address: str, now_us: int) -> Principa
     does."""
     row = accounts.api_key_with_role(tx, principal.key or "")
     known = None if row is None else _known(row, now_us, None)
-    if known is None or known.ended(now_us):
+    if known is None:
         raise Unauthenticated(_NOT_VALID)
+    if known.ended(now_us):
+        raise _ended(known)
     return _used_from(known.principal, address)
+
+
+def _ended(known: _Known) -> Unauthenticated:
+    # whoever hears this has shown the whole key
+    why = f"it was revoked, or expired, at {format_us(known.ends_at)}" if known.ends_at else _MAKER_GONE
+    return Unauthenticated(f"this API key is not valid any more: {why}; {_ANOTHER}")
 
 
 def _used_from(principal: Principal, address: str) -> Principal:

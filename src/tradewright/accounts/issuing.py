@@ -22,8 +22,13 @@ _ALWAYS = frozenset(("organization:admin",))
 
 def dangerous(environment: str, scopes: Iterable[str]) -> bool:
     """Return whether a key like this may move money or rights, so that only a person who was just asked makes it."""
-    held = frozenset(scopes)
-    return bool(held & _ALWAYS) or (environment == "live" and bool(held & _TRADING))
+    return bool(dangerous_scopes(environment, scopes))
+
+
+def dangerous_scopes(environment: str, scopes: Iterable[str]) -> list[str]:
+    """Return those of the scopes with which a key may move money or rights."""
+    able = _ALWAYS | _TRADING if environment == "live" else _ALWAYS
+    return [scope for scope in scopes if scope in able]
 
 
 def require_scopes(principal: Principal, scopes: Iterable[str]) -> None:

@@ -48,7 +48,7 @@ def count(tx: Tx, buckets: Sequence[Bucket], now_us: int) -> None:
         ahead, taken = advance(bucket.policy, people.arrival(tx, _name(bucket)), 1, now_us)
         if taken.wait_us > 0:
             wait = -(-taken.wait_us // 1_000_000)
-            raise TooManyRequests(f"too many tries; the next one counts in {wait} s", retry_after_s=wait)
+            raise TooManyRequests(f"too many tries; the next one counts in {wait} s.", retry_after_s=wait)
         people.set_arrival(tx, _name(bucket), ahead)
 
 

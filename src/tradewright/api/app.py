@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from tradewright.accounts.signatures import Message
 from tradewright.api import dispatch
-from tradewright.api.doors import Doors, Floods
+from tradewright.api.doors import Doors, Floods, must_be_signed, take_of_signed
 from tradewright.api.layers import (
     App,
     BodyLimit,
@@ -39,7 +39,7 @@ def build(services: Services, at_end: Callable[[], None] = lambda: None) -> App:
     rules, operations = services.rules, all_operations()
     _warn_of_small_limits(services, operations)
     inner = Floods(Doors(_Operations(services, at_end), services), services)
-    outer = Origins(BodyLimit(Routes(inner, Router(operations))), rules.origins)
+    outer = Origins(Routes(BodyLimit(inner), Router(operations)), rules.origins)
     return Outermost(Sockets(outer, rules.browser_origins))
 
 
@@ -105,6 +105,8 @@ class _Operations:
         await signatures.check(state["principal"], message, state["headers"])
         agent = state["headers"].get("user-agent", "")
         self._services.authenticator.note_use(state["principal"], state["address"], agent)
+        if must_be_signed(state["principal"]):
+            await take_of_signed(self._services, scope)
 
     async def _answered(self, scope: Scope, body: bytes) -> Raw:
         answered = dispatch.run(self._services, scope["state"], scope["path"], scope["query_string"], body)

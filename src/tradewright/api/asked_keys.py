@@ -39,10 +39,11 @@ Scopes = Annotated[
 
 
 class SigningRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How requests are signed. public_key: of ed25519 only, its 32 raw bytes in base64."""
+    """How requests are signed. required: unsigned ones are refused; false lets the key alone suffice, too. public_key:
+    of ed25519 only, its 32 raw bytes in base64."""
 
     algorithm: Literal["hmac-sha256", "ed25519"]
-    required: bool = False
+    required: bool = True
     public_key: Annotated[str, msgspec.Meta(max_length=64)] | None = None
 
 

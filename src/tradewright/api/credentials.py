@@ -38,6 +38,9 @@ Password = Annotated[str, msgspec.Meta(min_length=1, max_length=512, examples=["
 Code = Annotated[str, msgspec.Meta(min_length=6, max_length=32, examples=["123456"])]
 Token = Annotated[str, msgspec.Meta(min_length=20, max_length=128)]
 Credential = Annotated[dict[str, Any], msgspec.Meta(description="The JSON of a PublicKeyCredential.")]
+CREDENTIAL_BYTES = 16_384
+"""Of a body with a credential, several times those of any that is asked for: what is packed inside may say that
+it is a number of any length, or a pattern, and to read one takes a time that grows with the square of its length."""
 
 
 class PasskeyOptions(msgspec.Struct, frozen=True):

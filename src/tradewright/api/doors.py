@@ -66,22 +66,15 @@ class Doors:
                 state["principal"] = await self._principal(scope, state)
                 if state["may_have_body"]:
                     receive = self._asking_again(scope, state, receive)
-            buckets = self._buckets(state["address"], state["principal"])
+            buckets = []
+            if self._services.limiter is not self._services.floods:  # the address counts in the other processes too
+                buckets.append(of_address(self._services.rules.address, state["address"]))
+            if not must_be_signed(state["principal"]):
+                buckets += _of_caller(self._services, state["principal"])
             if buckets:
                 cost = 1 if operation is None else operation.cost
                 await take(self._services, scope, self._services.limiter, buckets, cost)
         await self._app(scope, receive, send)
-
-    def _buckets(self, address: str, principal: Principal) -> list[Bucket]:
-        rules = self._services.rules
-        buckets = []
-        if self._services.limiter is not self._services.floods:  # the address counts in the other processes too
-            buckets.append(of_address(rules.address, address))
-        if principal.actor:
-            buckets.append(Bucket(rules.key, principal.actor))
-        if principal.organization:
-            buckets.append(Bucket(rules.organization, principal.organization))
-        return buckets
 
     async def _principal(self, scope: Scope, state: dict[str, Any]) -> Principal:
         headers: dict[str, str] = state["headers"]
@@ -183,6 +176,27 @@ def _among(address: str, networks: Sequence[Network]) -> bool:
         return False
     parsed = getattr(parsed, "ipv4_mapped", None) or parsed
     return any(parsed in network for network in networks)
+
+
+def must_be_signed(principal: Principal) -> bool:
+    """Return whether a request is only known to be the caller's once its signature was checked: whoever has nothing but
+    the text of the key uses up no units of its holder."""
+    return principal.signing is not None and principal.signing.required
+
+
+async def take_of_signed(services: Services, scope: Scope) -> None:
+    """Take the units of a request whose signature is right. Raises Refused as `take`."""
+    buckets = _of_caller(services, scope["state"]["principal"])
+    await take(services, scope, services.limiter, buckets, scope["state"]["operation"].cost)
+
+
+def _of_caller(services: Services, principal: Principal) -> list[Bucket]:
+    buckets = []
+    if principal.actor:
+        buckets.append(Bucket(services.rules.key, principal.actor))
+    if principal.organization:
+        buckets.append(Bucket(services.rules.organization, principal.organization))
+    return buckets
 
 
 async def take(services: Services, scope: Scope, limiter: Limiter, buckets: list[Bucket], cost: int) -> None:

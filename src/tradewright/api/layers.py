@@ -3,8 +3,8 @@
     Outermost   request id, security headers, one answer for every error
     Sockets     WebSocket handshakes: the origin first, then whether there is anything to talk to
     Origins     CORS: preflights, and which pages may read answers
-    BodyLimit   bytes and seconds of a body
     Routes      which operation this is, if any
+    BodyLimit   bytes and seconds of a body
     Floods      how much one address may ask                                       (doors.py)
     Doors       who this is: a key or a session; how much it may ask               (doors.py)
 
@@ -24,6 +24,7 @@ from typing import Any
 from tradewright.accounts.limits import Policy, Taken
 from tradewright.accounts.principal import NOBODY
 from tradewright.api import problems
+from tradewright.api.operations import BODY_BYTES, Operation
 from tradewright.api.problems import Refused
 from tradewright.api.routing import Router
 from tradewright.errors import StorageFailed
@@ -34,7 +35,6 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-MAX_BODY = 1_048_576
 MAX_TARGET = 8_192
 BODY_S = 15.0
 SAFE = ("GET", "HEAD", "OPTIONS")
@@ -194,8 +194,29 @@ _PREFLIGHT = {
 }
 
 
+class Routes:
+    """Notes which operation a request is for; what it is not, is refused only after the doors. Refuses targets that are
+    too long."""
+
+    def __init__(self, app: App, router: Router) -> None:
+        self._app = app
+        self._router = router
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            state = scope["state"]
+            target = len(scope["path"]) + len(scope["query_string"])
+            if target > MAX_TARGET:
+                raise Refused("too_large", f"path and query are longer than {MAX_TARGET} bytes: {target}")
+            hidden = b"%2f" in scope.get("raw_path", b"").lower()  # an encoded slash would be a second spelling
+            found = None if hidden else self._router.find(scope["path"])
+            state["place"], state["parameters"] = found if found is not None else (None, {})
+            state["operation"] = None if found is None else found[0].operation(scope["method"])
+        await self._app(scope, receive, send)
+
+
 class BodyLimit:
-    """Refuses targets and bodies that are too long, counted as they arrive, and bodies that do not arrive."""
+    """Refuses bodies that are too long for their operation, counted as they arrive, and bodies that do not arrive."""
 
     def __init__(self, app: App) -> None:
         self._app = app
@@ -204,14 +225,13 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        target = len(scope["path"]) + len(scope["query_string"])
-        if target > MAX_TARGET:
-            raise Refused("too_large", f"path and query are longer than {MAX_TARGET} bytes: {target}")
+        operation: Operation | None = scope["state"]["operation"]
+        most = BODY_BYTES if operation is None else operation.body_bytes
         declared = scope["state"]["headers"].get("content-length", "")
         if declared and not _LENGTH.fullmatch(declared):
             raise Refused("malformed_header", f"Content-Length must be a number of bytes; got {declared[:40]!r}")
-        if declared and int(declared) > MAX_BODY:
-            raise _too_large(f"Content-Length says {int(declared)}")
+        if declared and int(declared) > most:
+            raise _too_large(most, f"Content-Length says {int(declared)}")
         scope["state"]["may_have_body"] = _may_have_a_body(scope)
         if not scope["state"]["may_have_body"]:
             await self._app(scope, receive, send)
@@ -231,8 +251,8 @@ class BodyLimit:
                 raise Refused("body_too_slow", f"the body was not whole after {BODY_S:.0f} seconds") from None
             seen += len(message.get("body", b""))
             complete = not message.get("more_body", False)
-            if seen > MAX_BODY:
-                raise _too_large(f"{seen} have come")
+            if seen > most:
+                raise _too_large(most, f"{seen} have come")
             return message
 
         await self._app(scope, counted, send)
@@ -242,23 +262,6 @@ def _may_have_a_body(scope: Scope) -> bool:
     headers = scope["state"]["headers"]
     plain = scope["method"] in SAFE and scope.get("http_version") in ("1.0", "1.1")
     return not plain or "content-length" in headers or "transfer-encoding" in headers
-
-
-class Routes:
-    """Notes which operation a request is for; what it is not, is refused only after the doors."""
-
-    def __init__(self, app: App, router: Router) -> None:
-        self._app = app
-        self._router = router
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            state = scope["state"]
-            hidden = b"%2f" in scope.get("raw_path", b"").lower()  # an encoded slash would be a second spelling
-            found = None if hidden else self._router.find(scope["path"])
-            state["place"], state["parameters"] = found if found is not None else (None, {})
-            state["operation"] = None if found is None else found[0].operation(scope["method"])
-        await self._app(scope, receive, send)
 
 
 def _limit_headers(taken: Sequence[Taken]) -> tuple[tuple[bytes, bytes], ...]:
@@ -292,5 +295,5 @@ async def answer(send: Send, status: int, headers: dict[str, str], body: bytes) 
     await send({"type": "http.response.body", "body": body})
 
 
-def _too_large(seen: str) -> Refused:
-    return Refused("too_large", f"the body is larger than {MAX_BODY} bytes: {seen}")
+def _too_large(most: int, seen: str) -> Refused:
+    return Refused("too_large", f"the body is larger than {most} bytes: {seen}")

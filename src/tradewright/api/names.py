@@ -7,6 +7,9 @@ from typing import Any, get_args
 
 NAME = {"text": "name", "words": "a name without line breaks and other controls, and without a space at either end"}
 """`extra` of the type of a name: its values are spelled and looked at as below."""
+LONGEST = 1_000
+"""Characters, of what is looked at at all: four times those of the longest name, since one may be written as four. To
+spell a text takes a time that grows with the square of its length."""
 _UNSEEN = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))  # controls, formats, halves of pairs, ends of lines and paragraphs
 _JOINERS = "\u200c\u200d"  # between two letters of some scripts, and two parts of one emoji, they change what is seen
 _BLANK = "\u115f\u1160\u2800\u3164\uffa0"  # letters and a sign that are drawn as nothing
@@ -21,7 +24,7 @@ def is_name(kind: Any) -> bool:
 
 
 def spelled(name: str) -> str:
-    """Return a name in the one spelling that is kept: NFC, as e-mail addresses."""
+    """Return a name in the one spelling that is kept: NFC, as e-mail addresses. It may have LONGEST characters."""
     return unicodedata.normalize("NFC", name)
 
 

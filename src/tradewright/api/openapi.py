@@ -125,7 +125,11 @@ class _Described:
             schema = self._schema_of[repr(operation.body)]
             example = operation.example or example_of(schema, self._schemas, required_only=True)
             content = {"schema": schema, "example": example}
-            result["requestBody"] = {"required": True, "content": dict.fromkeys(operation.body_types, content)}
+            result["requestBody"] = {
+                "required": True,
+                "description": f"At most {operation.body_bytes:,} bytes.",
+                "content": dict.fromkeys(operation.body_types, content),
+            }
         return result
 
     def _parameters(self) -> list[dict[str, Any]]:

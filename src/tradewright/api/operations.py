@@ -100,6 +100,10 @@ class Call:
         )
 
 
+BODY_BYTES = 65_536
+"""Of a body, where an operation says nothing else."""
+LARGE_BODY_BYTES = 1_048_576
+"""Of the body of the operations that take the most."""
 Handler = Callable[[Call], Awaitable[Any]]
 
 
@@ -113,6 +117,7 @@ class Operation:
     `access.require_step_up`. query, body, answer: msgspec types; body None takes none; answer None means the handler
     returns `Raw`. status: of success. idempotent: takes an Idempotency-Key. cacheable: carries an ETag. cost: in units
     of the rate limits; 0 takes none of a key and organization, and where it is public, none of an address either.
+    body_bytes: at most; what reads a body holds the process up, and what is cheap to ask must be cheap to read.
     media_types: of the answer. errors: codes a caller can meet beyond those of every call. example: of the body, where
     the one made from its type would be refused.
 
@@ -139,6 +144,7 @@ class Operation:
     cacheable: bool = False
     cost: int = 1
     example: Any = None
+    body_bytes: int = BODY_BYTES
 
     def __post_init__(self) -> None:
         if self.scope not in (*UNSCOPED, *SCOPES):

@@ -20,7 +20,8 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 MAX_DEPTH = 32
 MOST_FAULTS = 100
-"""Names of a body that are told one by one: a body can hold a hundred thousand."""
+"""Names of a body or query that are told one by one: a body can hold ten thousand."""
+_NAMED = 10  # of those that are wrong, in the sentence about all
 QUERY_TEXT = "[!-~]([ -~]*[!-~])?"
 """What a value of a query can be: ids, names and times of ours are no more than that."""
 _TEXT = re.compile(QUERY_TEXT)
@@ -47,18 +48,19 @@ def _remembered(raw: bytes, struct: type[S]) -> S:
 def _parsed(raw: bytes, struct: type[S]) -> S:
     fields, _, _ = _shape(struct)
     faults: list[FieldError] = []
-    values: dict[str, Any] = {}
     try:
         pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, strict_parsing=bool(raw), errors="strict")
     except (ValueError, UnicodeDecodeError):
         raise _unreadable(raw) from None
-    for name, text in pairs:
-        if name not in fields:
-            faults.append(FieldError(f"query:{name}", _unknown(name, list(fields), "parameter")))
-        elif name in values:
+    unknown = [name for name, _ in pairs if name not in fields]
+    for name in unknown[:MOST_FAULTS]:
+        faults.append(FieldError(f"query:{name[:200]}", _unknown(name, list(fields), "parameter")))
+    faults += _others(unknown, "query:", "parameters")
+    known = [(name, text) for name, text in pairs if name in fields]
+    values = dict(known[::-1])  # the first of several
+    for name in values if len(values) < len(known) else ():
+        if [each for each, _ in known].count(name) > 1:
             faults.append(FieldError(f"query:{name}", "given more than once; give it once, lists separated by commas"))
-        else:
-            values[name] = text
     return _struct(struct, fields, values, faults, lambda name: f"query:{name}", from_text=True)
 
 
@@ -102,8 +104,7 @@ def parse_body(raw: bytes, media_type: str, struct: type[S], accepted: Sequence[
     fields, _, _ = _shape(struct)
     unknown = [name for name in value if name not in fields]
     faults = [FieldError(f"/{_escaped(n[:200])}", _unknown(n, list(fields), "field")) for n in unknown[:MOST_FAULTS]]
-    if len(unknown) > MOST_FAULTS:
-        faults.append(FieldError("", f"{len(unknown) - MOST_FAULTS} more fields that there are not"))
+    faults += _others(unknown, "", "fields")
     known = {name: item for name, item in value.items() if name in fields}
     return _struct(struct, fields, known, faults, lambda name: f"/{_escaped(name)}", from_text=False)
 
@@ -209,7 +210,7 @@ def _struct(
                 faults.append(FieldError(pointer(name), "required, and missing"))
             continue
         value = values[name]
-        if isinstance(value, str) and field.name in named:
+        if isinstance(value, str) and field.name in named and len(value) <= names.LONGEST:
             value = names.spelled(value)
             wrong = names.refusal(value)
             if wrong:
@@ -224,7 +225,8 @@ def _struct(
             faults.append(FieldError(pointer(name) + inside, wording.plainly(message, hints[field.name]) + shown))
     if faults:
         pointers = dict.fromkeys(fault.pointer for fault in faults)
-        raise Refused("invalid_input", f"{len(pointers)} value(s) were refused: {', '.join(pointers)}", faults)
+        shown = ", ".join(list(pointers)[:_NAMED]) + (" and others" if len(pointers) > _NAMED else "")
+        raise Refused("invalid_input", f"{len(pointers)} value(s) were refused: {shown}", faults)
     return struct(**converted)
 
 
@@ -253,6 +255,11 @@ def _convert(value: Any, kind: Any, from_text: bool) -> Any:
         if not _PLAIN.fullmatch(value):
             raise
     return msgspec.convert(json.loads(value), kind)  # what is text in a query only
+
+
+def _others(unknown: list[str], place: str, what: str) -> list[FieldError]:
+    more = len(unknown) - MOST_FAULTS
+    return [FieldError(place, f"{more} more {what} that there are not")] if more > 0 else []
 
 
 def _unknown(name: str, known: list[str], what: str) -> str:

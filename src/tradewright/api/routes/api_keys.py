@@ -139,6 +139,12 @@ async def _change(call: Call) -> Effect:
 def _require_power(caller: Principal, environment: str, scopes: Sequence[str], now_us: int) -> None:
     issuing.require_scopes(caller, scopes)
     if issuing.dangerous(environment, scopes):
+        if caller.session is None:
+            names = ", ".join(issuing.dangerous_scopes(environment, scopes))
+            raise Forbidden(
+                f"a key that holds {names} in {environment} is made and changed by persons only, not by API keys: "
+                "leave the scope out, or log in with POST /v1/auth/login"
+            )
         access.require_step_up(caller, now_us)
 
 

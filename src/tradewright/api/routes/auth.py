@@ -12,6 +12,7 @@ from tradewright.accounts.proofs import as_person, open_proved
 from tradewright.accounts.sessions import open_session
 from tradewright.api import sample_values
 from tradewright.api.credentials import (
+    CREDENTIAL_BYTES,
     Code,
     Credential,
     Email,
@@ -190,7 +191,7 @@ OPERATIONS = [
     Operation(
         "POST", "/v1/auth/passkeys/login", "login_with_passkey", "Log in with a passkey", "accounts", PUBLIC,
         _passkey_login, LoggedIn, body=PasskeyLoginRequest, errors=("wrong_credentials", *_BODY),
-        example={"credential": sample_values.PASSKEY},
+        example={"credential": sample_values.PASSKEY}, body_bytes=CREDENTIAL_BYTES,
         description="A passkey is two factors in one: the device, and whatever unlocks it.",
     ),
 ]  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, NoReturn
 import msgspec
 
 from tradewright import ids
-from tradewright.api.operations import Call, Effect, Operation, Raw
+from tradewright.api.operations import LARGE_BODY_BYTES, Call, Effect, Operation, Raw
 from tradewright.api.pagination import Page, PageQuery, decode_cursor, not_ours, page
 from tradewright.api.parsing import MOST_FAULTS
 from tradewright.api.problems import FieldError, Refused
@@ -343,6 +343,7 @@ OPERATIONS = [
     Operation(
         "POST", "/v1/backtests", "create_backtest", "Ask for a backtest", "backtests", "research:write",
         _create, Backtest, body=BacktestRequest, status=202, idempotent=True, cost=50,
+        body_bytes=LARGE_BODY_BYTES,
         example={"strategy": "moving_average_cross", "params": {"fast": 20, "slow": 50}, "data_set": "us-stocks"},
         errors=("unknown_name", "too_few_rows"),
         description="It runs in the background: follow its status, then read its result, report, fills and equity. Its "

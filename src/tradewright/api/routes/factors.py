@@ -10,7 +10,7 @@ import msgspec
 from tradewright import ids
 from tradewright.accounts import passkeys, second_factors, throttling
 from tradewright.api import sample_values
-from tradewright.api.credentials import Code, Credential, PasskeyOptions, site_of
+from tradewright.api.credentials import CREDENTIAL_BYTES, Code, Credential, PasskeyOptions, site_of
 from tradewright.api.names import NAME
 from tradewright.api.operations import PERSON, Call, Effect, Once, Operation
 from tradewright.api.problems import FieldError, Refused
@@ -230,7 +230,7 @@ OPERATIONS = [
     Operation(
         "POST", "/v1/auth/passkeys", "add_passkey", "Register a passkey", "accounts", PERSON,
         _register, NewPasskey, body=PasskeyRequest, status=201, idempotent=True, step_up=True,
-        example={"credential": sample_values.NEW_PASSKEY},
+        example={"credential": sample_values.NEW_PASSKEY}, body_bytes=CREDENTIAL_BYTES,
         errors=("step_up_required", "conflict", "wrong_credentials", *_BODY),
         description="From now on a password alone does not suffice to log in.",
     ),

@@ -10,7 +10,7 @@ from tradewright.accounts.issuing import MAX_KEYS, MAX_NETWORKS
 from tradewright.accounts.limits import Bucket, Taken
 from tradewright.accounts.throttling import of_address
 from tradewright.api import layers
-from tradewright.api.operations import KNOWN, Call, Operation
+from tradewright.api.operations import BODY_BYTES, KNOWN, Call, Operation
 from tradewright.sources.turns import MAX_SCHEDULES
 from tradewright.trading.opening import MAX_BROKER_ACCOUNTS, MAX_PORTFOLIOS
 
@@ -47,18 +47,27 @@ class Cost(msgspec.Struct, frozen=True):
     units: int
 
 
+class BodySize(msgspec.Struct, frozen=True):
+    """How many bytes a body may have, of the operations whose bodies may have more or less than others."""
+
+    operation: str
+    bytes: int
+
+
 class Limits(msgspec.Struct, frozen=True):
-    """The rate limits of the caller, other bounds, and what operations cost; any other operation costs 1 unit,
-    and looking at the limits costs none of a key."""
+    """The rate limits of the caller, other bounds, what operations cost, and how large their bodies may be; any other
+    operation costs 1 unit and takes body_bytes, and looking at the limits costs none of a key."""
 
     rates: list[RateLimit]
     bounds: Bounds
     costs: list[Cost]
+    bodies: list[BodySize]
 
 
 def operations(others: Sequence[Operation]) -> list[Operation]:
     """Return the operation that shows the limits. others: all that there are besides, for what they cost."""
     costs = [Cost(one.id, one.cost) for one in others if one.cost > 1]
+    bodies = [BodySize(one.id, one.body_bytes) for one in others if one.body_bytes != BODY_BYTES]
 
     async def get(call: Call) -> Limits:
         rules = call.services.rules
@@ -69,7 +78,7 @@ def operations(others: Sequence[Operation]) -> list[Operation]:
         if call.principal.organization:
             buckets.append(Bucket(rules.organization, call.principal.organization))
         taken = await call.services.limiter.take(buckets, 0, call.services.clock.now_us())
-        return Limits([_rate(one) for one in taken], _BOUNDS, costs)
+        return Limits([_rate(one) for one in taken], _BOUNDS, costs, bodies)
 
     return [
         Operation(
@@ -85,7 +94,7 @@ def _rate(taken: Taken) -> RateLimit:
 
 
 _BOUNDS = Bounds(
-    body_bytes=layers.MAX_BODY,
+    body_bytes=BODY_BYTES,
     target_bytes=layers.MAX_TARGET,
     body_s=layers.BODY_S,
     page_rows=500,

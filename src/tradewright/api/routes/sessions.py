@@ -11,6 +11,7 @@ from tradewright.accounts.proofs import Proved, settle
 from tradewright.accounts.sessions import IDLE_US, renew
 from tradewright.api import sample_values
 from tradewright.api.credentials import (
+    CREDENTIAL_BYTES,
     Code,
     Credential,
     NewPassword,
@@ -202,7 +203,7 @@ OPERATIONS = [
     ),
     Operation(
         "POST", "/v1/auth/step-up", "step_up", "Prove again who you are", "accounts", PERSON,
-        _step_up, SteppedUp, body=StepUpRequest,
+        _step_up, SteppedUp, body=StepUpRequest, body_bytes=CREDENTIAL_BYTES,
         errors=(*_BODY, "wrong_credentials", "second_factor_required", "rate_limited"),
         example={"password": sample_values.PASSWORD},
         description="For ten minutes you may then do what needs it. The session gets a new token. It takes no "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import tempfile
@@ -33,7 +34,7 @@ from tradewright.market.catalog import Catalog
 from tradewright.market.frames import canonical
 from tradewright.research.trials import Trial, TrialLedger
 from tradewright.settings import Settings
-from tradewright.storage import accounts, erasure, exports, jobs, runs
+from tradewright.storage import accounts, erasure, exports, jobs, people, runs
 from tradewright.storage.tables import audit_log, audit_seals, feed_sessions, metadata, positions, users
 
 EMAIL, NAME, ADDRESS, AGENT = "planted.person@example.com", "Zebedee Planted", "203.0.113.99", "planted-browser/1"
@@ -438,3 +439,38 @@ def test_an_export_of_an_organization_needs_rights_and_a_proof(served: Any) -> N
 
     served.run(work)
     assert PASSWORD not in "".join(everything(served).values())
+
+
+def test_an_archive_is_not_handed_to_who_lost_the_right_while_it_waited(served: Any) -> None:
+    now = served.clock.now_us()
+
+    def made(tx: Any) -> None:
+        job = jobs.enqueue(tx, "org_a", "paper", "export", {}, now)
+        exports.add(tx, "org_a", "paper", "exp_waits", "usr_owner", "organization", job, now)
+        jobs.finish(tx, job, "succeeded", now)
+        exports.save_content(tx, "exp_waits", b"PK whole")
+
+    async def work() -> None:
+        archives = asyncio.Lock()
+        client = Client(build(replace(served.services, archives=archives)))
+        owner = asked_again(served, "usr_owner")
+        assert (await client.get("/v1/exports/exp_waits/content", person=owner)).status == 200
+        async with archives:
+            asked = asyncio.create_task(client.get("/v1/exports/exp_waits/content", person=owner))
+            await asyncio.sleep(0.3)
+            await served.database.write_async(people.set_role, "org_a", "usr_owner", "trader")
+        answer = await asked
+        assert (answer.status, answer.json["code"]) == (403, "forbidden"), answer.body
+
+    served.database.write(made)
+    asyncio.run(work())
+
+
+def test_rows_that_may_be_large_are_read_a_few_at_a_time(database: Any) -> None:
+    for number in range(45):
+        database.write(jobs.enqueue, "org_a", "paper", "backtest", {"targets": [number]}, number)
+    sizes, after = [], None
+    while not sizes or after is not None:
+        found, after = database.read(exports.rows, "organization", "org_a", "jobs", after)
+        sizes.append(len(found))
+    assert sizes == [20, 20, 5]

@@ -27,7 +27,8 @@ from tradewright.storage.tables import (
 )
 
 KEPT_US = 7 * 86_400 * 1_000_000
-_ROWS = 1_000  # of one read
+_ROWS, _LARGE_ROWS = 1_000, 20  # of one read
+_LARGE = ("backtests", "jobs", "models")  # tables whose rows may have a MiB and more
 _BYTES = {"backtests": ("arrays", "report"), "models": ("artifact",)}  # the only columns of bytes that are no secret
 _SECRET_TEXTS = {"users": ("password_hash",)}
 _LEFT_OUT = ("exports", "idempotency", "nonces")  # copies of what stands elsewhere, and what only guards the door
@@ -91,20 +92,21 @@ def tables_of(kind: str) -> list[str]:
 def rows(
     tx: Tx, kind: str, owner: str, table_name: str, after: Sequence[Any] | None
 ) -> tuple[list[dict[str, Any]], list[Any] | None]:
-    """Return up to 1,000 rows of one table, without secrets, and where the next ones begin (None: there are no more).
+    """Return rows of one table, without secrets, and where the next ones begin (None: there are no more).
 
-    owner: the id of the person or the organization.
+    At most 1,000, or 20 where they may be large. owner: the id of the person or the organization.
     """
     table = metadata.tables[table_name]
     key = list(table.primary_key.columns)
     query = sa.select(*_columns(table), *(column.label(f"key_{n}") for n, column in enumerate(key)))
-    query = query.where(_belonging(kind, owner, table)).order_by(*key).limit(_ROWS)
+    most = _LARGE_ROWS if table_name in _LARGE else _ROWS
+    query = query.where(_belonging(kind, owner, table)).order_by(*key).limit(most)
     if after is not None:
         query = query.where(
             sa.tuple_(*key) > sa.tuple_(*(sa.literal(v, c.type) for v, c in zip(after, key, strict=True)))
         )
     found = [dict(row) for row in tx.execute(query).mappings()]
-    more = [found[-1][f"key_{n}"] for n in range(len(key))] if len(found) == _ROWS else None
+    more = [found[-1][f"key_{n}"] for n in range(len(key))] if len(found) == most else None
     return [{name: value for name, value in row.items() if not name.startswith("key_")} for row in found], more
 
 

@@ -102,10 +102,14 @@ async def _get(call: Call) -> Export:
 async def _content(call: Call) -> Raw:
     row = await _row(call)
     user, now_us = call.principal.user or "", call.services.clock.now_us()
-    if row["kind"] == "organization":
-        _still_allowed(call, row)
-    async with call.services.archives:  # tens of MiB each
-        content = await call.services.database.read_async(exports.content, user, row["id"], now_us)
+
+    def archive(tx: Tx) -> bytes | None:
+        if row["kind"] == "organization":
+            _still_allowed(caller_now(tx, call), call, row)
+        return exports.content(tx, user, row["id"], now_us)
+
+    async with call.services.archives:  # tens of MiB each; who waits here may lose the right meanwhile
+        content = await call.services.database.read_async(archive)
     if content is None:
         raise Refused(
             "conflict", f"the export is {row['status']}, and there is nothing to fetch; read its status first"
@@ -116,10 +120,10 @@ async def _content(call: Call) -> Raw:
     return Raw(content, "application/zip", headers={"Content-Disposition": f'attachment; filename="{row["id"]}.zip"'})
 
 
-def _still_allowed(call: Call, row: dict[str, Any]) -> None:
-    if row["organization"] != call.principal.organization:
+def _still_allowed(caller: Principal, call: Call, row: dict[str, Any]) -> None:
+    if row["organization"] != caller.organization:
         raise _unknown(row["id"])
-    _may_export(call.principal, call)
+    _may_export(caller, call)
 
 
 async def _row(call: Call) -> dict[str, Any]:

@@ -29,6 +29,7 @@ PASSWORD, NEXT, LAST = ("canary password one", "canary password two", "canary pa
 WRONG = "canary password that is wrong"
 BROKER = "canary-broker-credential-7f3a"
 DEBUG = {"TRADEWRIGHT_LOG_LEVEL": "debug"}
+SIGNING = {"algorithm": "hmac-sha256", "required": False}
 
 
 @dataclass
@@ -174,7 +175,7 @@ def codes(planted: Planted) -> None:
 def things_with_secrets(planted: Planted) -> None:
     organization = planted.ask("mine", "/v1/organizations", "GET").json["data"][0]["id"]
     here = {"Tradewright_Organization": organization, "Tradewright_Environment": "paper"}
-    wanted = {"name": "canary", "scopes": ["market:read", "portfolios:write"], "signing": {"algorithm": "hmac-sha256"}}
+    wanted = {"name": "canary", "scopes": ["market:read", "portfolios:write"], "signing": SIGNING}
     made = planted.ask("key", "/v1/api-keys", body=wanted, Idempotency_Key="key", **here)
     assert made.status == 201, made.body
     key = planted.plant(made.json["key"], "key")
@@ -228,7 +229,7 @@ def faults_of_ours(planted: Planted) -> None:
         raw.commit()
     body = {"email": "third@example.com", "password": LAST, "name": "Canary"}
     assert planted.ask("fault", "/v1/auth/register", body=body).status == 500
-    wanted = {"name": "canary", "scopes": ["market:read"], "signing": {"algorithm": "hmac-sha256"}}
+    wanted = {"name": "canary", "scopes": ["market:read"], "signing": SIGNING}
     assert planted.ask("fault", "/v1/api-keys", body=wanted, **here).status == 500
     account = {"broker": "paper", "name": "canary", "credentials": {"api_key": BROKER}}
     assert planted.ask("fault", "/v1/broker-accounts", body=account, **here).status == 500

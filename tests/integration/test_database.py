@@ -274,8 +274,17 @@ def test_those_who_wait_for_another_process_wait_for_it_once(tmp_path: Path, mon
             await database.write_async(lambda tx: tx.exec_driver_sql("INSERT INTO notes VALUES (1)"))
         return time.monotonic() - began
 
+    def before(database: Database) -> None:  # what others of the same process wanted
+        with pytest.raises(StorageFailed):
+            database.write(lambda tx: tx.exec_driver_sql("INSERT INTO notes VALUES (1)"))
+
     async def six(database: Database) -> list[float]:
-        return await asyncio.gather(*(refused(database) for _ in range(6)))
+        behind = [asyncio.to_thread(before, database) for _ in range(3)]
+        waiting = asyncio.gather(*behind)
+        await asyncio.sleep(0.2)
+        waited = await asyncio.gather(*(refused(database) for _ in range(6)))
+        await waiting
+        return waited
 
     with Database(f"sqlite:///{tmp_path / 'x.db'}") as database:
         database.write(lambda tx: tx.exec_driver_sql("CREATE TABLE notes (id bigint)"))

@@ -17,6 +17,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+import sqlalchemy as sa
 
 from asgi import Client, Person
 from logging_in import login, token_of
@@ -34,7 +35,7 @@ from tradewright.market.catalog import Catalog
 from tradewright.market.frames import canonical
 from tradewright.research.trials import Trial, TrialLedger
 from tradewright.settings import Settings
-from tradewright.storage import accounts, erasure, exports, jobs, people, runs
+from tradewright.storage import accounts, erasure, exports, jobs, people, runs, sessions
 from tradewright.storage.tables import audit_log, audit_seals, feed_sessions, metadata, positions, users
 
 EMAIL, NAME, ADDRESS, AGENT = "planted.person@example.com", "Zebedee Planted", "203.0.113.99", "planted-browser/1"
@@ -441,12 +442,21 @@ def test_an_export_of_an_organization_needs_rights_and_a_proof(served: Any) -> N
     assert PASSWORD not in "".join(everything(served).values())
 
 
-def test_an_archive_is_not_handed_to_who_lost_the_right_while_it_waited(served: Any) -> None:
+@pytest.mark.parametrize(
+    ("kind", "lose", "told"),
+    [
+        ("organization", lambda tx, now: people.set_role(tx, "org_a", "usr_owner", "trader"), (403, "forbidden")),
+        ("person", lambda tx, now: sessions.end_all(tx, "usr_owner", now), (401, "unauthenticated")),
+    ],
+)
+def test_an_archive_is_not_handed_to_who_lost_the_right_while_it_waited(
+    served: Any, kind: str, lose: Callable[..., object], told: tuple[int, str]
+) -> None:
     now = served.clock.now_us()
 
     def made(tx: Any) -> None:
         job = jobs.enqueue(tx, "org_a", "paper", "export", {}, now)
-        exports.add(tx, "org_a", "paper", "exp_waits", "usr_owner", "organization", job, now)
+        exports.add(tx, "org_a", "paper", "exp_waits", "usr_owner", kind, job, now)
         jobs.finish(tx, job, "succeeded", now)
         exports.save_content(tx, "exp_waits", b"PK whole")
 
@@ -458,9 +468,9 @@ def test_an_archive_is_not_handed_to_who_lost_the_right_while_it_waited(served: 
         async with archives:
             asked = asyncio.create_task(client.get("/v1/exports/exp_waits/content", person=owner))
             await asyncio.sleep(0.3)
-            await served.database.write_async(people.set_role, "org_a", "usr_owner", "trader")
+            await served.database.write_async(lose, now)
         answer = await asked
-        assert (answer.status, answer.json["code"]) == (403, "forbidden"), answer.body
+        assert (answer.status, answer.json["code"]) == told, answer.body
 
     served.database.write(made)
     asyncio.run(work())
@@ -474,3 +484,26 @@ def test_rows_that_may_be_large_are_read_a_few_at_a_time(database: Any) -> None:
         found, after = database.read(exports.rows, "organization", "org_a", "jobs", after)
         sizes.append(len(found))
     assert sizes == [20, 20, 5]
+
+
+def test_an_organization_of_many_trials_is_erased_in_no_more_time_than_they_took(database: Any) -> None:
+    table, returns = metadata.tables["trials"], metadata.tables["trial_returns"]
+
+    def fill(tx: Any) -> None:
+        rows = []
+        for n in range(12_000):
+            texts = {c.name: f"{c.name}-{n}" for c in table.c if isinstance(c.type, sa.Text)}
+            numbers = {c.name: n for c in table.c if isinstance(c.type, sa.BigInteger)}
+            whose = {"organization": "org_a" if n % 3 else "org_b", "environment": "paper", "returns_hash": f"h{n}"}
+            rows.append({**texts, **numbers, **whose, "same_as": f"h{n - n % 2}", "detail": {}})
+        tx.execute(table.insert(), rows)
+        tx.execute(returns.insert(), [{"hash": f"h{n}", "sketch": b"s", "returns": b"r"} for n in range(12_000)])
+
+    began = time.monotonic()
+    database.write(fill)
+    filled_s, began = time.monotonic() - began, time.monotonic()
+    database.write(erasure.erase_organization, "org_a")
+    assert time.monotonic() - began < 3 * filled_s
+    left = database.read(lambda tx: {row.hash for row in tx.execute(returns.select())})
+    theirs = set(range(0, 12_000, 3))
+    assert left == {f"h{n}" for n in theirs | {n - n % 2 for n in theirs}}

@@ -9,6 +9,7 @@ import hmac
 import itertools
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,9 +19,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from asgi import Client, Reply
 from tradewright.accounts import keys
 from tradewright.accounts.keys import Issued, Terms
+from tradewright.accounts.limits import Policy
 from tradewright.accounts.principal import Signing
+from tradewright.api.app import build
 from tradewright.storage import nonces
 from tradewright.storage.database import Database
+from tradewright.storage.tables import metadata
 
 PRIVATE = Ed25519PrivateKey.from_private_bytes(b"p" * 32)
 PUBLIC = base64.b64encode(PRIVATE.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()
@@ -235,3 +239,21 @@ def test_who_cannot_sign_uses_up_no_units_of_the_key(served: Any) -> None:
         assert (spent["key"], spent["organization"]) == (before["key"] - 1, before["organization"] - 1)
 
     served.run(work)
+
+
+def test_who_is_above_the_limit_writes_no_nonce(served: Any) -> None:
+    key = issue(served, Signing("hmac-sha256", True))
+    sign = by_hmac(key.signing_secret)
+    services = replace(served.services, rules=replace(served.services.rules, key=Policy("key", 3, 60)))
+
+    async def work(client: Client) -> list[Reply]:
+        sent = [headers(served, "hmac-sha256", sign, "GET", "/v1/instruments") for _ in range(8)]
+        return [await client.get("/v1/instruments", key=key.text, headers=one) for one in sent]
+
+    answers = asyncio.run(work(Client(build(services))))
+    assert [answer.status for answer in answers] == [200] * 3 + [429] * 5
+    assert (answers[3].headers["retry-after"], answers[3].headers["ratelimit"].split(", ")[1]) == (
+        "20",
+        '"key";r=0;t=60',
+    )
+    assert served.database.read(lambda tx: len(tx.execute(metadata.tables["nonces"].select()).all())) == 3

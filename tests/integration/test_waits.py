@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,6 +20,8 @@ from line import Line
 from tradewright.accounts import erasing
 from tradewright.accounts import people as persons
 from tradewright.app import scheduling
+from tradewright.app import upkeep as upkeep_module
+from tradewright.app.upkeep import Upkeep
 from tradewright.errors import Forbidden, StorageFailed
 from tradewright.storage import (
     idempotency,
@@ -264,3 +267,34 @@ def test_a_host_that_is_gone_is_noticed(served: Any) -> None:
             return [asked, *(same.getsockopt(socket.IPPROTO_TCP, name) for name in names)]
 
     assert served.database.read(options) == [1, 30, 10, 3, 60_000]
+
+
+def test_a_change_that_is_given_up_lets_go_of_its_locks(served: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres_backend, "_LONGEST", Longest(write_s=0.5))
+
+    def slow(tx: Tx) -> None:
+        people.lock_whole_organization(tx, "org_a")
+        tx.execute(sa.text("SELECT pg_sleep(60)"))
+
+    with Database(served.database.url) as one, Database(served.database.url) as two:
+        with pytest.raises(StorageFailed, match="is not known"):
+            asyncio.run(one.write_async(slow))
+        two.write(people.rename_organization, "org_a", "goes on")
+        sleeping = sa.text("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(60)%'")
+        assert two.read(lambda tx: tx.execute(sleeping).scalar_one()) == 0
+
+
+def test_a_process_ends_though_the_database_says_nothing(served: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres_backend, "_CLOSED_S", 0.5)
+    monkeypatch.setattr(upkeep_module, "_END_S", 0.5)
+    through = Through(served.database.url)
+    database = Database(through.url)
+    assert database.read(people.get_organization, "org_a") is not None
+    upkeep = Upkeep(database, served.clock, served.services.authenticator)
+    upkeep.start()
+    time.sleep(0.4)
+    through.line.stand_still()
+    ended = threading.Event()
+    threading.Thread(target=lambda: (upkeep.stop(), database.close(), ended.set()), daemon=True).start()
+    assert ended.wait(20)
+    through.line.close()

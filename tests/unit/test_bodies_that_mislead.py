@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tradewright.api.parsing import MAX_DEPTH, MOST_FAULTS, parse_body, parse_query
+from tradewright.api.parsing import MAX_DEPTH, MOST_FAULTS, MOST_PARTS, parse_body, parse_query
 from tradewright.api.problems import FieldError, Refused, render
 
 
@@ -148,3 +148,12 @@ def test_another_character_set_is_refused_by_its_name(charset: str) -> None:
     assert caught.value.code == "unsupported_media_type"
     assert charset.strip('"').lower() in caught.value.detail
     assert "utf-8" in caught.value.detail.lower()
+
+
+@pytest.mark.parametrize("part", [b"[]", b"{}"])
+def test_a_body_holds_so_many_lists_and_objects_and_no_more(part: bytes) -> None:
+    def body(parts: int) -> bytes:
+        return b'{"params":{"x":[' + b",".join([part] * (parts - 3)) + b"]}}"
+
+    assert len(parse_body(body(MOST_PARTS), "application/json", Thing).params["x"]) == MOST_PARTS - 3
+    assert f"holds {MOST_PARTS + 1} lists and objects" in refused(body(MOST_PARTS + 1)).detail

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from tradewright.accounts.signatures import Message
 from tradewright.api import dispatch
-from tradewright.api.doors import Doors, Floods, must_be_signed, take_of_signed
+from tradewright.api.doors import Doors, Floods, must_be_signed, refuse_used_up, take_of_signed
 from tradewright.api.layers import (
     App,
     BodyLimit,
@@ -102,6 +102,8 @@ class _Operations:
             scope["query_string"].decode("latin-1"),
             body,
         )
+        if must_be_signed(state["principal"]):
+            await refuse_used_up(self._services, scope)
         await signatures.check(state["principal"], message, state["headers"])
         agent = state["headers"].get("user-agent", "")
         self._services.authenticator.note_use(state["principal"], state["address"], agent)

@@ -9,9 +9,9 @@ import asyncio
 import hmac
 import ipaddress
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
-from tradewright.accounts.limits import Bucket, Limiter
+from tradewright.accounts.limits import Bucket, Limiter, Taken
 from tradewright.accounts.principal import Network, Principal
 from tradewright.accounts.sessions import COOKIE, csrf_token
 from tradewright.accounts.throttling import of_address
@@ -22,6 +22,7 @@ from tradewright.api.services import Services
 from tradewright.ids import ENVIRONMENTS
 
 _LATE_S = 0.25
+_MOST_HOPS = 16  # gateways of ours that stand one behind the other
 
 
 class Floods:
@@ -157,7 +158,7 @@ def address_of(scope: Scope, headers: dict[str, str], proxies: Sequence[Network]
     peer = (scope.get("client") or ("unknown", 0))[0]
     if not proxies or not _among(peer, proxies):
         return str(peer)
-    for hop in reversed(headers.get("x-forwarded-for", "").split(",")):
+    for hop in reversed(headers.get("x-forwarded-for", "").split(",")[-_MOST_HOPS:]):
         text = hop.strip()
         try:
             text = str(ipaddress.ip_address(text))
@@ -190,6 +191,19 @@ async def take_of_signed(services: Services, scope: Scope) -> None:
     await take(services, scope, services.limiter, buckets, scope["state"]["operation"].cost)
 
 
+async def refuse_used_up(services: Services, scope: Scope) -> None:
+    """Return when there is anything left to take for the caller; takes nothing. Raises Refused: who is above the limit
+    costs no look at the signature, and no nonce."""
+    buckets = _of_caller(services, scope["state"]["principal"])
+    cost = scope["state"]["operation"].cost
+    _refuse_too_dear(buckets, cost)
+    left = await services.limiter.take(buckets, 0, services.clock.now_us())
+    worst = min(left, key=lambda one: one.remaining)
+    if worst.remaining < cost:
+        scope["state"]["taken"] += left
+        _refuse(worst, cost, (cost - worst.remaining) * worst.policy.window_s * 1_000_000 // worst.policy.quota)
+
+
 def _of_caller(services: Services, principal: Principal) -> list[Bucket]:
     buckets = []
     if principal.actor:
@@ -202,6 +216,16 @@ def _of_caller(services: Services, principal: Principal) -> list[Bucket]:
 async def take(services: Services, scope: Scope, limiter: Limiter, buckets: list[Bucket], cost: int) -> None:
     """Take units and note what is left for the headers of the answer. Raises Refused when there are none."""
     state = scope["state"]
+    _refuse_too_dear(buckets, cost)
+    taken = await limiter.take(buckets, cost, services.clock.now_us(), scope["method"] not in SAFE)
+    again = buckets[0].policy is services.rules.address
+    state["taken"] = taken if again else state["taken"] + taken
+    worst = max(taken, key=lambda one: one.wait_us)
+    if worst.wait_us > 0:
+        _refuse(worst, cost, worst.wait_us)
+
+
+def _refuse_too_dear(buckets: list[Bucket], cost: int) -> None:
     for policy, _ in buckets:
         if cost > policy.quota:
             raise Refused(
@@ -209,16 +233,13 @@ async def take(services: Services, scope: Scope, limiter: Limiter, buckets: list
                 f"this takes {cost} units, and the limit for each {policy.name} is {policy.quota} in {policy.window_s} "
                 f"seconds: waiting does not help; ask the operator to raise {policy.name}_limit to at least {cost}.",
             )
-    taken = await limiter.take(buckets, cost, services.clock.now_us(), scope["method"] not in SAFE)
-    again = buckets[0].policy is services.rules.address
-    state["taken"] = taken if again else state["taken"] + taken
-    worst = max(taken, key=lambda one: one.wait_us)
-    if worst.wait_us > 0:
-        wait = -(-worst.wait_us // 1_000_000)
-        policy = worst.policy
-        raise Refused(
-            "rate_limited",
-            f"this takes {cost} of the {policy.quota} units in {policy.window_s} seconds for each {policy.name}, and "
-            f"{worst.remaining} are left; try again in {wait} s",
-            headers={"Retry-After": str(wait)},
-        )
+
+
+def _refuse(worst: Taken, cost: int, wait_us: int) -> NoReturn:
+    wait, policy = max(1, -(-wait_us // 1_000_000)), worst.policy
+    raise Refused(
+        "rate_limited",
+        f"this takes {cost} of the {policy.quota} units in {policy.window_s} seconds for each {policy.name}, and "
+        f"{worst.remaining} are left; try again in {wait} s",
+        headers={"Retry-After": str(wait)},
+    )

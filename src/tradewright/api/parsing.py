@@ -19,6 +19,8 @@ from tradewright.api.problems import FieldError, Refused
 S = TypeVar("S", bound=msgspec.Struct)
 
 MAX_DEPTH = 32
+MOST_PARTS = 110_000
+"""Lists and objects of a body; a backtest may have 100,000 rows. To read one takes longer than any other byte."""
 MOST_FAULTS = 100
 """Names of a body or query that are told one by one: a body can hold ten thousand."""
 _NAMED = 10  # of those that are wrong, in the sentence about all
@@ -92,6 +94,9 @@ def parse_body(raw: bytes, media_type: str, struct: type[S], accepted: Sequence[
     charset = _charset(media_type)
     if charset not in ("", "utf-8", "utf8"):
         raise Refused("unsupported_media_type", f"the body must be UTF-8; its Content-Type says {charset[:40]!r}")
+    parts = raw.count(b"[") + raw.count(b"{")
+    if parts > MOST_PARTS:
+        raise _whole(f"the body holds {parts} lists and objects; at most {MOST_PARTS} are read: send less at a time")
     try:
         value = msgspec.json.decode(raw)
     except RecursionError:

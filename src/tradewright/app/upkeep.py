@@ -20,6 +20,7 @@ _SEAL_S = 0.25
 _USES_S = 5.0
 _RETENTION_S = 3600.0
 _AFTER_FAILURE_S = 5.0
+_END_S = 10.0
 _BATCH = 500
 _PAUSE_S = 0.05  # between two batches of a deletion, so that others get their turn
 _log = logging.getLogger("tradewright.upkeep")
@@ -56,8 +57,16 @@ class Upkeep:
             thread.start()
 
     def stop(self) -> None:
-        """End the loops, and wait for them. Seals what waits and stores the last uses."""
+        """End the loops, and wait for them, but not for a database that says nothing. Seals what waits and stores the
+        last uses."""
         self._stop.set()
+        ending = threading.Thread(target=self._end, name="end of the upkeep", daemon=True)
+        ending.start()
+        ending.join(_END_S)
+        if ending.is_alive():
+            _log.error("the database does not answer; what is left is done by another process, or after the next start")
+
+    def _end(self) -> None:
         for thread in self._threads:
             thread.join()
         for work in (self.store_uses, self.seal):

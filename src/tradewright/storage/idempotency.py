@@ -14,7 +14,7 @@ from tradewright.storage.tables import idempotency
 from tradewright.storage.writing import alone
 
 KEPT_US = 24 * 3600 * 1_000_000
-_WAIT = "3s"  # for the first request of a key that is still running
+_WAIT = "1s"  # for the first request of a key that is still running
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import concurrent.futures
 import os
 import socket
 import threading
+import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine, Hashable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -24,8 +25,13 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 R = TypeVar("R")
-_PATIENCE = {"lock_timeout": "10s", "idle_in_transaction_session_timeout": "30s"}
-"""Of the server: with who waits for rows that another transaction holds, and with one whose process stands still."""
+_PATIENCE = {
+    "lock_timeout": "10s",
+    "idle_in_transaction_session_timeout": "30s",
+    "client_connection_check_interval": "1s",
+}
+"""Of the server: with who waits for rows that another transaction holds, with one whose process stands still, and with
+a statement whose client has hung up: it is ended, and lets go of its locks."""
 _ALIVE_S = 30  # without a word; then a host is asked whether it is there, and has as long again to say so
 
 
@@ -40,6 +46,7 @@ class Longest:
 
 _LONGEST = Longest()
 _CONNECTED_S = 15.0  # for a connection, of the pool or a new one
+_CLOSED_S = 5.0  # for saying goodbye
 _REPLICA_S = 5.0  # for a replica to answer; then the primary is asked
 
 
@@ -78,7 +85,8 @@ class PostgresBackend:
             pool_pre_ping=False,
             connect_args={"server_settings": _PATIENCE},
         )
-        sa.event.listen(self._engine.sync_engine, "connect", _stay_alive)
+        self._drivers: weakref.WeakSet[asyncpg.Connection] = weakref.WeakSet()
+        sa.event.listen(self._engine.sync_engine, "connect", self._made)
         self._replica: Replica | None = None
         self.written = Written(self._engine.sync_engine)
         self._commits = 0  # with every writing transaction, before its result is known
@@ -186,11 +194,24 @@ class PostgresBackend:
                 "password in database_url",
             ) from error
 
+    def _made(self, connection: Any, _: Any) -> None:
+        self._drivers.add(connection.driver_connection)
+        _stay_alive(connection.driver_connection)
+
     def close(self) -> None:
         async def stop() -> None:
-            if self._replica is not None:
-                await self._replica.close()
-            await self._engine.dispose()
+            with suppress(TimeoutError):  # a server that stands still hears no goodbye
+                async with asyncio.timeout(_CLOSED_S):
+                    if self._replica is not None:
+                        await self._replica.close()
+                    await self._engine.dispose()
+            for driver in list(self._drivers):  # whoever still waits for an answer is told that there is none
+                driver.terminate()
+            waiting = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in waiting:  # for a connection
+                task.cancel()
+            if waiting:
+                await asyncio.wait(waiting, timeout=_CLOSED_S)
 
         self._wait(stop())
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -207,9 +228,9 @@ def _driver(connection: AsyncConnection) -> asyncpg.Connection:
     return driver
 
 
-def _stay_alive(connection: Any, _: Any) -> None:
+def _stay_alive(driver: Any) -> None:
     # a host that is gone says nothing, and by itself nobody asks it
-    of_driver = connection.driver_connection._transport.get_extra_info("socket")
+    of_driver = driver._transport.get_extra_info("socket")
     with socket.socket(fileno=os.dup(of_driver.fileno())) as same:
         same.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         if same.family != socket.AF_UNIX:

@@ -32,24 +32,24 @@ class SqliteBackend:
         self._open = threading.local()
         self._held: list[sa.Connection] = []
 
-    def submit(self, work: Callable[[sa.Connection], R], write: bool, bounded: bool) -> concurrent.futures.Future[R]:
+    def submit(self, work: Callable[[sa.Connection], R], write: bool, _: bool) -> concurrent.futures.Future[R]:
         if not write:
             return self._readers.submit(self._read, work)
-        return self._writer.submit(self._write_since if bounded else self._write, work, time.monotonic())
+        return self._writer.submit(self._write_since, work, time.monotonic())
 
     def _write_since(self, work: Callable[[sa.Connection], R], asked_at: float) -> R:
         waited_s = time.monotonic() - asked_at
         if waited_s < _SOON_S:
-            return self._write(work, asked_at)
+            return self._write(work)
         # behind others; where those waited for a lock of another process, each would wait for it as long again
         driver: Any = self._connection(self._writing).connection.dbapi_connection
         driver.execute(_BUSY.format(max(1, int((_PATIENCE_S - waited_s) * 1000))))
         try:
-            return self._write(work, asked_at)
+            return self._write(work)
         finally:
             driver.execute(_BUSY.format(int(_PATIENCE_S * 1000)))
 
-    def _write(self, work: Callable[[sa.Connection], R], _: float) -> R:
+    def _write(self, work: Callable[[sa.Connection], R]) -> R:
         tx = self._connection(self._writing)
         driver: Any = tx.connection.dbapi_connection
         before = driver.total_changes

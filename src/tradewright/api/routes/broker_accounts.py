@@ -36,7 +36,7 @@ class BrokerAccountRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     broker: Literal["paper"]
     name: Name
-    credentials: Annotated[dict[CredentialName, Credential], msgspec.Meta(min_length=1, max_length=16)] | None = None
+    credentials: Annotated[dict[CredentialName, Credential], msgspec.Meta(min_length=1, max_length=8)] | None = None
 
 
 class BrokerAccountChange(msgspec.Struct, frozen=True, kw_only=True):

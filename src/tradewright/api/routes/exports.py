@@ -104,8 +104,9 @@ async def _content(call: Call) -> Raw:
     user, now_us = call.principal.user or "", call.services.clock.now_us()
 
     def archive(tx: Tx) -> bytes | None:
+        caller = caller_now(tx, call)
         if row["kind"] == "organization":
-            _still_allowed(caller_now(tx, call), call, row)
+            _still_allowed(caller, call, row)
         return exports.content(tx, user, row["id"], now_us)
 
     async with call.services.archives:  # tens of MiB each; who waits here may lose the right meanwhile

@@ -21,7 +21,7 @@ _Secret = Annotated[str, msgspec.Meta(min_length=1, max_length=4096, examples=["
 class CredentialsRequest(msgspec.Struct, frozen=True, kw_only=True):
     """fields: what the source wants to see, by the names of `declared.credentials`: all of them."""
 
-    fields: Annotated[dict[CredentialName, _Secret], msgspec.Meta(min_length=1, max_length=16)]
+    fields: Annotated[dict[CredentialName, _Secret], msgspec.Meta(min_length=1, max_length=8)]
 
 
 async def _keep(call: Call) -> Effect:

@@ -87,6 +87,8 @@ trials = Table(
     time("created_at"),
     Index(None, "organization", "environment", "sequence", unique=True),
     Index(None, "organization", "lineage"),
+    Index(None, "returns_hash"),
+    Index(None, "same_as"),
 )
 
 trial_universes = Table(  # one set of rows for each lineage, not for each trial

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import threading
+import time
 from typing import Any
 
 from tradewright.app import scheduling
@@ -18,6 +20,8 @@ from tradewright.settings import Settings
 from tradewright.storage import ingestions, outbox, people, quarantine
 from tradewright.storage.database import Database, Tx
 
+_END_S = 20.0
+_log = logging.getLogger("tradewright.jobs")
 INGESTIONS_AT_ONCE = 4  # in a process, each from another source or for another owner: limits of a source hold
 
 
@@ -26,7 +30,7 @@ class Hands:
 
     def __init__(self, workers: tuple[Worker, ...]) -> None:
         self._workers = workers
-        self._threads = [threading.Thread(target=worker.run, name="worker") for worker in workers]
+        self._threads = [threading.Thread(target=worker.run, name="worker", daemon=True) for worker in workers]
 
     def start(self) -> None:
         """Begin to work."""
@@ -44,9 +48,13 @@ class Hands:
             worker.stop()
 
     def join(self) -> None:
-        """Return when all have ended."""
+        """Return when all have ended, or when the database does not let them: then their jobs are found again once
+        their leases have run out."""
+        until = time.monotonic() + _END_S
         for thread in self._threads:
-            thread.join()
+            thread.join(max(0.0, until - time.monotonic()))
+        if any(thread.is_alive() for thread in self._threads):
+            _log.error("workers do not end: the database does not answer; others go on with their jobs")
 
 
 def build_hands(database: Database, clock: Clock, settings: Settings) -> Hands:

@@ -13,7 +13,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import sqlalchemy as sa
 
-from tradewright.errors import SettingsInvalid
+from tradewright.errors import SettingsInvalid, StorageFailed
 from tradewright.storage.changes import Elsewhere, Written, tables_of
 from tradewright.storage.failures import is_the_machines, storage_failed
 from tradewright.storage.sqlite_backend import SqliteBackend
@@ -149,6 +149,8 @@ def _scheme(url: str) -> str:
 def _translated(future: concurrent.futures.Future[R], write: bool = False) -> R:
     try:
         return future.result()
+    except concurrent.futures.CancelledError:
+        raise StorageFailed("the database was closed before it answered: this process ends") from None
     except sa.exc.DBAPIError as error:
         if not is_the_machines(error):
             raise

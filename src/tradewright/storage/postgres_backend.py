@@ -89,6 +89,7 @@ class PostgresBackend:
         sa.event.listen(self._engine.sync_engine, "connect", self._made)
         self._replica: Replica | None = None
         self.written = Written(self._engine.sync_engine)
+        self._closed = False
         self._commits = 0  # with every writing transaction, before its result is known
         if replica_url:
             engine = create_async_engine(
@@ -104,16 +105,24 @@ class PostgresBackend:
     def submit(self, work: Callable[[sa.Connection], R], write: bool, bounded: bool) -> concurrent.futures.Future[R]:
         longest_s = (_LONGEST.write_s if write else _LONGEST.read_s) if bounded else None
         running = self._write(work, longest_s) if write else self._read(work, False, longest_s)
-        return asyncio.run_coroutine_threadsafe(running, self._loop)
+        return self._begin(running)
 
     def run_short(self, work: Callable[[sa.Connection], R], single: bool) -> concurrent.futures.Future[R]:
-        return asyncio.run_coroutine_threadsafe(self._read(work, single, _LONGEST.short_s), self._loop)
+        return self._begin(self._read(work, single, _LONGEST.short_s))
 
     def run_old(self, work: Callable[[sa.Connection], R], single: bool) -> concurrent.futures.Future[R]:
-        return asyncio.run_coroutine_threadsafe(self._run_old(work, single, self._commits), self._loop)
+        return self._begin(self._run_old(work, single, self._commits))
 
     def changes(self) -> concurrent.futures.Future[Hashable]:
-        return asyncio.run_coroutine_threadsafe(self._snapshot(), self._loop)
+        return self._begin(self._snapshot())
+
+    def _begin(self, running: Coroutine[Any, Any, R]) -> concurrent.futures.Future[R]:
+        if not self._closed:
+            return asyncio.run_coroutine_threadsafe(running, self._loop)
+        running.close()
+        refused: concurrent.futures.Future[R] = concurrent.futures.Future()
+        refused.set_exception(StorageFailed("the database is closed: this process ends"))
+        return refused
 
     async def _snapshot(self) -> Hashable:
         if self._replica is not None:
@@ -213,6 +222,7 @@ class PostgresBackend:
             if waiting:
                 await asyncio.wait(waiting, timeout=_CLOSED_S)
 
+        self._closed = True
         self._wait(stop())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()

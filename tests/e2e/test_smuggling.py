@@ -75,6 +75,8 @@ def ambiguous(key: str) -> dict[str, tuple[bytes, set[int]]]:
             refused,
         ),
         "a folded header": (post("Transfer-Encoding:\r\n chunked", "Content-Length: 2") + b"{}" + hidden, refused),
+        "a chunk that is none": (post("Transfer-Encoding: chunked") + b"zz\r\n{}\r\n" + hidden, refused),
+        "a chunk without its end": (post("Transfer-Encoding: chunked") + b"2\r\n{}xx" + hidden, refused),
         "a bare line feed": (get("X-A: b\nTransfer-Encoding: chunked") + b"0\r\n\r\n", refused | {200}),
         "a null byte": (get("X-A: b\x00c"), refused),
         "a version of its own": (b"GET /v1/limits HTTP/9.9\r\nHost: localhost\r\n\r\n", refused | {505}),

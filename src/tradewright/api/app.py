@@ -80,8 +80,6 @@ class _Operations:
             why = f"{method} does not exist here; this path has {place.allow}"
             raise Refused("method_not_allowed", why, headers={"Allow": place.allow})
         body = await _body(receive)
-        if body is None:
-            return
         await self._check_signature(scope, body)
         raw = await self._answered(scope, body)
         headers = {"content-type": raw.media_type, "cache-control": "no-store"}
@@ -148,12 +146,15 @@ class _Begun:
             return found
 
 
-async def _body(receive: Receive) -> bytes | None:
+async def _body(receive: Receive) -> bytes:
     body = b""
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            return None  # the client has gone: there is nobody to answer
+            raise Refused(  # the client has gone, and hears nothing; or what it sends is no body
+                "malformed_header",
+                f"the body broke off after {len(body)} bytes; send as much as Content-Length says, or chunks that end",
+            )
         body += bytes(message.get("body", b""))
         if not message.get("more_body", False):
             return body

@@ -8,9 +8,9 @@ _HEAD = """# Error codes
 
 A request that fails is answered with `application/problem+json` (RFC 9457): `type, title, status, detail, instance,
 code, request_id, errors`. A command that fails with `--json` prints `{"error": {"code", "message"}}`; its code is one
-of these, or `usage` when the call itself was wrong. Codes are stable. What is no HTTP (two lengths, a chunk without its
-end, headers without an end) is answered by the server itself, with 400 or 431, without a body, and the connection ends;
-behind the gateway those answers are problems, too. This page is generated.
+of these, or `usage` when the call itself was wrong. Codes are stable. A head that is no HTTP (two lengths, lines
+without an end) is answered by the server itself, with 400 or 431, without a body, and the connection ends; behind the
+gateway those answers are problems, too. This page is generated.
 
 | code | status | title | what to do |
 |---|---|---|---|

@@ -230,7 +230,7 @@ def test_a_server_that_stands_still_is_not_waited_for_for_ever(served: Any, monk
     with Database(through.url) as database:
         told = asyncio.run(work(database, through.line))
     through.line.close()
-    assert all(waited < 3 for _, waited in told), told
+    assert all(waited < 10 for _, waited in told), told  # without an end: for ever
     assert [("is not known" in message, "no connection" in message) for message, _ in told] == [
         (False, False), (False, False), (True, False), (False, True),
     ]  # fmt: skip

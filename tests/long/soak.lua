@@ -1,4 +1,5 @@
--- Requests from a file, in turn; how many answers had which status.
+-- Requests from a file, in turn; how many answers had which status. Every error is counted; of 200 and 304 the last up
+-- to 49 of a round are not, since the text that tells them is made anew at every fiftieth only.
 local lines, next_line = {}, 0
 counts = ""
 local seen = {}

@@ -18,6 +18,7 @@ from tradewright.accounts.throttling import of_address
 from tradewright.api.layers import SAFE, App, Message, Receive, Scope, Send
 from tradewright.api.operations import PUBLIC, Operation
 from tradewright.api.problems import Refused
+from tradewright.api.rules import Rules
 from tradewright.api.services import Services
 from tradewright.ids import ENVIRONMENTS
 
@@ -71,7 +72,7 @@ class Doors:
             if self._services.limiter is not self._services.floods:  # the address counts in the other processes too
                 buckets.append(of_address(self._services.rules.address, state["address"]))
             if not must_be_signed(state["principal"]):
-                buckets += _of_caller(self._services, state["principal"])
+                buckets += of_caller(self._services.rules, state["principal"])
             if buckets:
                 cost = 1 if operation is None else operation.cost
                 await take(self._services, scope, self._services.limiter, buckets, cost)
@@ -187,14 +188,14 @@ def must_be_signed(principal: Principal) -> bool:
 
 async def take_of_signed(services: Services, scope: Scope) -> None:
     """Take the units of a request whose signature is right. Raises Refused as `take`."""
-    buckets = _of_caller(services, scope["state"]["principal"])
+    buckets = of_caller(services.rules, scope["state"]["principal"])
     await take(services, scope, services.limiter, buckets, scope["state"]["operation"].cost)
 
 
 async def refuse_used_up(services: Services, scope: Scope) -> None:
     """Return when there is anything left to take for the caller; takes nothing. Raises Refused: who is above the limit
     costs no look at the signature, and no nonce."""
-    buckets = _of_caller(services, scope["state"]["principal"])
+    buckets = of_caller(services.rules, scope["state"]["principal"])
     cost = scope["state"]["operation"].cost
     _refuse_too_dear(buckets, cost)
     left = await services.limiter.take(buckets, 0, services.clock.now_us())
@@ -204,12 +205,13 @@ async def refuse_used_up(services: Services, scope: Scope) -> None:
         _refuse(worst, cost, (cost - worst.remaining) * worst.policy.window_s * 1_000_000 // worst.policy.quota)
 
 
-def _of_caller(services: Services, principal: Principal) -> list[Bucket]:
+def of_caller(rules: Rules, principal: Principal) -> list[Bucket]:
+    """Return the buckets of a key or person and of their organization; none of nobody."""
     buckets = []
     if principal.actor:
-        buckets.append(Bucket(services.rules.key, principal.actor))
+        buckets.append(Bucket(rules.key, principal.actor))
     if principal.organization:
-        buckets.append(Bucket(services.rules.organization, principal.organization))
+        buckets.append(Bucket(rules.organization, principal.organization))
     return buckets
 
 

@@ -25,13 +25,10 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 R = TypeVar("R")
-_PATIENCE = {
-    "lock_timeout": "10s",
-    "idle_in_transaction_session_timeout": "30s",
-    "client_connection_check_interval": "1s",
-}
-"""Of the server: with who waits for rows that another transaction holds, with one whose process stands still, and with
-a statement whose client has hung up: it is ended, and lets go of its locks."""
+_GIVEN_UP = {"client_connection_check_interval": "1s"}
+"""Of the server: it ends a statement whose client has hung up, which lets go of its locks."""
+_PATIENCE = {"lock_timeout": "10s", "idle_in_transaction_session_timeout": "30s"}
+"""Of the server: with who waits for rows that another transaction holds, and with one whose process stands still."""
 _ALIVE_S = 30  # without a word; then a host is asked whether it is there, and has as long again to say so
 
 
@@ -83,7 +80,7 @@ class PostgresBackend:
             pool_size=8,
             max_overflow=8,
             pool_pre_ping=False,
-            connect_args={"server_settings": _PATIENCE},
+            connect_args={"server_settings": _PATIENCE | _GIVEN_UP},
         )
         self._drivers: weakref.WeakSet[asyncpg.Connection] = weakref.WeakSet()
         sa.event.listen(self._engine.sync_engine, "connect", self._made)
@@ -98,7 +95,7 @@ class PostgresBackend:
                 pool_size=8,
                 max_overflow=8,
                 pool_timeout=SOON_S,
-                connect_args={"timeout": SOON_S, "command_timeout": _REPLICA_S},
+                connect_args={"timeout": SOON_S, "command_timeout": _REPLICA_S, "server_settings": _GIVEN_UP},
             )
             self._replica = Replica(engine, self._position)
 

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import msgspec
 
 from tradewright.accounts.issuing import MAX_KEYS, MAX_NETWORKS
-from tradewright.accounts.limits import Bucket, Taken
+from tradewright.accounts.limits import Taken
 from tradewright.accounts.throttling import of_address
 from tradewright.api import layers
+from tradewright.api.doors import of_caller
 from tradewright.api.operations import BODY_BYTES, KNOWN, Call, Operation
 from tradewright.sources.turns import MAX_SCHEDULES
 from tradewright.trading.opening import MAX_BROKER_ACCOUNTS, MAX_PORTFOLIOS
@@ -71,12 +72,7 @@ def operations(others: Sequence[Operation]) -> list[Operation]:
 
     async def get(call: Call) -> Limits:
         rules = call.services.rules
-        buckets = [
-            of_address(rules.address, call.address),
-            Bucket(rules.key, call.principal.actor),
-        ]
-        if call.principal.organization:
-            buckets.append(Bucket(rules.organization, call.principal.organization))
+        buckets = [of_address(rules.address, call.address), *of_caller(rules, call.principal)]
         taken = await call.services.limiter.take(buckets, 0, call.services.clock.now_us())
         return Limits([_rate(one) for one in taken], _BOUNDS, costs, bodies)
 
